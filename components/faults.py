@@ -1,0 +1,9 @@
+"""The one error that speaks to a person."""
+
+
+class Fault(Exception):
+    """Something outside the code is wrong: a param, a file, a sample, a server.
+
+    The message is one line: it names what is at fault and says what to do. A stage prints it without a
+    traceback and exits 1; anything else that escapes a stage is a bug and keeps its traceback.
+    """

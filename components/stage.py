@@ -1,0 +1,65 @@
+"""How a stage of the graph runs: validated params in, one clear line out when something is wrong."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from components.faults import Fault
+from components.files import write_json
+from components.params import Params, load_params
+
+TIMINGS = Path(".pix2pipe/timings")
+
+
+class Clock:
+    """Where a stage's seconds went: named parts, beside the whole.
+
+    Work is what the stage exists for; everything under another name (`ray`, `mlflow`, `checkpoint`) is
+    orchestration. The figures lie outside the stage's outputs, which must not depend on how long it took.
+    """
+
+    def __init__(self, stage: str) -> None:
+        self.stage = stage
+        self.started = time.time()
+        self.parts: dict[str, float] = {}
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Count the seconds of the block under `name`."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(name, time.perf_counter() - begin)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Count seconds measured elsewhere (another process) under `name`."""
+        self.parts[name] = self.parts.get(name, 0.0) + seconds
+
+    def save(self, root: Path = TIMINGS) -> None:
+        """Write {stage, started, ended (Unix seconds), parts (seconds)} to root/STAGE.json."""
+        figures = {"stage": self.stage, "started": self.started, "ended": time.time(), "parts": self.parts}
+        write_json(root / f"{self.stage}.json", figures)
+
+
+def run_stage(name: str, main: Callable[[Params, Clock], None]) -> None:
+    """Run one stage from the command line: `python -m pipelines.NAME [--params FILE]`.
+
+    All of params.yaml is validated before any work, so a misspelt key of the last stage is refused by
+    the first. A Fault is printed as one line on stderr and ends the stage with status 1, Ctrl-C with 130.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m pipelines.{name}", description=main.__doc__)
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
+    arguments = parser.parse_args()
+    clock = Clock(name)
+    try:
+        main(load_params(arguments.params), clock)
+        clock.save()
+    except Fault as fault:
+        sys.exit(f"{name}: {fault}")
+    except KeyboardInterrupt:
+        print(f"{name}: stopped; `dvc repro` goes on from here", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
