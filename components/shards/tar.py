@@ -1,0 +1,141 @@
+"""Reproducible tars: the same samples give the same bytes."""
+
+import hashlib
+import io
+import re
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from components.domain import Domain
+from components.faults import Fault
+from components.shards.manifest import ShardEntry
+
+Picture = NDArray[np.uint8]
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_HEADER = tarfile.BLOCKSIZE
+
+
+class Member(NamedTuple):
+    """One encoded picture; `histogram` counts the pixels of each class of a label map."""
+
+    domain: str
+    png: bytes
+    histogram: list[int] | None
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A sample as it goes into a tar."""
+
+    key: str
+    members: tuple[Member, ...]
+
+
+def encode(key: str, pictures: Mapping[str, Picture], domains: Mapping[str, Domain]) -> Encoded:
+    """A sample's pictures as PNG: RGB, and 8-bit grey class indices.
+
+    Raises:
+        Fault: a picture is missing, or is not what its domain says.
+    """
+    if not _KEY.fullmatch(key):
+        raise Fault(f"sample {key!r}: a key is 1 to 80 of A-Z a-z 0-9 _ -")
+    if set(pictures) != set(domains):
+        raise Fault(f"sample {key}: has pictures {sorted(pictures)}, its domains are {sorted(domains)}")
+    return Encoded(key, tuple(_encode(key, name, pictures[name], domains[name]) for name in sorted(domains)))
+
+
+def _encode(key: str, name: str, picture: Picture, domain: Domain) -> Member:
+    wanted = 3 if domain.kind == "image" else 2
+    if picture.dtype != np.uint8 or picture.ndim != wanted or (wanted == 3 and picture.shape[2] != 3):
+        raise Fault(
+            f"sample {key}: {name} is {picture.dtype} {picture.shape}, not uint8 as a {domain.kind} is"
+        )
+    histogram = None
+    if domain.kind == "label":
+        counts = np.bincount(picture.ravel(), minlength=len(domain.classes))
+        if len(counts) > len(domain.classes):
+            raise Fault(
+                f"sample {key}: {name} has value {len(counts) - 1} outside its {len(domain.classes)} classes"
+            )
+        histogram = [int(count) for count in counts]
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG", compress_level=6)
+    return Member(name, file.getvalue(), histogram)
+
+
+class _Hashed:
+    """A file that is hashed as it is written."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("wb")
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        self.size += len(data)
+        return self.file.write(data)
+
+    def tell(self) -> int:
+        return self.size
+
+
+class TarWriter:
+    """One shard: members KEY.DOMAIN.png with fixed metadata, in the order they are added.
+
+    Args:
+        root: the folder of the shards.
+        path: of the tar below it, such as train/00000.tar.
+    """
+
+    def __init__(self, root: Path, path: str) -> None:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.keys: list[str] = []
+        self.rows: list[dict[str, Any]] = []
+        self._out = _Hashed(root / path)
+        self._tar = tarfile.open(fileobj=self._out, mode="w", format=tarfile.USTAR_FORMAT)  # type: ignore[call-overload]  # noqa: SIM115
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._tar.close()
+        finally:
+            self._out.file.close()
+
+    def add(self, sample: Encoded) -> None:
+        """Append a sample; its rows of the index are kept in `rows`."""
+        self.keys.append(sample.key)
+        for member in sample.members:
+            info = tarfile.TarInfo(f"{sample.key}.{member.domain}.png")  # mtime, uid and gid are 0, mode 644
+            info.size = len(member.png)
+            offset = self._out.size + _HEADER
+            self._tar.addfile(info, io.BytesIO(member.png))
+            self.rows.append(
+                {
+                    "shard": self.path,
+                    "key": sample.key,
+                    "domain": member.domain,
+                    "offset": offset,
+                    "length": len(member.png),
+                    "histogram": member.histogram,
+                }
+            )
+
+    def entry(self) -> ShardEntry:
+        """The closed shard's place in the manifest."""
+        sha256 = self._out.digest.hexdigest()
+        return ShardEntry(path=self.path, sha256=sha256, bytes=self._out.size, keys=tuple(self.keys))

@@ -1,0 +1,215 @@
+"""Samples into shards: all cores encode, one hand writes, the bytes are always the same."""
+
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from tqdm import tqdm
+
+from components.domain import Domain
+from components.faults import Fault
+from components.files import atomic_path, faults_of_the_disk
+from components.shards.config import ShardConfig
+from components.shards.index import write_index
+from components.shards.manifest import BadEntry, Manifest, ShardEntry
+from components.shards.pool import ordered_map
+from components.shards.tar import Encoded, Picture, TarWriter, encode
+
+_CHUNK = 16
+
+
+class Unit(Protocol):
+    """What a sample is read from."""
+
+    @property
+    def key(self) -> str:
+        """The sample's name, unique in its source."""
+
+
+class Samples(Protocol):
+    """What the writer needs of a source."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def domains(self) -> Mapping[str, Domain]: ...
+    @property
+    def direction(self) -> tuple[str, str]: ...
+    @property
+    def size(self) -> tuple[int, int]: ...
+    @property
+    def splits(self) -> Mapping[str, Sequence[Any]]: ...
+    def read(self, unit: Any, /) -> dict[str, Picture]: ...
+
+
+@dataclass
+class _Set:
+    """What has been written of a set of shards."""
+
+    splits: dict[str, tuple[ShardEntry, ...]] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    bad: list[BadEntry] = field(default_factory=list)
+
+    def finish(
+        self,
+        folder: Path,
+        source: str,
+        domains: Mapping[str, Domain],
+        direction: tuple[str, str],
+        size: tuple[int, int],
+    ) -> Manifest:
+        """Write the index and, last, the manifest."""
+        manifest = Manifest(
+            source=source,
+            domains=dict(domains),
+            direction=direction,
+            size=size,
+            splits=self.splits,
+            bad=tuple(self.bad),
+            index=write_index(folder, self.rows),
+        )
+        manifest.write(folder)
+        return manifest
+
+
+def write_shards(source: Samples, root: Path, config: ShardConfig) -> Manifest:
+    """Write every sample of a source below `root`: tars, index.parquet and, last, manifest.json.
+
+    The set is built in a folder beside `root` and takes its place when it is whole.
+
+    Raises:
+        Fault: more than `config.max_bad` samples are bad, a split is left empty, or nothing can be written.
+    """
+    done = _Set()
+    _check_keys(source)
+    total = sum(len(units) for units in source.splits.values())
+    with _staged(root) as folder, tqdm(total=total, unit="sample", desc="shard", smoothing=0.1) as bar:
+        for split, units in source.splits.items():
+            good = _encode_all(source, split, units, config.num_workers, done.bad, bar)
+            _pack(folder, split, good, config.samples_per_shard, done)
+        if len(done.bad) > config.max_bad:
+            raise Fault(
+                f"{len(done.bad)} bad samples, more than shard.max_bad = {config.max_bad}; "
+                f"the first: {done.bad[0].reason}"
+            )
+        if empty := [split for split, entries in done.splits.items() if not entries]:
+            raise Fault(f"the {empty[0]} split is empty: none of its samples is good")
+        return done.finish(folder, source.name, source.domains, source.direction, source.size)
+
+
+def write_set(
+    root: Path,
+    source: str,
+    domains: Mapping[str, Domain],
+    direction: tuple[str, str],
+    size: tuple[int, int],
+    splits: Mapping[str, Iterable[tuple[str, Mapping[str, Picture]]]],
+    samples_per_shard: int = 512,
+) -> Manifest:
+    """Write samples that are at hand as arrays, in the layout of `write_shards`; `Split` reads them.
+
+    Args:
+        root: replaced as a whole when the new set is whole.
+        source: the name of the source the samples come from.
+        domains: of the pictures in each sample.
+        direction: (source domain, target domain) of the task.
+        size: (height, width) of each picture.
+        splits: split -> (key, {domain: uint8 picture}), in the order they are to be written.
+        samples_per_shard: samples in one tar.
+
+    Raises:
+        Fault: a sample is not what `domains` says, or nothing can be written.
+    """
+    done = _Set()
+    with _staged(root) as folder:
+        for split, samples in splits.items():
+            good = (encode(key, pictures, domains) for key, pictures in samples)
+            _pack(folder, split, good, samples_per_shard, done)
+        return done.finish(folder, source, domains, direction, size)
+
+
+def write_tar(
+    path: Path, samples: Iterable[tuple[str, Mapping[str, Picture]]], domains: Mapping[str, Domain]
+) -> ShardEntry:
+    """Write one tar, atomically; the entry's path is the last two parts, such as test/00000.tar."""
+    with atomic_path(path) as temporary:
+        writer = TarWriter(temporary.parent, temporary.name)
+        with writer:
+            for key, pictures in samples:
+                writer.add(encode(key, pictures, domains))
+    return writer.entry().model_copy(update={"path": f"{path.parent.name}/{path.name}"})
+
+
+@contextmanager
+def _staged(root: Path) -> Iterator[Path]:
+    """A folder beside `root` that takes its place when the block ends well, and is gone otherwise."""
+    folder = root.with_name(f".{root.name}.partial")
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        with faults_of_the_disk(root):
+            folder.mkdir(parents=True)
+            yield folder
+            if root.exists():
+                shutil.rmtree(root)
+            folder.rename(root)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_keys(source: Samples) -> None:
+    seen: set[str] = set()
+    for units in source.splits.values():
+        for unit in units:
+            if unit.key in seen:
+                raise Fault(f"{source.name}: two samples have the key {unit.key}; rename one of their files")
+            seen.add(unit.key)
+
+
+def _encode_all(
+    source: Samples, split: str, units: Sequence[Unit], num_workers: int, bad: list[BadEntry], bar: Any
+) -> Iterator[Encoded]:
+    """The good samples of a split in order; the bad ones are named on stderr and put in `bad`."""
+    iterator = iter(units)
+    chunks = iter(lambda: list(islice(iterator, _CHUNK)), [])
+    for results in ordered_map(_read_chunk, source, chunks, num_workers):
+        for key, result in results:
+            if isinstance(result, Encoded):
+                yield result
+            else:
+                tqdm.write(f"bad sample: {result}", file=sys.stderr)
+                bad.append(BadEntry(split=split, key=key, reason=result))
+        bar.update(len(results))
+
+
+def _read_chunk(source: Samples, units: list[Unit]) -> list[tuple[str, Encoded | str]]:
+    """Each unit's key with the encoded sample, or with what is wrong with it."""
+    results: list[tuple[str, Encoded | str]] = []
+    for unit in units:
+        try:
+            pictures = source.read(unit)
+        except Fault as fault:
+            results.append((unit.key, str(fault)))
+            continue
+        results.append((unit.key, encode(unit.key, pictures, source.domains)))
+    return results
+
+
+def _pack(folder: Path, split: str, samples: Iterable[Encoded], per_shard: int, done: _Set) -> None:
+    """Write the shards of one split below `folder` and note them in `done`."""
+    iterator = iter(samples)
+    entries: list[ShardEntry] = []
+    while first := next(iterator, None):
+        with TarWriter(folder, f"{split}/{len(entries):05d}.tar") as writer:
+            writer.add(first)
+            for sample in islice(iterator, per_shard - 1):
+                writer.add(sample)
+        entries.append(writer.entry())
+        done.rows += [{"split": split} | row for row in writer.rows]
+    if not entries and not done.bad:
+        raise Fault(f"the {split} split is empty; every split needs at least one sample")
+    done.splits[split] = tuple(entries)

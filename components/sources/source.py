@@ -1,0 +1,67 @@
+"""Source: raw pictures, listed by split and read one sample at a time."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.domain import Domain
+from components.faults import Fault
+
+Picture = NDArray[np.uint8]
+SPLITS = ("train", "val", "test")
+
+
+class BadSample(Fault):
+    """One sample cannot be used; the message names its file. Others may still be fine."""
+
+
+class Unit(Protocol):
+    """What a source needs to read one sample; small and picklable."""
+
+    @property
+    def key(self) -> str:
+        """The sample's name, unique in its source: [A-Za-z0-9_-]+."""
+
+
+class Source(Protocol):
+    """Aligned pictures of one or more domains, in three splits."""
+
+    @property
+    def name(self) -> str:
+        """As in `fetch.name`."""
+
+    @property
+    def domains(self) -> Mapping[str, Domain]:
+        """What each picture of a sample is."""
+
+    @property
+    def direction(self) -> tuple[str, str]:
+        """(source domain, target domain) of the default task."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of every picture that `read` gives."""
+
+    @property
+    def splits(self) -> Mapping[str, Sequence[Any]]:
+        """Train, val and test, each a sequence of the source's own units in a fixed order."""
+
+    def read(self, unit: Any, /) -> dict[str, Picture]:
+        """One picture a domain: (H, W, 3) RGB or (H, W) class indices.
+
+        Raises:
+            BadSample: the sample's files are broken or do not fit together.
+        """
+
+
+def require_samples(name: str, splits: Mapping[str, Sequence[Unit]], advice: str) -> None:
+    """Refuse a source one of whose splits is empty.
+
+    Raises:
+        Fault: naming the split and saying what to do.
+    """
+    for split in SPLITS:
+        if not splits.get(split):
+            raise Fault(f"{name}: the {split} split is empty; {advice}")

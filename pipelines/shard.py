@@ -1,0 +1,26 @@
+"""shard: raw pictures into WebDataset tars with a manifest and an index."""
+
+import sys
+from pathlib import Path
+
+from components.params import Params
+from components.shards.writer import write_shards
+from components.sources import open_source
+from components.stage import Clock, run_stage
+
+RAW = Path("data/raw")
+SHARDS = Path("data/shards")
+
+
+def main(params: Params, clock: Clock) -> None:
+    """Cut the raw pictures into samples and pack them into shards."""
+    with clock.part("open"):
+        source = open_source(RAW, params.shard.cut)
+    with clock.part("write"):
+        manifest = write_shards(source, SHARDS, params.shard)
+    counts = ", ".join(f"{len(manifest.keys(split))} {split}" for split in manifest.splits)
+    print(f"{SHARDS}: {counts}; {len(manifest.bad)} bad left out", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run_stage("shard", main)

@@ -1,0 +1,55 @@
+"""Fixtures that all rooms share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.domain import Domain
+from components.shards.writer import write_set
+
+TINY_CLASSES = ("water", "forest", "sand", "snow")
+TINY_PALETTE = ((20, 60, 120), (30, 100, 40), (210, 190, 140), (240, 245, 250))
+
+
+def tiny_sample(seed: int, size: int = 32) -> dict[str, np.ndarray]:
+    """Labels in smooth blobs, and a photo whose colour and texture follow the class."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0:size, 0:size] / size
+    waves = random.normal(size=(4, 3, 3))
+    heights = sum(
+        waves[:, i, j, None, None] * np.cos(2 * np.pi * (i * y + j * x) + waves[:, j, i, None, None])
+        for i in range(3)
+        for j in range(3)
+    )
+    labels = np.argmax(heights, axis=0).astype(np.uint8)
+    stripes = np.stack([0 * x, 12 * np.sin(40 * x), 12 * np.sin(40 * y), 6 * np.sin(40 * (x + y))])
+    texture = np.take_along_axis(stripes, labels[None].astype(int), 0)[0] + random.normal(0, 4, (size, size))
+    photo = np.array(TINY_PALETTE, float)[labels] + texture[:, :, None]
+    return {"labels": labels, "photo": photo.clip(0, 255).round().astype(np.uint8)}
+
+
+def write_tiny(root: Path, size: int = 32, counts: tuple[int, int, int] = (24, 8, 8)) -> Path:
+    """Shards of `tiny_sample`s: counts of train, val and test; 8 to a tar."""
+    domains = {
+        "labels": Domain(kind="label", classes=TINY_CLASSES, palette=TINY_PALETTE),
+        "photo": Domain(kind="image"),
+    }
+    splits = {
+        split: [(f"tiny_{split}_{i:03d}", tiny_sample(1000 * s + i, size)) for i in range(counts[s])]
+        for s, split in enumerate(("train", "val", "test"))
+    }
+    write_set(root, "tiny", domains, ("labels", "photo"), (size, size), splits, samples_per_shard=8)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 train, 8 val and 8 test samples of 32x32, labels (4 classes) and photo; to be read, not changed."""
+    return write_tiny(tmp_path_factory.mktemp("tiny") / "shards")
+
+
+@pytest.fixture(scope="session")
+def tiny_shards_64(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same at 64x64."""
+    return write_tiny(tmp_path_factory.mktemp("tiny64") / "shards", size=64)
