@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,19 @@ def sha256_json(value: Any) -> str:
 
 
 @contextmanager
+def faults_of_the_disk(path: Path) -> Iterator[None]:
+    """Say in one line what the disk refused inside the block: no space left, or no right to write."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Fault(f"{path}: no space left on this disk; free some and run again") from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise Fault(f"{path}: cannot be written ({os.strerror(error.errno)})") from error
+        raise
+
+
+@contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` to write to; renamed onto `path` when the block ends well.
 
@@ -39,20 +52,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
         Fault: no space left, or a folder that cannot be written to.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Fault(f"{path}: no space left on this disk; free some and run again") from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise Fault(f"{path}: cannot be written ({os.strerror(error.errno)})") from error
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
+    with faults_of_the_disk(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

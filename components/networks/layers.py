@@ -1,0 +1,75 @@
+"""Layers that several networks share: normalisation by name, and the papers' initialisation."""
+
+from typing import Literal
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+NormName = Literal["batch", "sync_batch", "instance", "none"]
+
+
+class SyncBatchNorm2d(nn.BatchNorm2d):
+    """BatchNorm whose batch statistics are taken over all ranks (torch's own runs on GPUs only).
+
+    Two ranks of n samples see what one process of 2n samples sees, forward and backward. Takes and
+    gives (N, C, H, W); equal to `nn.BatchNorm2d` in a single process and in eval mode.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise by the moments of the joined batch."""
+        if not (self.training and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+            return super().forward(x)
+        from torch.distributed.nn.functional import all_reduce
+
+        wide = x.float()
+        moments = torch.cat([wide.mean(dim=(0, 2, 3)), wide.square().mean(dim=(0, 2, 3))])
+        mean, square = (all_reduce(moments) / dist.get_world_size()).chunk(2)
+        variance = square - mean.square()
+        self._remember(mean.detach(), variance.detach(), x.numel() // x.shape[1] * dist.get_world_size())
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        shift = self.bias - mean * scale
+        return (wide * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+
+    @torch.no_grad()
+    def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        momentum = self.momentum if self.momentum is not None else 0.1
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.running_mean.lerp_(mean, momentum)
+        self.running_var.lerp_(variance * (count / max(count - 1, 1)), momentum)
+        self.num_batches_tracked.add_(1)
+
+
+def norm(name: NormName, channels: int) -> nn.Module:
+    """A normalisation layer by name, for (N, C, H, W).
+
+    `batch` takes statistics per rank, `sync_batch` over all ranks; `instance` is without affine, as in
+    the authors' code; `none` is the identity.
+    """
+    if name == "batch":
+        return nn.BatchNorm2d(channels)
+    if name == "sync_batch":
+        return SyncBatchNorm2d(channels)
+    if name == "instance":
+        return nn.InstanceNorm2d(channels)
+    return nn.Identity()
+
+
+def needs_bias(name: NormName) -> bool:
+    """Whether a convolution before this normalisation has a bias (BatchNorm's shift makes it redundant)."""
+    return name in ("instance", "none")
+
+
+def init_normal(network: nn.Module, std: float = 0.02) -> nn.Module:
+    """Initialise as the authors do: weights N(0, 0.02), BatchNorm gain N(1, 0.02), biases 0."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, 0.0, std)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, std)
+            nn.init.zeros_(module.bias)
+    return network

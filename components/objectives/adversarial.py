@@ -1,0 +1,52 @@
+"""Adversarial losses: what a discriminator's logits ask of it and of the generator."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+AdversarialName = Literal["vanilla", "lsgan", "hinge", "wasserstein"]
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """A pair of losses over logits of any shape, each a scalar mean.
+
+    `real` and `fake` are the discriminator's losses on real and fake pictures, `generator` is what the
+    generator minimises on its own fakes (the non-saturating form).
+    """
+
+    real: Callable[[Tensor], Tensor]
+    fake: Callable[[Tensor], Tensor]
+    generator: Callable[[Tensor], Tensor]
+
+
+def _bce(label: float) -> Callable[[Tensor], Tensor]:
+    return lambda logits: F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
+
+
+def _squared(label: float) -> Callable[[Tensor], Tensor]:
+    return lambda logits: (logits - label).square().mean()
+
+
+def _hinge(sign: float) -> Callable[[Tensor], Tensor]:
+    return lambda logits: F.relu(1 - sign * logits).mean()
+
+
+def _mean(sign: float) -> Callable[[Tensor], Tensor]:
+    return lambda logits: -sign * logits.mean()
+
+
+ADVERSARIAL: dict[AdversarialName, Adversarial] = {
+    # Goodfellow et al. 2014 (arXiv:1406.2661), with the non-saturating generator of its section 3.
+    "vanilla": Adversarial(_bce(1.0), _bce(0.0), _bce(1.0)),
+    # Mao et al. 2017 (arXiv:1611.04076), labels 1 and 0.
+    "lsgan": Adversarial(_squared(1.0), _squared(0.0), _squared(1.0)),
+    # Lim and Ye 2017 (arXiv:1705.02894); Miyato et al. 2018 (arXiv:1802.05957).
+    "hinge": Adversarial(_hinge(1.0), _hinge(-1.0), _mean(1.0)),
+    # Arjovsky et al. 2017 (arXiv:1701.07875); the critic needs a Lipschitz constraint of its own.
+    "wasserstein": Adversarial(_mean(1.0), _mean(-1.0), _mean(1.0)),
+}

@@ -1,0 +1,63 @@
+"""TrainConfig: how any system is trained."""
+
+from typing import Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from components.schema import Section
+from components.tasks.paired import AugmentConfig, TaskConfig
+
+
+class TrainConfig(Section):
+    """One of `steps` and `epochs` says how long; all the rest has the papers' values by default.
+
+    `num_workers` data-parallel processes share each batch of `batch_size` samples through Ray Train; 0
+    trains in this process without Ray. Each `checkpoint_every` steps the run is validated on the first
+    `validation_samples` of the val split, draws a sample grid and is saved. The learning rate is constant for `constant_share` of the steps and
+    falls linearly to 0 over the rest; `learning_rates` overrides it for single phases.
+    """
+
+    task: TaskConfig | None = None
+    steps: PositiveInt | None = None
+    epochs: PositiveInt | None = None
+    batch_size: PositiveInt = 1
+    learning_rate: PositiveFloat = 2e-4
+    learning_rates: dict[str, PositiveFloat] = {}
+    betas: tuple[float, float] = (0.5, 0.999)
+    constant_share: float = Field(0.5, ge=0, le=1)
+    ema: float = Field(0.0, ge=0, lt=1)
+    augment: AugmentConfig = AugmentConfig()
+    seed: NonNegativeInt = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    num_workers: NonNegativeInt = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    log_every: PositiveInt = 20
+    checkpoint_every: PositiveInt = 250
+    validation_samples: PositiveInt = 128
+    loader_threads: PositiveInt = 1
+    cache_mb: NonNegativeFloat = 1024
+    timeout_s: PositiveFloat = 300
+    max_failures: NonNegativeInt = 2
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give either steps or epochs")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError("betas lie in [0, 1)")
+        return self
+
+    def num_steps(self, samples: int) -> int:
+        """Steps of the whole run over a training split of so many samples."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None
+        return max(1, self.epochs * samples // self.batch_size)
+
+    def decisive(self) -> dict[str, object]:
+        """What decides the weights: all but where and how visibly the run takes place.
+
+        The number of workers is left out, so a run may be resumed on more or fewer of them.
+        """
+        places = {"num_workers", "device", "log_every", "loader_threads", "cache_mb", "timeout_s", "max_failures"}
+        return self.model_dump(mode="json", exclude=places)

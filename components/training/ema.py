@@ -1,0 +1,47 @@
+"""Exponential moving average of weights: the networks that are looked at, steadier than those that learn."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class EMA:
+    """Averages of the parameters of named networks; buffers are taken as they are.
+
+    After each step average = decay * average + (1 - decay) * weight, with the decay of the first steps
+    held to (1 + t) / (10 + t), so a short run does not remember its initialisation.
+    """
+
+    def __init__(self, networks: nn.ModuleDict, names: tuple[str, ...], decay: float) -> None:
+        self.decay = decay
+        self.weights = {
+            f"{name}.{key}": value for name in names for key, value in networks[name].named_parameters()
+        }
+        self.averages = {key: value.detach().clone() for key, value in self.weights.items()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the weights after step `step` (from 0)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(self.averages.values()), list(self.weights.values()), 1 - decay)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The networks carry their averages inside the block, and their own weights again after it."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        for key, weight in self.weights.items():
+            weight.data, self.averages[key] = self.averages[key], weight.data
+
+    def load(self, averages: dict[str, Tensor]) -> None:
+        """Take averages from a checkpoint."""
+        for key, average in self.averages.items():
+            average.copy_(averages[key])

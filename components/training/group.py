@@ -1,0 +1,38 @@
+"""Group: the ranks that train together, and which of them this process is."""
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rank `rank` of `world`, computing on `device`; by default a single process on the CPU."""
+
+    rank: int = 0
+    world: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def leads(self) -> bool:
+        """Whether this rank writes files."""
+        return self.rank == 0
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean of a tensor over all ranks, on every rank."""
+        if self.world > 1:
+            dist.all_reduce(values)
+            values /= self.world
+        return values
+
+    @torch.no_grad()
+    def average_buffers(self, networks: nn.Module) -> None:
+        """Make the floating-point buffers (BatchNorm's running moments) their mean over the ranks."""
+        buffers = [b for b in networks.buffers() if b.is_floating_point()]
+        if self.world == 1 or not buffers:
+            return
+        flat = self.mean(torch.cat([b.reshape(-1) for b in buffers]))
+        for buffer, part in zip(buffers, flat.split([b.numel() for b in buffers]), strict=True):
+            buffer.copy_(part.view_as(buffer))
