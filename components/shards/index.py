@@ -55,9 +55,7 @@ def check_file(path: Path, sha256: str, size: int) -> None:
         if found != size:
             raise Fault(f"{path}: has bytes 0-{found}, the manifest says 0-{size}; {remedy}")
         if sha256_file(path) != sha256:
-            raise Fault(
-                f"{path}: bytes 0-{size} do not have the sha256 of the manifest ({sha256[:12]}); {remedy}"
-            )
+            raise Fault(f"{path}: bytes 0-{size} do not have the sha256 of the manifest ({sha256[:12]}); {remedy}")
     except FileNotFoundError:
         raise Fault(f"{path}: not found, though the manifest names it; {remedy}") from None
     except OSError as error:

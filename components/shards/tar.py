@@ -55,16 +55,12 @@ def encode(key: str, pictures: Mapping[str, Picture], domains: Mapping[str, Doma
 def _encode(key: str, name: str, picture: Picture, domain: Domain) -> Member:
     wanted = 3 if domain.kind == "image" else 2
     if picture.dtype != np.uint8 or picture.ndim != wanted or (wanted == 3 and picture.shape[2] != 3):
-        raise Fault(
-            f"sample {key}: {name} is {picture.dtype} {picture.shape}, not uint8 as a {domain.kind} is"
-        )
+        raise Fault(f"sample {key}: {name} is {picture.dtype} {picture.shape}, not uint8 as a {domain.kind} is")
     histogram = None
     if domain.kind == "label":
         counts = np.bincount(picture.ravel(), minlength=len(domain.classes))
         if len(counts) > len(domain.classes):
-            raise Fault(
-                f"sample {key}: {name} has value {len(counts) - 1} outside its {len(domain.classes)} classes"
-            )
+            raise Fault(f"sample {key}: {name} has value {len(counts) - 1} outside its {len(domain.classes)} classes")
         histogram = [int(count) for count in counts]
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG", compress_level=6)
@@ -107,9 +103,7 @@ class TarWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         try:
             if kind is None:
                 self._tar.close()

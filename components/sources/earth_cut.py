@@ -114,9 +114,7 @@ def open_earth(root: Path, cut: EarthCut) -> EarthSource:
     codes = as_indices(open_picture(labels_path, str(labels_path)), _CODES, str(labels_path))
     for path, raster in ((labels_path, codes), (photo_path, photo)):
         if raster.shape[1] != 2 * raster.shape[0]:
-            raise Fault(
-                f"{path}: {raster.shape[1]}x{raster.shape[0]} is not a whole globe, twice as wide as high"
-            )
+            raise Fault(f"{path}: {raster.shape[1]}x{raster.shape[0]} is not a whole globe, twice as wide as high")
     codes = nearest_resize(codes, photo.shape[0], photo.shape[1])
     labels = merge_codes(codes, cut.classes, labels_path)
     splits = cut_tiles(codes != _WATER, cut)
@@ -174,9 +172,7 @@ def cut_tiles(land: np.ndarray, cut: EarthCut) -> dict[str, list[EarthUnit]]:
         rows = np.arange(top, bottom - cut.size + 1, cut.stride)
         columns = np.arange(left, right - cut.size + 1, cut.stride)
         r, c = np.meshgrid(rows, columns, indexing="ij")
-        area = (
-            total[r + cut.size, c + cut.size] - total[r, c + cut.size] - total[r + cut.size, c] + total[r, c]
-        )
+        area = total[r + cut.size, c + cut.size] - total[r, c + cut.size] - total[r + cut.size, c] + total[r, c]
         for row, column in np.argwhere(area >= cut.min_land * cut.size**2):
             y, x = int(rows[row]), int(columns[column])
             splits[split].append(EarthUnit(f"earth_r{y:04d}_c{x:04d}", y, x))

@@ -61,9 +61,7 @@ def as_rgb(picture: Image.Image, name: str) -> Picture:
         seen = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", seen.size, (255, 255, 255, 255)), seen)
     elif picture.mode not in ("RGB", "RGBX", "L", "1", "P", "CMYK", "YCbCr"):
-        raise BadSample(
-            f"{name}: pixels of kind {picture.mode} have no defined range; save it as 8 or 16 bit"
-        )
+        raise BadSample(f"{name}: pixels of kind {picture.mode} have no defined range; save it as 8 or 16 bit")
     return np.asarray(picture.convert("RGB"))
 
 
@@ -74,9 +72,7 @@ def as_indices(picture: Image.Image, classes: int, name: str) -> Picture:
         BadSample: more than one channel, or a value that is not below `classes`.
     """
     if picture.mode not in ("1", "L", "P") and not picture.mode.startswith("I;16"):
-        raise BadSample(
-            f"{name}: {picture.mode} pixels cannot be class indices; give a palette, or 8-bit grey"
-        )
+        raise BadSample(f"{name}: {picture.mode} pixels cannot be class indices; give a palette, or 8-bit grey")
     values = np.asarray(picture).astype(np.int64)
     if values.size and values.max() >= classes:
         row, column = np.argwhere(values >= classes)[0]

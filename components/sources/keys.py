@@ -1,0 +1,37 @@
+"""Sample keys out of file names: dots and directories never merge two samples."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+_LONGEST = 80
+_DIGITS = 12
+
+
+def sample_keys(names: Sequence[str]) -> list[str]:
+    """A key for each name, [A-Za-z0-9_-]{1,80}, different for different names even where case is ignored.
+
+    A name whose plain form is taken by another too, or is too long, or empty, gets the start of its own
+    sha256 behind it; so a key depends on the name and its rivals, never on the order of the names.
+
+    Raises:
+        ValueError: the same name twice.
+    """
+    if len(set(names)) != len(names):
+        raise ValueError("the same name twice")
+    plain = [re.sub(r"[^A-Za-z0-9_-]", "_", name) for name in names]
+    marked = {i for i, key in enumerate(plain) if not 0 < len(key) <= _LONGEST}
+    while True:
+        keys = [_marked(names[i], key) if i in marked else key for i, key in enumerate(plain)]
+        taken = Counter(key.lower() for key in keys)
+        # A marked key can meet another's plain form only by design; then that one is marked as well.
+        rivals = {i for i, key in enumerate(keys) if taken[key.lower()] > 1} - marked
+        if not rivals:
+            return keys
+        marked |= rivals
+
+
+def _marked(name: str, plain: str) -> str:
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:_DIGITS]
+    return f"{plain[: _LONGEST - _DIGITS - 1]}-{digest}"
