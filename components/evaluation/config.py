@@ -1,0 +1,28 @@
+"""Params of the evaluate stage."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from components.schema import Section
+
+
+class InceptionWeights(Section):
+    """The file of Inception 2015-12-05 weights, and what its bytes must hash to.
+
+    A state dict in torch-fidelity's or pytorch-fid's names: .safetensors, or .pth (read without pickle code).
+    """
+
+    path: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class EvaluateConfig(Section):
+    """How a model is measured; all of it but `batch_size` is in the protocol of every figure."""
+
+    features: tuple[Literal["efficientnet_lite0"], ...] = ("efficientnet_lite0",)
+    inception: InceptionWeights | None = None
+    num_bootstrap: Annotated[int, Field(ge=40)] = 1000
+    is_splits: PositiveInt = 10
+    seed: NonNegativeInt = 0
+    batch_size: PositiveInt = 8

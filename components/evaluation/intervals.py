@@ -1,0 +1,68 @@
+"""Intervals: a figure, and where it would lie were the test images drawn again."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+PERCENT = 95.0
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured value between the ends of its 95 % interval, with notes that belong to it alone."""
+
+    value: float
+    low: float
+    high: float
+    notes: dict[str, float | str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, float | str]:
+        """{"value", "low", "high", notes...}."""
+        return {"value": self.value, "low": self.low, "high": self.high, **self.notes}
+
+
+def draws(num_images: int, num_bootstrap: int, seed: int) -> Tensor:
+    """How often each image is in each bootstrap sample: (num_bootstrap, num_images) counts, rows sum to images."""
+    rng = np.random.default_rng(seed)
+    chances = np.full(num_images, 1 / num_images)
+    return torch.from_numpy(rng.multinomial(num_images, chances, size=num_bootstrap).astype(np.int16))
+
+
+def percentile(value: float, replicates: Tensor, **notes: float | str) -> Figure:
+    """The percentile interval of bootstrap replicates (B,); it is widened to hold the value where it does not.
+
+    Replicates that are NaN (a class that a resampled set does not have) are left out.
+    """
+    known = replicates.double().numpy()
+    known = known[np.isfinite(known)]
+    if known.size == 0:
+        return Figure(value, value, value, notes)
+    low, high = np.percentile(known, [(100 - PERCENT) / 2, (100 + PERCENT) / 2])
+    return Figure(value, min(value, float(low)), max(value, float(high)), notes)
+
+
+def mean_figure(per_image: Tensor, counts: Tensor) -> Figure:
+    """The mean of a per-image figure (n,), resampled by `draws` (B, n)."""
+    values = per_image.double()
+    return percentile(float(values.mean()), counts.double() @ values / len(values))
+
+
+def linear_figure(value: float, *parts: tuple[Tensor, Tensor], **notes: float | str) -> Figure:
+    """The interval of a figure that is not a mean, from the influence of each image on it.
+
+    The bootstrap runs on the linearised figure (the infinitesimal jackknife of Jaeckel 1972 and Efron 1982):
+    resampling the figure itself would repeat images, and the repeats alone raise a Fréchet distance.
+
+    Args:
+        value: the figure on all images.
+        parts: (influence (n,) that sums to 0, draws (B, n)) for each set that is resampled on its own.
+    """
+    moved = torch.stack([counts.double() @ influence / len(influence) for influence, counts in parts])
+    return percentile(value, value + moved.sum(0), **notes)
+
+
+def at_least(floor: float, figure: Figure) -> Figure:
+    """A figure whose interval stops at its smallest possible value."""
+    return Figure(figure.value, max(floor, figure.low), max(floor, figure.high), figure.notes)

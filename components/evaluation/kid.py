@@ -1,0 +1,59 @@
+"""Kernel Inception Distance (Bińkowski et al. 2018, arXiv:1801.01401)."""
+
+import torch
+from torch import Tensor
+
+from components.evaluation.intervals import Figure, percentile
+from components.faults import Fault
+
+_BLOCK = 1024
+
+
+def kid(first: Tensor, second: Tensor, first_draws: Tensor, second_draws: Tensor, paired: bool) -> Figure:
+    """The unbiased squared MMD under k(x, y) = (x·y / d + 1)³, from all images at once.
+
+    The common estimate averages many random subsets of 1,000; its expectation is this very figure, which
+    has no subset size to choose and less noise. It may be slightly below 0 where the sets agree.
+    In a bootstrap sample an image drawn twice is never a pair with itself, so repeats add no bias.
+
+    Args:
+        first: features (n, d). second: features (m, d).
+        first_draws: (B, n) counts of `intervals.draws`. second_draws: (B, m).
+        paired: image i of both sets belong to one sample and are drawn together.
+
+    Raises:
+        Fault: fewer than two images on a side.
+    """
+    if min(len(first), len(second)) < 2:
+        raise Fault("a KID needs at least 2 images on each side")
+    x, y = first.double(), second.double()
+    weights = [torch.cat([torch.ones(1, len(w)), w]).double() for w in (first_draws, second_draws)]
+    within = [_mean(z, z, w, w, "none") for z, w in zip((x, y), weights, strict=True)]
+    across = _mean(x, y, weights[0], weights[1], "once" if paired else "all")
+    values = within[0] + within[1] - 2 * across
+    return percentile(float(values[0]), values[1:])
+
+
+def _mean(x: Tensor, y: Tensor, u: Tensor, v: Tensor, diagonal: str) -> Tensor:
+    """Weighted mean of k(x_i, y_j) for each row of the weights u (B, n), v (B, m).
+
+    diagonal "none": pairs i = j are left out. "all": they count u_i v_i. "once": they count u_i, since an
+    image drawn twice with its own partner is two pairs and not four.
+    """
+    total = torch.zeros(len(u), dtype=x.dtype)
+    diagonals = []
+    for start in range(0, len(x), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        kernel = (x[rows] @ y.T / x.shape[1] + 1) ** 3
+        if diagonal != "all":
+            square = kernel[:, rows]
+            diagonals.append(square.diagonal().clone())
+            square.fill_diagonal_(0)
+        total += ((u[:, rows] @ kernel) * v).sum(1)
+    pairs = u.sum(1) * v.sum(1)
+    if diagonal != "all":
+        pairs -= (u * v).sum(1)
+    if diagonal == "once":
+        total += u @ torch.cat(diagonals)
+        pairs += u.sum(1)
+    return total / pairs

@@ -1,0 +1,85 @@
+"""Protocol: how a figure was measured, and nothing of what was measured."""
+
+from typing import Any
+
+from components.faults import Fault
+from components.files import sha256_json
+from components.schema import Section
+
+# Raise this when the evaluation code would give another number for the same pictures and params.
+ARITHMETIC = 1
+
+
+class NetworkProtocol(Section):
+    """A feature network: the bytes of its weights, and what happens to a picture before it."""
+
+    sha256: str
+    resize: str
+    normalisation: str
+    dimensions: int
+
+
+class SampleProtocol(Section):
+    """A list of samples: how many, their keys in order, and the true pictures that keys stand for."""
+
+    count: int
+    keys: str
+    pictures: str
+
+
+class Protocol(Section):
+    """Everything that two figures must share to be compared.
+
+    Attributes:
+        arithmetic: version of the evaluation code's numbers.
+        metrics: names of the figures of the model row.
+        networks: by the suffix of the figures' names ("" for the published `fid`).
+        judge: sha256 of the judge's weights, None where no labels are read from pictures.
+        source, target: what is translated into what. size: pixels, height and width.
+        classes: of the labels that are scored, in order.
+        test, train: the samples measured against, and those that floor and painter are made of.
+        confidence: percent of the intervals.
+    """
+
+    arithmetic: int = ARITHMETIC
+    metrics: tuple[str, ...]
+    networks: dict[str, NetworkProtocol]
+    judge: str | None
+    source: str
+    target: str
+    size: tuple[int, int]
+    classes: tuple[str, ...]
+    test: SampleProtocol
+    train: SampleProtocol
+    seed: int
+    num_bootstrap: int
+    is_splits: int
+    confidence: float
+
+    @property
+    def hash(self) -> str:
+        """sha256 of all of the above."""
+        return sha256_json(self.model_dump(mode="json"))
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields and "hash"."""
+        return {**self.model_dump(mode="json"), "hash": self.hash}
+
+
+def require_comparable(first: dict[str, Any], second: dict[str, Any], names: tuple[str, str]) -> None:
+    """Refuse to compare metrics of two protocols.
+
+    Args:
+        first: the content of a data/metrics/SYSTEM.json; second: of another; names: what to call them.
+
+    Raises:
+        Fault: their protocol hashes differ; it names the parts that do.
+    """
+    a, b = first["protocol"], second["protocol"]
+    if a["hash"] == b["hash"]:
+        return
+    parts = sorted(key for key in {*a, *b} - {"hash"} if a.get(key) != b.get(key))
+    raise Fault(
+        f"{names[0]} and {names[1]} were measured differently ({', '.join(parts)}): "
+        f"their figures cannot be compared; evaluate both with the same params, data and judge"
+    )
