@@ -2,10 +2,10 @@
 
 import difflib
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from components.evaluation.config import EvaluateConfig
@@ -13,23 +13,115 @@ from components.faults import Fault
 from components.pages.config import ReportConfig
 from components.schema import Section
 from components.shards.config import ShardConfig
-from components.sources import FetchConfig
+from components.sources import CutConfig, FetchConfig
 from components.systems import SystemConfig
-from components.systems.judge import JudgeConfig
+from components.systems.fcn8s import FCN8sConfig
 from components.systems.translator import GenerateConfig
 from components.tracking.config import RegisterConfig
 from components.training.config import TrainConfig
+
+
+class ShardSection(ShardConfig):
+    """The `shard` section: how the source is cut into samples, and how those are packed."""
+
+    cut: CutConfig
+
+
+class JudgeSection(Section):
+    """The `judge` section: the network of the FCN-score, and its own training."""
+
+    system: FCN8sConfig
+    train: TrainConfig
 
 
 class Params(Section):
     """Every knob of a run: one section a stage, and `system`."""
 
     fetch: FetchConfig
-    shard: ShardConfig
-    judge: JudgeConfig
+    shard: ShardSection
+    judge: JudgeSection
     system: SystemConfig
     train: TrainConfig
     generate: GenerateConfig
     evaluate: EvaluateConfig
-    register_: RegisterConfig
+    register_: RegisterConfig = Field(alias="register")
     report: ReportConfig
+
+    @model_validator(mode="after")
+    def _same_source(self) -> Self:
+        if self.fetch.name != self.shard.cut.name:
+            raise ValueError(f"fetch.name is {self.fetch.name} but shard.cut.name is {self.shard.cut.name}")
+        return self
+
+
+def load_params(path: Path) -> Params:
+    """Read and validate a params file.
+
+    Raises:
+        Fault: one line with the dotted path of the first thing wrong, and the names that are valid there.
+    """
+    try:
+        values = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise Fault(f"{path}: not found; run from the project's folder or pass --params") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Fault(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    return parse_params(values, str(path))
+
+
+def parse_params(values: Any, where: str) -> Params:
+    """Validate params given as plain values; `where` names their origin in the message."""
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        faults = error.errors()
+        unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]
+        raise Fault(f"{where}: {_word((unknown or faults)[0])}") from None
+
+
+def _word(fault: ErrorDetails) -> str:
+    path = [part for part in fault["loc"] if not _is_tag(part)]
+    dotted = ".".join(str(part) for part in path)
+    if fault["type"] == "extra_forbidden":
+        valid = _valid_names(path[:-1])
+        close = difflib.get_close_matches(str(path[-1]), valid, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        return f"{dotted}: no such param; {hint}valid here: {', '.join(valid)}"
+    if fault["type"] == "union_tag_invalid":
+        return f"{dotted}.name: {fault['ctx']['tag']!r} is not one of {fault['ctx']['expected_tags']}"
+    if fault["type"] == "missing":
+        return f"{dotted}: missing"
+    message = fault["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(fault["input"], dict | BaseModel) else f" (given: {fault['input']!r})"
+    return f"{dotted}: {message}{given}" if dotted else message
+
+
+def _is_tag(part: int | str) -> bool:
+    """Whether a part of an error's path is the tag of a union rather than a key of the file."""
+    return part in _TAGS
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that an annotation may hold, itself or in a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models(inner)]
+
+
+def _valid_names(path: list[int | str]) -> list[str]:
+    models: list[type[BaseModel]] = [Params]
+    for part in path:
+        fields = [f for model in models for name, f in model.model_fields.items() if part in (name, f.alias)]
+        models = [model for field in fields for model in _models(field.annotation)]
+    return sorted({field.alias or name for model in models for name, field in model.model_fields.items()})
+
+
+def _tags(model: type[BaseModel]) -> set[str]:
+    tags = {str(field.default) for name, field in model.model_fields.items() if name == "name"}
+    for field in model.model_fields.values():
+        for inner in _models(field.annotation):
+            tags |= _tags(inner)
+    return tags
+
+
+_TAGS = _tags(Params)

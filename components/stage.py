@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from components.faults import Fault
-from components.files import write_json
+from components.files import read_json, write_json
 from components.params import Params, load_params
 
 TIMINGS = Path(".pix2pipe/timings")
@@ -38,6 +38,12 @@ class Clock:
     def add(self, name: str, seconds: float) -> None:
         """Count seconds measured elsewhere (another process) under `name`."""
         self.parts[name] = self.parts.get(name, 0.0) + seconds
+
+    def merge(self, throughput: Path) -> None:
+        """Count the seconds that a run wrote into its throughput.json; nothing if it took no step."""
+        if throughput.exists():
+            for name, seconds in read_json(throughput)["seconds"].items():
+                self.add(name, seconds)
 
     def save(self, root: Path = TIMINGS) -> None:
         """Write {stage, started, ended (Unix seconds), parts (seconds)} to root/STAGE.json."""

@@ -8,10 +8,11 @@ from components.systems.fcn8s import FCN8sConfig, fcn8s
 from components.systems.pix2pix import Pix2PixConfig, pix2pix
 from components.systems.system import Shape, System
 
-SystemConfig = Annotated[Pix2PixConfig | FCN8sConfig, Field(discriminator="name")]
+AnySystemConfig = Pix2PixConfig | FCN8sConfig
+SystemConfig = Annotated[AnySystemConfig, Field(discriminator="name")]
 
 
-def build(config: Pix2PixConfig | FCN8sConfig, shape: Shape) -> System:
+def build(config: AnySystemConfig, shape: Shape) -> System:
     """Make the system that a config names, with freshly initialised networks."""
     match config:
         case Pix2PixConfig():

@@ -46,9 +46,7 @@ def pix2pix(config: Pix2PixConfig, shape: Shape) -> System:
             f"system.levels: {levels} stride-2 levels need sides that are multiples of {2**levels}, "
             f"not {shape.size[0]}x{shape.size[1]}; set system.levels or another shard.cut.size"
         )
-    generator = UNet(
-        shape.source.channels, shape.target.channels, levels, config.width, config.norm, config.dropout
-    )
+    generator = UNet(shape.source.channels, shape.target.channels, levels, config.width, config.norm, config.dropout)
     seen = shape.target.channels + (shape.source.channels if config.conditional else 0)
     discriminator = PatchGAN(
         seen, config.patch_size, config.discriminator_width, config.discriminator_norm, config.spectral_norm
@@ -86,9 +84,7 @@ def pix2pix(config: Pix2PixConfig, shape: Shape) -> System:
             "picture: the discriminator sees it whole",
         )
     return System(
-        networks=nn.ModuleDict(
-            {"generator": init_normal(generator), "discriminator": init_normal(discriminator)}
-        ),
+        networks=nn.ModuleDict({"generator": init_normal(generator), "discriminator": init_normal(discriminator)}),
         phases=(
             Phase("discriminator", ("discriminator",), discriminator_terms),
             Phase("generator", ("generator",), generator_terms),

@@ -1,5 +1,7 @@
 """Between pictures as people store them (uint8) and tensors as networks see them (float32)."""
 
+import hashlib
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -40,3 +42,9 @@ def render(domain: Domain, batch: np.ndarray) -> np.ndarray:
     if domain.kind == "image":
         return batch
     return np.asarray(domain.palette, dtype=np.uint8)[batch]
+
+
+def content_seed(picture: np.ndarray) -> int:
+    """A 63-bit seed from a picture's own bytes: what is random about its translation, wherever it is made."""
+    digest = hashlib.sha256(np.ascontiguousarray(picture).tobytes()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from components.faults import Fault
 from components.files import faults_of_the_disk, read_json, sha256_file, write_json
 
 WEIGHTS, STATE, META = "weights.safetensors", "state.pt", "checkpoint.json"
@@ -41,16 +40,17 @@ class CheckpointStore:
     def __init__(self, folder: Path, keep: int = 2) -> None:
         self.folder, self.keep = folder, keep
 
-    def save(
-        self, step: int, weights: dict[str, Tensor], state: dict[str, Any], score: float | None
-    ) -> Checkpoint:
+    def save(self, step: int, weights: dict[str, Tensor], state: dict[str, Any], score: float | None) -> Checkpoint:
         """Write a checkpoint beside the others, then forget those that are neither among the last nor best."""
         final = self.folder / f"step_{step:08d}"
         temporary = self.folder / f".step_{step:08d}.tmp"
         with faults_of_the_disk(final):
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
-            save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, temporary / WEIGHTS)
+            save_file(
+                {key: value.detach().cpu().contiguous() for key, value in weights.items()},
+                temporary / WEIGHTS,
+            )
             torch.save(state, temporary / STATE)
             files = {name: sha256_file(temporary / name) for name in (WEIGHTS, STATE)}
             (temporary / META).write_text(json.dumps({"step": step, "score": score, "sha256": files}))
@@ -101,24 +101,3 @@ class CheckpointStore:
         for folder in folders[: -self.keep]:
             if best is None or folder != best.folder:
                 shutil.rmtree(folder)
-
-
-def load_weights(file: Path, expected: dict[str, Tensor], what: str) -> dict[str, Tensor]:
-    """Read a weights file for networks that expect these names and shapes.
-
-    Raises:
-        Fault: not a safetensors file, or the weights of another network; names the first difference.
-    """
-    try:
-        weights = load_file(file)
-    except Exception as error:
-        raise Fault(f"{file}: not a readable safetensors file ({error})") from error
-    missing, extra = sorted(expected.keys() - weights.keys()), sorted(weights.keys() - expected.keys())
-    if missing or extra:
-        first = f"lacks {missing[0]}" if missing else f"has {extra[0]}, which is not expected"
-        raise Fault(f"{file}: not the weights of {what}: it {first}")
-    for name, value in weights.items():
-        if value.shape != expected[name].shape:
-            sizes = f"{tuple(value.shape)}, not {tuple(expected[name].shape)}"
-            raise Fault(f"{file}: not the weights of {what}: {name} is {sizes}")
-    return weights

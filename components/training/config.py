@@ -13,8 +13,9 @@ class TrainConfig(Section):
 
     `num_workers` data-parallel processes share each batch of `batch_size` samples through Ray Train; 0
     trains in this process without Ray. Each `checkpoint_every` steps the run is validated on the first
-    `validation_samples` of the val split, draws a sample grid and is saved. The learning rate is constant for `constant_share` of the steps and
-    falls linearly to 0 over the rest; `learning_rates` overrides it for single phases.
+    `validation_samples` of the val split, draws a sample grid and is saved. The learning rate is constant
+    for `constant_share` of the steps and falls linearly to 0 over the rest; `learning_rates` overrides it
+    for single phases.
     """
 
     task: TaskConfig | None = None
@@ -22,7 +23,7 @@ class TrainConfig(Section):
     epochs: PositiveInt | None = None
     batch_size: PositiveInt = 1
     learning_rate: PositiveFloat = 2e-4
-    learning_rates: dict[str, PositiveFloat] = {}
+    learning_rates: dict[str, PositiveFloat] = Field(default_factory=dict)
     betas: tuple[float, float] = (0.5, 0.999)
     constant_share: float = Field(0.5, ge=0, le=1)
     ema: float = Field(0.0, ge=0, lt=1)
@@ -59,5 +60,13 @@ class TrainConfig(Section):
 
         The number of workers is left out, so a run may be resumed on more or fewer of them.
         """
-        places = {"num_workers", "device", "log_every", "loader_threads", "cache_mb", "timeout_s", "max_failures"}
+        places = {
+            "num_workers",
+            "device",
+            "log_every",
+            "loader_threads",
+            "cache_mb",
+            "timeout_s",
+            "max_failures",
+        }
         return self.model_dump(mode="json", exclude=places)

@@ -16,9 +16,7 @@ class EMA:
 
     def __init__(self, networks: nn.ModuleDict, names: tuple[str, ...], decay: float) -> None:
         self.decay = decay
-        self.weights = {
-            f"{name}.{key}": value for name in names for key, value in networks[name].named_parameters()
-        }
+        self.weights = {f"{name}.{key}": value for name in names for key, value in networks[name].named_parameters()}
         self.averages = {key: value.detach().clone() for key, value in self.weights.items()}
 
     @torch.no_grad()

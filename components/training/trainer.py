@@ -26,7 +26,7 @@ class Step(nn.Module):
         """The terms of a phase on this rank's part of the batch."""
         device = next(iter(batch.values())).device.type
         with torch.autocast(device, torch.bfloat16, enabled=self._precision == "bfloat16"):
-            return phase.terms(self.networks, batch)
+            return {name: term.float() for name, term in phase.terms(self.networks, batch).items()}
 
 
 class Trainer:
@@ -85,7 +85,7 @@ class Trainer:
     def _remember(self, phase: str, terms: Terms) -> None:
         for name, term in terms.items():
             key = f"{phase}.{name}"
-            value = term.detach().float()
+            value = term.detach()
             self._sums[key] = self._sums[key] + value if key in self._sums else value
             self._counts[key] = self._counts.get(key, 0) + 1
 

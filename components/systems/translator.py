@@ -1,0 +1,151 @@
+"""Translator: a trained generator as people use it, uint8 in and uint8 out."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import NonNegativeInt, PositiveInt, ValidationError
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from components.domain import Domain
+from components.faults import Fault
+from components.files import atomic_path, read_json, sha256_file, write_json
+from components.schema import Section
+from components.systems import AnySystemConfig, SystemConfig, build
+from components.systems.system import Shape, Translation
+from components.systems.weights import averaged, read_weights
+from components.tasks.encoding import content_seed, decode, encode
+
+CARD, WEIGHTS = "translator.json", "generator.safetensors"
+
+
+class GenerateConfig(Section):
+    """How test pictures are made.
+
+    Attributes:
+        checkpoint: `last`, or `best` by the validation figure.
+        mode: of BatchNorm and dropout. `train` is the authors' way for pix2pix: statistics of the picture
+            itself (batches of one) and dropout as noise. `eval` uses running statistics and no dropout.
+        batch_size: pictures translated at once.
+        num_workers: ranks that share the pictures, through Ray; 0 is this process with every core.
+    """
+
+    checkpoint: Literal["last", "best"] = "last"
+    mode: Literal["train", "eval"] = "eval"
+    batch_size: PositiveInt = 16
+    num_workers: NonNegativeInt = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class Card(Section):
+    """What stands beside the weights of a translator: all that is needed to run them."""
+
+    system: SystemConfig
+    translation: str
+    source: Domain
+    target: Domain
+    task: tuple[str, str]
+    size: tuple[PositiveInt, PositiveInt]
+    mode: Literal["train", "eval"]
+    batch_size: PositiveInt
+    checkpoint: str
+    step: int
+    key: str
+    weights_sha256: str
+
+
+class Translator:
+    """Translates pictures; the same bytes in give the same bytes out, alone or in any batch.
+
+    Batches are padded to one fixed size, so the same arithmetic runs whatever is asked together, and
+    what is random (dropout, noise) is seeded from each source's own bytes.
+    """
+
+    def __init__(self, card: Card, network: nn.Module, translation: Translation, device: torch.device) -> None:
+        self.card, self._translation, self._device = card, translation, device
+        self.source, self.target, self.size = card.source, card.target, card.size
+        self._network = network.to(device).train(card.mode == "train").requires_grad_(False)
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "auto") -> "Translator":
+        """Read a folder with translator.json and generator.safetensors.
+
+        Raises:
+            Fault: a file is missing, or the weights are not those of the card's network.
+        """
+        try:
+            card = Card.model_validate(read_json(folder / CARD))
+        except ValidationError as error:
+            raise Fault(f"{folder / CARD}: not a translator's card ({error.errors()[0]['msg']})") from error
+        if sha256_file(folder / WEIGHTS) != card.weights_sha256:
+            raise Fault(f"{folder / WEIGHTS}: sha256 differs from the one in {CARD}; generate again")
+        network, translation = _network(card.system, Shape(card.source, card.target, card.size), card.translation)
+        network.load_state_dict(read_weights(folder / WEIGHTS, network.state_dict(), f"{card.system.name}'s generator"))
+        cuda = device != "cpu" and torch.cuda.is_available()
+        return cls(card, network, translation, torch.device("cuda" if cuda else "cpu"))
+
+    @torch.inference_mode()
+    def translate(self, batch: np.ndarray) -> np.ndarray:
+        """Translate uint8 pictures: (N, H, W, 3) images or (N, H, W) class indices, of the card's size.
+
+        Raises:
+            Fault: another size, kind or dtype, or a label outside the classes.
+        """
+        expected = (*self.size, 3) if self.source.kind == "image" else self.size
+        if batch.dtype != np.uint8 or batch.shape[1:] != expected:
+            raise Fault(f"pictures are {batch.dtype} {batch.shape[1:]}; this translator takes uint8 {expected}")
+        fixed = 1 if self.card.mode == "train" else self.card.batch_size
+        parts = [self._run(batch[start : start + fixed], fixed) for start in range(0, len(batch), fixed)]
+        empty = np.empty((0, *self.size, 3) if self.target.kind == "image" else (0, *self.size), np.uint8)
+        return np.concatenate(parts) if parts else empty
+
+    def _run(self, part: np.ndarray, fixed: int) -> np.ndarray:
+        padded = np.concatenate([part, np.repeat(part[-1:], fixed - len(part), axis=0)])
+        seeds = torch.tensor([content_seed(picture) for picture in padded])
+        torch.manual_seed(int(seeds[0]))
+        made = self._translation.run(self._network, encode(self.source, padded, self._device), seeds)
+        return decode(self.target, made)[: len(part)]
+
+
+def export_translator(
+    folder: Path,
+    weights: dict[str, Tensor],
+    config: AnySystemConfig,
+    shape: Shape,
+    task: tuple[str, str],
+    generate: GenerateConfig,
+    lineage: dict[str, Any],
+) -> Card:
+    """Write a translator from a run's weights (averages where the run kept them).
+
+    Args:
+        weights: `network.key` and `ema.network.key`, as in a checkpoint.
+        lineage: `checkpoint`, `step` and `key` of the run.
+    """
+    name, translation = next(iter(build(config, shape).translations.items()))
+    with atomic_path(folder / WEIGHTS) as temporary:
+        save_file(averaged(weights, translation.network), temporary)
+    card = Card(
+        system=config,
+        translation=name,
+        source=shape.source,
+        target=shape.target,
+        task=task,
+        size=shape.size,
+        mode=generate.mode,
+        batch_size=generate.batch_size,
+        weights_sha256=sha256_file(folder / WEIGHTS),
+        **lineage,
+    )
+    write_json(folder / CARD, card.model_dump(mode="json"))
+    return card
+
+
+def _network(config: AnySystemConfig, shape: Shape, name: str) -> tuple[nn.Module, Translation]:
+    system = build(config, shape)
+    if name not in system.translations:
+        raise Fault(f"system {config.name} has no translation {name}; it has {', '.join(system.translations)}")
+    translation = system.translations[name]
+    return system.networks[translation.network], translation

@@ -1,0 +1,86 @@
+"""What a finished run hands to the next stages: files that are the same whenever and wherever it was trained."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+from safetensors.torch import load_file
+
+from components.faults import Fault
+from components.files import faults_of_the_disk, read_json, sha256_file, write_bytes, write_json, write_text
+from components.shards.manifest import Manifest
+from components.systems import AnySystemConfig, SystemConfig, build
+from components.systems.translator import Card, GenerateConfig, export_translator
+from components.training import log
+from components.training.checkpoint import WEIGHTS, Checkpoint
+from components.training.config import TrainConfig
+from components.training.run import Run
+
+
+def export_run(run: Run, out: Path) -> None:
+    """Fill `out` with the last and the best checkpoint, curves, sample grids and run.json.
+
+    Raises:
+        Fault: the run is not finished.
+    """
+    last, best = run.checkpoints.last(), run.checkpoints.best()
+    if last is None or best is None or last.step < run.num_steps():
+        raise Fault(f"{run.folder}: the run is not finished; run dvc repro again to go on")
+    with faults_of_the_disk(out):
+        shutil.rmtree(out, ignore_errors=True)
+        (out / "checkpoints").mkdir(parents=True)
+    checkpoints: dict[str, Any] = {}
+    for name, checkpoint in (("last", last), ("best", best)):
+        checkpoints[name] = _export_checkpoint(checkpoint, out / "checkpoints" / name)
+    records = log.read(run.folder)
+    write_text(out / "curves.csv", log.table(records, "terms"))
+    write_text(out / "validation.csv", log.table(records, "validation"))
+    for grid in sorted((run.folder / "samples").glob("step_*.png")):
+        write_bytes(out / "samples" / grid.name, grid.read_bytes())
+    write_json(
+        out / "run.json",
+        {
+            "key": run.key,
+            "system": run.system.model_dump(mode="json"),
+            "train": run.train.model_dump(mode="json"),
+            "task": {"source": run.task[0], "target": run.task[1]},
+            "manifest": Manifest.read(run.shards).sha256,
+            "git_commit": git_commit(),
+            "steps": last.step,
+            "parameters": build(run.system, run.shape()).num_parameters(),
+            "checkpoints": checkpoints,
+        },
+    )
+
+
+def export_trained(out: Path, config: GenerateConfig, shards: Path, folder: Path) -> Card:
+    """Write the translator of an exported run, from the checkpoint that `config` names, to `folder`.
+
+    Args:
+        out: where `export_run` wrote.
+        shards: the data the run was trained on; its manifest gives the domains.
+    """
+    run = read_json(out / "run.json")
+    system = TypeAdapter[AnySystemConfig](SystemConfig).validate_python(run["system"])
+    train = TrainConfig.model_validate(run["train"])
+    task = (run["task"]["source"], run["task"]["target"])
+    shape = Run(system, train, shards, out, task, run["key"]).shape()
+    weights = load_file(out / "checkpoints" / config.checkpoint / WEIGHTS)
+    lineage = {"checkpoint": config.checkpoint, "step": run["checkpoints"][config.checkpoint]["step"]}
+    return export_translator(folder, weights, system, shape, task, config, lineage | {"key": run["key"]})
+
+
+def git_commit() -> str:
+    """The commit of the working folder, with `-dirty` when tracked files differ; empty outside git."""
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _export_checkpoint(checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
+    write_bytes(folder / WEIGHTS, (checkpoint.folder / WEIGHTS).read_bytes())
+    return {"step": checkpoint.step, "score": checkpoint.score, "sha256": sha256_file(folder / WEIGHTS)}

@@ -1,0 +1,132 @@
+"""The one loop that trains every system."""
+
+import math
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from components.faults import Fault
+from components.shards.loader import Stream
+from components.shards.reader import Split
+from components.systems import build
+from components.systems.system import Batch, Shape
+from components.tasks.paired import Sample, augment
+from components.training import log
+from components.training.batches import to_batch
+from components.training.checkpoint import Checkpoint
+from components.training.clock import RunClock
+from components.training.group import Group
+from components.training.run import Run
+from components.training.trainer import Trainer
+from components.training.validation import Validation
+
+
+def fit(run: Run, group: Group) -> None:
+    """Train a run to its last step, from its last checkpoint if it has one; every rank calls this.
+
+    Rank 0 writes: log.jsonl each `log_every` steps, and each `checkpoint_every` steps (and at the end) a
+    validation, a sample grid and a checkpoint.
+
+    Raises:
+        Fault: a term or a weight that is not finite, on all ranks alike.
+    """
+    began = time.perf_counter()
+    torch.manual_seed(run.train.seed)
+    shape, steps = run.shape(), run.num_steps()
+    system = build(run.system, shape)
+    trainer = Trainer(system, run.train, steps, group)
+    step = restore(run, trainer)
+    split = Split(run.shards, "train")
+    stream = Stream(
+        split,
+        lambda sample, seed: augment(sample, split.domains, run.train.augment, seed),
+        run.train.batch_size,
+        run.train.seed,
+        group.rank,
+        group.world,
+        int(run.train.cache_mb * 2**20),
+        run.train.loader_threads,
+    )
+    validation = Validation(run, shape, trainer, group)
+    clock = RunClock(run, group, step, time.perf_counter() - began)
+    for batch in _on_device(stream.batches(step, steps), run, shape, group):
+        trainer.step(step, batch)
+        step += 1
+        saves = step % run.train.checkpoint_every == 0 or step == steps
+        if step % run.train.log_every == 0 or saves:
+            terms = trainer.flush()
+            _check_finite(terms, step, run)
+            rate = next(iter(trainer.optimizers.values())).param_groups[0]["lr"]
+            clock.log(step, {"terms": terms | {"learning_rate": rate}})
+        if saves:
+            with clock.apart("validation"):
+                group.average_buffers(system.networks)
+                figures = validation.measure()
+                validation.draw(step)
+            _check_finite(figures, step, run)
+            with clock.apart("checkpoint"):
+                if group.leads:
+                    save(run, trainer, step, next(iter(figures.values()), None))
+                    log.append(run.folder, {"step": step, "validation": figures})
+    clock.finish()
+
+
+def restore(run: Run, trainer: Trainer) -> int:
+    """Put a trainer where the run's last checkpoint stood; gives the number of steps already taken."""
+    checkpoint = run.checkpoints.last()
+    if checkpoint is not None:
+        load(checkpoint, trainer)
+    step = checkpoint.step if checkpoint else 0
+    if trainer.group.leads:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        log.cut(run.folder, step)
+        run.checkpoints.drop_after(step)
+    return step
+
+
+def save(run: Run, trainer: Trainer, step: int, score: float | None) -> Checkpoint:
+    """Write everything that decides the next step."""
+    weights: dict[str, Tensor] = dict(trainer.system.networks.state_dict())
+    if trainer.ema is not None:
+        weights |= {f"ema.{key}": value for key, value in trainer.ema.averages.items()}
+    state = {
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in trainer.optimizers.items()},
+        "memories": {name: memory.state_dict() for name, memory in trainer.system.memories.items()},
+    }
+    for name, value in weights.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise Fault(f"step {step}: {name} is not finite; {_advice(run)}")
+    return run.checkpoints.save(step, weights, state, score)
+
+
+def load(checkpoint: Checkpoint, trainer: Trainer) -> None:
+    """Take networks, averages, optimizers and memories from a checkpoint."""
+    weights, state = checkpoint.weights(), checkpoint.state()
+    own = {key: value for key, value in weights.items() if not key.startswith("ema.")}
+    trainer.system.networks.load_state_dict(own)
+    if trainer.ema is not None:
+        trainer.ema.load({key.removeprefix("ema."): v for key, v in weights.items() if key.startswith("ema.")})
+    for name, optimizer in trainer.optimizers.items():
+        optimizer.load_state_dict(state["optimizers"][name])
+    for name, memory in trainer.system.memories.items():
+        memory.load_state_dict(state["memories"][name])
+
+
+def _on_device(batches: Iterator[tuple[Sample, np.ndarray]], run: Run, shape: Shape, group: Group) -> Iterator[Batch]:
+    for pictures, seeds in batches:
+        yield to_batch(pictures, seeds, run.task, shape, group.device)
+
+
+def _check_finite(figures: dict[str, float], step: int, run: Run) -> None:
+    for name, value in figures.items():
+        if not math.isfinite(value):
+            raise Fault(f"step {step}: {name} is not finite; {_advice(run)}")
+
+
+def _advice(run: Run) -> str:
+    last = run.checkpoints.last()
+    kept = f"the checkpoint of step {last.step} is kept" if last else "there is no checkpoint yet"
+    return f"lower train.learning_rate or set train.precision to float32 ({kept})"

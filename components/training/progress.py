@@ -1,0 +1,57 @@
+"""One live line for a run, whoever trains it: read from its log, so ranks have nothing to print."""
+
+import sys
+import threading
+from types import TracebackType
+from typing import Self
+
+from tqdm import tqdm
+
+from components.training import log
+from components.training.run import Run
+
+
+class Progress:
+    """Follow a run's log in a thread and show step, images/s, losses and time left.
+
+    On a terminal the line moves; elsewhere (a CI log) it is printed twice a minute.
+    """
+
+    def __init__(self, run: Run, title: str) -> None:
+        self._run = run
+        self._stop = threading.Event()
+        last = run.checkpoints.last()
+        self._bar = tqdm(
+            total=run.num_steps(),
+            initial=last.step if last else 0,
+            desc=f"{title} (resumed)" if last else title,
+            unit="step",
+            mininterval=0.5 if sys.stderr.isatty() else 30,
+            dynamic_ncols=True,
+        )
+        self._thread = threading.Thread(target=self._follow, name="progress", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._show()
+        self._bar.close()
+
+    def _follow(self) -> None:
+        while not self._stop.wait(0.5):
+            self._show()
+
+    def _show(self) -> None:
+        records = [record for record in log.read(self._run.folder) if "terms" in record]
+        if not records or records[-1]["step"] <= self._bar.n:
+            return
+        record = records[-1]
+        losses = {name: f"{value:.3g}" for name, value in record["terms"].items() if name != "learning_rate"}
+        self._bar.set_postfix({"images/s": f"{record['images_per_second']:.0f}"} | losses, refresh=False)
+        self._bar.update(record["step"] - self._bar.n)

@@ -1,0 +1,92 @@
+"""Run: everything a rank must know to train, and the folder the run lives in."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.faults import Fault
+from components.files import sha256_json
+from components.schema import Section
+from components.shards.manifest import Manifest
+from components.shards.reader import Split
+from components.systems import AnySystemConfig
+from components.systems.system import Shape
+from components.training.checkpoint import CheckpointStore
+from components.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run; picklable, so that it reaches the workers.
+
+    Its folder is named by `key`, the hash of all that decides its weights: a stage that was killed finds
+    its run again, and changed params never resume another's.
+
+    Attributes:
+        folder: `runs_root/key`: checkpoints, log.jsonl, sample grids, throughput.json.
+        task: the domains (source, target).
+    """
+
+    system: AnySystemConfig
+    train: TrainConfig
+    shards: Path
+    folder: Path
+    task: tuple[str, str]
+    key: str
+
+    @property
+    def checkpoints(self) -> CheckpointStore:
+        """Where the run is kept."""
+        return CheckpointStore(self.folder / "checkpoints")
+
+    def shape(self) -> Shape:
+        """What the system must fit."""
+        split = Split(self.shards, "train")
+        source, target = (split.domains[name] for name in self.task)
+        frequencies: tuple[float, ...] = ()
+        if target.kind == "label":
+            counts = split.histogram(self.task[1])
+            frequencies = tuple((counts / max(1, counts.sum())).tolist())
+        return Shape(source, target, split.manifest.size, frequencies)
+
+    def num_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.train.num_steps(len(Manifest.read(self.shards).keys("train")))
+
+
+def plan(
+    system: AnySystemConfig,
+    train: TrainConfig,
+    shards: Path,
+    runs_root: Path,
+    task: tuple[str, str] | None = None,
+) -> Run:
+    """Settle what a run is, before anything is computed.
+
+    Args:
+        task: overrides both the params' and the data's direction.
+
+    Raises:
+        Fault: the task names a domain that the shards do not have, or one domain twice.
+    """
+    manifest = Manifest.read(shards)
+    if task is None:
+        task = (train.task.source, train.task.target) if train.task else manifest.direction
+    for role, name in zip(("source", "target"), task, strict=True):
+        if name not in manifest.domains:
+            raise Fault(f"train.task.{role}: no domain {name}; the shards have {', '.join(manifest.domains)}")
+    if task[0] == task[1]:
+        raise Fault(f"train.task: source and target are both {task[0]}")
+    if train.num_workers and train.batch_size % train.num_workers:
+        raise Fault(f"train.batch_size {train.batch_size} cannot be dealt to {train.num_workers} workers evenly")
+    decisive: dict[str, object] = {
+        "system": _plain(system),
+        "train": train.decisive(),
+        "manifest": manifest.sha256,
+        "task": list(task),
+    }
+    key = sha256_json(decisive)[:16]
+    return Run(system, train, shards.resolve(), (runs_root / key).resolve(), task, key)
+
+
+def _plain(config: Section) -> dict[str, object]:
+    return config.model_dump(mode="json")

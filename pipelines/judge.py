@@ -1,0 +1,69 @@
+"""judge: the segmentation network that the FCN-score reads labels with."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from components.cluster.workers import Workers
+from components.evaluation.fcn_score import confusions, corrected
+from components.files import write_json
+from components.params import Params
+from components.shards.manifest import Manifest
+from components.shards.reader import Split
+from components.stage import Clock, run_stage
+from components.systems.judge import CARD, Judge, export_judge, judge_task, write_card
+from components.training.loop import fit
+from components.training.progress import Progress
+from components.training.run import plan
+
+SHARDS = Path("data/shards")
+OUT = Path("data/judge")
+RUNS = Path(".pix2pipe/runs")
+
+
+def main(params: Params, clock: Clock) -> None:
+    """Train the judge on real photos and labels, and score it on real val and test photos."""
+    manifest = Manifest.read(SHARDS)
+    task = judge_task(manifest.direction, manifest.domains)
+    if task is None:
+        reason = "the task has no image domain beside a label domain"
+        print(f"judge: skipped: {reason}", file=sys.stderr)
+        write_json(OUT / CARD, {"skipped": reason})
+        return
+    run = plan(params.judge.system, params.judge.train, SHARDS, RUNS, task)
+    train = params.judge.train
+    workers = Workers(train.num_workers, train.device, run.folder, train.timeout_s, train.max_failures)
+    with Progress(run, "judge"):
+        clock.add("ray", workers.run(fit, run))
+    clock.merge(run.folder / "throughput.json")
+    last, shape = run.checkpoints.last(), run.shape()
+    assert last is not None
+    card = {"system": run.system, "source": shape.source, "target": shape.target, "size": shape.size}
+    card |= {"task": task, "manifest": manifest.sha256, "key": run.key}
+    judge = export_judge(OUT, last.weights(), card)
+    with clock.part("score"):
+        scores = {name: _ceiling(judge, Split(SHARDS, name)) for name in ("val", "test")}
+    write_card(OUT, judge.card.model_copy(update={"ceiling": scores}))
+    test = ", ".join(f"{name} {value:.3f}" for name, value in scores["test"].items())
+    print(f"judge: on real test photos: {test}", file=sys.stderr)
+
+
+def _ceiling(judge: Judge, split: Split, batch: int = 32) -> dict[str, float]:
+    """The FCN-score of the real photos of a split: what no generated photo is expected to pass."""
+    photo, label = judge.card.task
+    classes = len(judge.classes)
+    counts = torch.zeros(1, classes, classes)
+    for start in range(0, len(split), batch):
+        indices = range(start, min(start + batch, len(split)))
+        photos = np.stack([split.picture(index, photo) for index in indices])
+        truth = torch.from_numpy(np.stack([split.picture(index, label) for index in indices]))
+        predicted = judge.predict(photos).argmax(dim=1)
+        counts += confusions(truth, predicted, classes, classes).sum(dim=0)
+    scores = corrected(counts[0])
+    return {name: float(getattr(scores, name)) for name in ("pixel_accuracy", "class_accuracy", "class_iou")}
+
+
+if __name__ == "__main__":
+    run_stage("judge", main)
