@@ -75,17 +75,18 @@ class FolderSource:
         if a.size != b.size:
             sizes = " and ".join(f"{width}x{height}" for width, height in (a.size, b.size))
             raise BadSample(f"{pair.a}, {pair.b}: a pair of unequal sizes, {sizes}")
-        box = _square(a.size) if self.cut.fit == "crop" else (0, 0, *a.size)
+        if self.cut.fit == "crop":
+            a, b = a.crop(_square(a.size)), b.crop(_square(b.size))
         return {
-            self.a.name: self._side(a, self.a, box, pair.a),
-            self.b.name: self._side(b, self.b, box, pair.b),
+            self.a.name: self._side(a, self.a, pair.a),
+            self.b.name: self._side(b, self.b, pair.b),
         }
 
-    def _side(self, picture: Image.Image, side: Side, box: Box, name: str) -> Picture:
+    def _side(self, picture: Image.Image, side: Side, name: str) -> Picture:
         domain = self.domains[side.name]
         if domain.kind == "image":
             rgb = Image.fromarray(as_rgb(picture, name))
-            return np.asarray(rgb.resize(self.size, Image.Resampling.BICUBIC, box))
+            return np.asarray(rgb.resize(self.size, Image.Resampling.BICUBIC))
         if side.palette:
             labels, distance = nearest_colour(as_rgb(picture, name), domain.palette)
             if distance > self.cut.tolerance:
@@ -95,7 +96,7 @@ class FolderSource:
                 )
         else:
             labels = as_indices(picture, len(domain.classes), name)
-        return np.asarray(Image.fromarray(labels).resize(self.size, Image.Resampling.NEAREST, box))
+        return np.asarray(Image.fromarray(labels).resize(self.size, Image.Resampling.NEAREST))
 
 
 def open_folder(root: Path, cut: FolderCut) -> FolderSource:

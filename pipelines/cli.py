@@ -1,0 +1,150 @@
+"""The command `pix2pipe`: what is not a stage."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components.faults import Fault
+from components.files import write_text
+from components.params import parse_params
+from components.shards.verify import verify
+from components.sources import SOURCES
+
+PARAMS = Path("params.yaml")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; a Fault is one line on stderr and status 1."""
+    parser = argparse.ArgumentParser(prog="pix2pipe", description="What is not a stage of the graph (dvc repro).")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("verify", help="check every byte of a folder of shards against its manifest")
+    command.add_argument("root", type=Path, nargs="?", default=Path("data/shards"), help="default: data/shards")
+    command.set_defaults(run=lambda chosen: _verify(chosen.root))
+    command = commands.add_parser("sources", help="list where pictures can come from, and their params")
+    command.set_defaults(run=lambda _: _sources())
+    command = commands.add_parser(
+        "use", help="take the sections of a file such as configs/facades.yaml into params.yaml"
+    )
+    command.add_argument("file", type=Path)
+    command.add_argument("--params", type=Path, default=PARAMS, help="default: params.yaml")
+    command.set_defaults(run=lambda chosen: _use(chosen.file, chosen.params))
+    chosen = parser.parse_args(arguments)
+    try:
+        chosen.run(chosen)
+    except Fault as fault:
+        sys.exit(f"pix2pipe: {fault}")
+
+
+def _verify(root: Path) -> None:
+    whole, faults = verify(root)
+    print(*whole, sep="\n")
+    if faults:
+        sys.exit("\n".join(faults))
+
+
+def _sources() -> None:
+    for name, kind in SOURCES.items():
+        print(f"{name}: {(kind.config.__doc__ or '').splitlines()[0]} Licence: {kind.licence}.")
+        for section, config in (("fetch", kind.config), ("shard.cut", kind.cut)):
+            fields = {key: field for key, field in config.model_fields.items() if key != "name"}
+            described = (
+                key if field.is_required() else f"{key}={_short(field.get_default(call_default_factory=True))}"
+                for key, field in fields.items()
+            )
+            print(f"  {section}: {', '.join(described) or 'no params'}")
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict) and value:
+        return "{" + ", ".join(value) + "}"
+    if hasattr(value, "name"):
+        return str(value.name)
+    return "[" + ", ".join(map(str, value)) + "]" if isinstance(value, tuple) else repr(value)
+
+
+def _use(file: Path, params: Path) -> None:
+    try:
+        old, fragment = params.read_text(), file.read_text()
+    except FileNotFoundError as error:
+        raise Fault(f"{error.filename}: not found") from None
+    text = merge(old, fragment, str(file))
+    parse_params(yaml.safe_load(text), f"{params} with {file}")
+    write_text(params, text)
+    print(f"{params}: took {', '.join(yaml.safe_load(fragment))} from {file}; next: dvc repro")
+
+
+def merge(text: str, fragment: str, name: str) -> str:
+    """A params text with the values of a fragment, the comments of both kept.
+
+    A mapping that has a `name` (fetch, shard.cut, system) replaces the whole one in its place, since the keys
+    beside belong to that choice; so does one written on a single line. Any other is merged key by key.
+
+    Args:
+        text: of params.yaml.
+        fragment: of the file whose values win.
+        name: of the fragment, for messages.
+
+    Raises:
+        Fault: the fragment is not YAML or not a mapping.
+    """
+    try:
+        new = yaml.compose(fragment)
+    except yaml.YAMLError as error:
+        raise Fault(f"{name}: not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(new, yaml.MappingNode):
+        raise Fault(f"{name}: not a mapping of params")
+    return _merge(text, [], new, fragment.splitlines())
+
+
+def _merge(text: str, path: list[str], new: yaml.MappingNode, lines: list[str]) -> str:
+    """Take each key of `new`, which lies at `path`, into the text."""
+    for key, value in new.value:
+        # Line numbers move with every edit, so the place is looked up afresh; the texts are short.
+        parent = _find(yaml.compose(text), path)
+        old = next((pair for pair in parent.value if pair[0].value == key.value), None)
+        both = old is not None and all(
+            isinstance(node, yaml.MappingNode) and not node.flow_style for node in (old[1], value)
+        )
+        if both and "name" not in [inner.value for inner, _ in value.value]:
+            text = _merge(text, [*path, key.value], value, lines)
+            continue
+        block = lines[key.start_mark.line : _last_line(value) + 1]
+        column = parent.value[0][0].start_mark.column if parent.value else 0
+        shift = column - key.start_mark.column
+        block = [_shifted(line, shift) for line in block]
+        kept = text.splitlines()
+        if old is None:
+            start = stop = _last_line(parent) + 1
+        else:
+            start, stop = old[0].start_mark.line, _last_line(old[1]) + 1
+        text = "\n".join([*kept[:start], *block, *kept[stop:]]) + "\n"
+    return text
+
+
+def _shifted(line: str, shift: int) -> str:
+    spaces = len(line) - len(line.lstrip(" "))
+    return " " * max(0, spaces + shift) + line[spaces:] if line.strip() else line
+
+
+def _find(node: Any, path: list[str]) -> Any:
+    for part in path:
+        node = next(value for key, value in node.value if key.value == part)
+    return node
+
+
+def _last_line(node: Any) -> int:
+    """The last line that holds something of a node, comments and blank lines after it left out."""
+    if isinstance(node, yaml.MappingNode) and not node.flow_style and node.value:
+        return _last_line(node.value[-1][1])
+    if isinstance(node, yaml.SequenceNode) and not node.flow_style and node.value:
+        return _last_line(node.value[-1])
+    block_scalar = isinstance(node, yaml.ScalarNode) and node.style in ("|", ">")
+    return int(node.end_mark.line) - int(block_scalar)
+
+
+if __name__ == "__main__":
+    main()
