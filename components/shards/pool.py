@@ -2,7 +2,9 @@
 
 import multiprocessing
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -48,9 +50,7 @@ def ordered_map(
             while waiting:
                 yield waiting.popleft().result()
         except BrokenProcessPool:
-            raise Fault(
-                "a worker process was killed (out of memory?); run again with fewer num_workers"
-            ) from None
+            raise Fault("a worker process was killed (out of memory?); run again with fewer num_workers") from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -73,6 +73,16 @@ def _submit(pool: ProcessPoolExecutor, function: Callable[[Any, Item], Result], 
 def _initialise(shared: object) -> None:
     global _shared
     _shared = shared
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer, once
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot end its pool; nobody would ever wake this process again."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _call(function: Callable[[Any, Item], Result], item: Item) -> Result:

