@@ -76,9 +76,7 @@ class Manifest(Section):
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
-            raise Fault(
-                f"{path}: not a manifest ({place}: {first['msg']}); run dvc repro -f shard"
-            ) from error
+            raise Fault(f"{path}: not a manifest ({place}: {first['msg']}); run dvc repro -f shard") from error
 
     def write(self, root: Path) -> None:
         """Write root/manifest.json atomically."""

@@ -49,9 +49,7 @@ class Split:
             mine = slice(position, None, len(self.domains))
             self._place[domain] = np.array([table["offset"][mine], table["length"][mine]], np.int64)
             if self.domains[domain].kind == "label":
-                self._counts[domain] = np.array(table["histogram"][mine], np.int64).reshape(
-                    len(self.keys), -1
-                )
+                self._counts[domain] = np.array(table["histogram"][mine], np.int64).reshape(len(self.keys), -1)
         self._files: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -89,9 +87,7 @@ class Split:
     def histogram(self, domain: str) -> NDArray[np.int64]:
         """Pixels of each class of a label domain over the split, (classes,), without reading a shard."""
         if domain not in self._counts:
-            raise Fault(
-                f"{domain}: is not a label domain of {self.root}; those are {', '.join(self._counts)}"
-            )
+            raise Fault(f"{domain}: is not a label domain of {self.root}; those are {', '.join(self._counts)}")
         total: NDArray[np.int64] = self._counts[domain].sum(0)
         return total
 
