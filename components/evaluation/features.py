@@ -34,12 +34,15 @@ class FeatureNetwork:
         self.suffix, self.protocol = suffix, protocol
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         # channels_last doubles the speed of depthwise convolutions on a CPU
-        self._network = network.eval().to(self._device, memory_format=torch.channels_last)
+        self._network = network.eval().to(self._device)
+        for weight in self._network.parameters():
+            if weight.dim() == 4:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def extract(self, pictures: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
         """uint8 RGB (N, H, W, 3) -> features (N, dimensions) float32, log p(class) (N, classes) float32."""
-        batch = torch.from_numpy(np.ascontiguousarray(pictures)).to(self._device).permute(0, 3, 1, 2)
+        batch = torch.tensor(pictures).to(self._device).permute(0, 3, 1, 2)
         features, logits = self._network(batch)
         return features.float().cpu(), logits.double().log_softmax(1).float().cpu()
 
@@ -97,7 +100,7 @@ class _Lite0(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         size = (_LITE0_SIZE, _LITE0_SIZE)
-        x = F.interpolate(pictures.float(), size, mode="bilinear", align_corners=False, antialias=True)
+        x = F.interpolate(pictures.float().contiguous(), size, mode="bilinear", align_corners=False, antialias=True)
         x = ((x - 127) / 128).contiguous(memory_format=torch.channels_last)
         features = self.network.extract_features(x).mean((2, 3))
         return features, self.network._fc(features)

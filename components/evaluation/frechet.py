@@ -52,8 +52,9 @@ def frechet(first: Tensor, second: Tensor) -> Frechet:
     a, b = x - x.mean(0), y - y.mean(0)
     root = _from_data if min(len(x), len(y)) < x.shape[1] else _from_covariances
     trace, pull_a, pull_b = root(a, b)
-    spread_a, spread_b = a.square().sum(1), b.square().sum(1)
-    value = shift @ shift + spread_a.sum() / (len(a) - 1) + spread_b.sum() / (len(b) - 1) - 2 * trace
+    # of each image, so that the mean over images is the trace of the unbiased covariance
+    spread_a, spread_b = (z.square().sum(1) * len(z) / (len(z) - 1) for z in (a, b))
+    value = shift @ shift + spread_a.mean() + spread_b.mean() - 2 * trace
     influence_a = 2 * a @ shift + spread_a - pull_a
     influence_b = -2 * b @ shift + spread_b - pull_b
     return Frechet(max(0.0, float(value)), influence_a - influence_a.mean(), influence_b - influence_b.mean())
@@ -69,7 +70,7 @@ def _from_data(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _svd(m: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     try:
         u, s, vh = torch.linalg.svd(m, full_matrices=False)
-    except torch.linalg.LinAlgError:  # divide and conquer now and then gives up on repeated values
+    except RuntimeError:  # divide and conquer now and then gives up on repeated values
         squares, u = torch.linalg.eigh(m @ m.T)
         s = _positive(squares).sqrt()
         vh = torch.where(s[:, None] > 0, (u.T @ m) / s[:, None], 0.0)
@@ -84,8 +85,8 @@ def _from_covariances(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     root, inverse = (basis * half) @ basis.T, (basis * _reciprocal(half)) @ basis.T
     values, q = torch.linalg.eigh(root @ s2 @ root)
     middle = _positive(values).sqrt()
-    pull_a = (a @ (inverse @ q)).square() @ middle
-    pull_b = (b @ (root @ q)).square() @ _reciprocal(middle)
+    pull_a = (a @ (inverse @ q)).square() @ middle * (len(a) / (len(a) - 1))
+    pull_b = (b @ (root @ q)).square() @ _reciprocal(middle) * (len(b) / (len(b) - 1))
     return middle.sum(), pull_a, pull_b
 
 

@@ -1,6 +1,7 @@
 """Intervals: a figure, and where it would lie were the test images drawn again."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ class Figure:
         return {"value": self.value, "low": self.low, "high": self.high, **self.notes}
 
 
+@lru_cache(maxsize=4)
 def draws(num_images: int, num_bootstrap: int, seed: int) -> Tensor:
     """How often each image is in each bootstrap sample: (num_bootstrap, num_images) counts, rows sum to images."""
     rng = np.random.default_rng(seed)

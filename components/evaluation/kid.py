@@ -27,7 +27,8 @@ def kid(first: Tensor, second: Tensor, first_draws: Tensor, second_draws: Tensor
     if min(len(first), len(second)) < 2:
         raise Fault("a KID needs at least 2 images on each side")
     x, y = first.double(), second.double()
-    weights = [torch.cat([torch.ones(1, len(w)), w]).double() for w in (first_draws, second_draws)]
+    # row 0 draws every image once: the figure itself
+    weights = [torch.cat([torch.ones_like(w[:1]), w]).double() for w in (first_draws, second_draws)]
     within = [_mean(z, z, w, w, "none") for z, w in zip((x, y), weights, strict=True)]
     across = _mean(x, y, weights[0], weights[1], "once" if paired else "all")
     values = within[0] + within[1] - 2 * across

@@ -26,7 +26,7 @@ def psnr(pictures: Tensor, real: Tensor) -> Tensor:
 
 
 def ssim(pictures: Tensor, real: Tensor) -> Tensor:
-    """Structural similarity (Wang et al. 2004), -1 to 1, data range 255, 11-pixel Gaussian of σ 1.5; (N,).
+    """Structural similarity (Wang et al. 2004), -1 to 1, data range 255, 11-pixel Gaussian of sigma 1.5; (N,).
 
     Raises:
         Fault: pictures smaller than the window.

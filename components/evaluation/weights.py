@@ -1,5 +1,6 @@
 """Weights files: read without running anything in them, and only when they are the very bytes expected."""
 
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, OSError, ValueError, EOFError, *_pickle_errors()) as error:
+    except (SafetensorError, RuntimeError, OSError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
         raise Fault(f"{path}: not a weights file ({_line(error)})") from error
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise Fault(f"{path}: holds no state dict (names and tensors); save model.state_dict() instead")
@@ -59,12 +60,6 @@ def _named(how: str, keys: set[str]) -> list[str]:
         return []
     some = sorted(keys)[:3]
     return [f"{len(keys)} {how} ({', '.join(some)}{', …' if len(keys) > 3 else ''})"]
-
-
-def _pickle_errors() -> tuple[type[Exception], ...]:
-    import pickle
-
-    return (pickle.UnpicklingError, KeyError, AttributeError)
 
 
 def _line(error: Exception) -> str:

@@ -1,0 +1,140 @@
+"""One pass over a row's pictures: all that its figures are made of, each picture read and judged once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from components.evaluation.cache import FeatureCache, content_hash
+from components.evaluation.fcn_score import confusions
+from components.evaluation.features import FeatureNetwork
+from components.evaluation.pixels import l1, psnr, ssim
+from components.evaluation.rows import Picture, Row
+from components.shards.reader import Split
+from components.systems.judge import Judge
+from components.tasks.encoding import render
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the rows are compared with.
+
+    Attributes:
+        test: the true samples. target: the domain they are compared in.
+        labels: the domain whose classes are compared, None where there is none.
+        judge: reads labels from pictures; None where the target is itself a label map, or nothing can.
+    """
+
+    test: Split
+    target: str
+    labels: str | None
+    judge: Judge | None
+
+    @property
+    def outputs(self) -> int:
+        """Classes that may be predicted."""
+        assert self.labels is not None
+        return len(self.judge.classes if self.judge else self.test.domains[self.labels].classes)
+
+
+@dataclass
+class Measured:
+    """Per-image results of a row, each with images in its first axis.
+
+    Attributes:
+        features, log_p: by network. judge_log_p: log of the judge's class shares, (N, classes).
+        confusion: (N, classes, outputs) counts. pixels: l1, psnr, ssim.
+    """
+
+    features: dict[str, Tensor] = field(default_factory=dict)
+    log_p: dict[str, Tensor] = field(default_factory=dict)
+    judge_log_p: Tensor | None = None
+    confusion: Tensor | None = None
+    pixels: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Measurer:
+    """Measures rows with one set of networks.
+
+    Args:
+        networks: by suffix. truth: what is compared with.
+        batch_size: pictures at once. cache: folder of kept features, None to keep none.
+        bar: counts pictures.
+    """
+
+    def __init__(
+        self,
+        networks: dict[str, FeatureNetwork],
+        truth: Truth,
+        batch_size: int,
+        cache: Path | None,
+        bar: "tqdm[None]",
+    ) -> None:
+        self._networks, self._truth, self._batch, self._bar = networks, truth, batch_size, bar
+        self._cache = FeatureCache(cache) if cache else None
+
+    def measure(self, row: Row) -> Measured:
+        """All per-image results of a row."""
+        done = Measured()
+        if row.distances or row.score or row.name == "real":
+            content = content_hash(map(row.read, range(row.count))) if row.kept and self._cache else ""
+            for suffix, network in self._networks.items():
+                done.features[suffix], done.log_p[suffix] = self._features(row, network, content)
+        self._compare(row, done)
+        self._bar.update(row.count)
+        return done
+
+    def _features(self, row: Row, network: FeatureNetwork, content: str) -> tuple[Tensor, Tensor]:
+        def take() -> tuple[Tensor, Tensor]:
+            self._bar.set_postfix_str(f"{row.name}: features")
+            parts = [network.extract(render(row.domain, pictures)) for _, pictures in self._batches(row)]
+            features, log_p = zip(*parts, strict=True)
+            return torch.cat(features), torch.cat(log_p)
+
+        return self._cache.get(network.protocol, content, take) if self._cache and content else take()
+
+    def _compare(self, row: Row, done: Measured) -> None:
+        """What is read from the pictures themselves, beside the true ones of the same samples."""
+        truth = self._truth
+        target = truth.test.domains[truth.target]
+        pixels = row.pixels and target.kind == "image"
+        read = row.labels and truth.labels is not None and (truth.judge is not None or row.domain == target)
+        if not (pixels or read):
+            return
+        self._bar.set_postfix_str(f"{row.name}: labels and pixels")
+        counts, shares, figures = [], [], []
+        for indices, pictures in self._batches(row):
+            drawn = render(row.domain, pictures)
+            if read and truth.labels is not None:
+                predicted = torch.from_numpy(pictures)
+                if truth.judge is not None:
+                    p = truth.judge.predict(drawn).softmax(1)
+                    shares.append(p.double().mean((2, 3)))
+                    predicted = p.argmax(1)
+                labels = _stack([truth.test.picture(i, truth.labels) for i in indices])
+                classes = len(truth.test.domains[truth.labels].classes)
+                counts.append(confusions(labels, predicted, classes, truth.outputs))
+            if pixels:
+                real = _stack([truth.test.picture(i, truth.target) for i in indices])
+                made = torch.from_numpy(np.ascontiguousarray(drawn))
+                figures.append([l1(made, real), psnr(made, real), ssim(made, real)])
+        if counts:
+            done.confusion = torch.cat(counts)
+        if shares:
+            done.judge_log_p = torch.cat(shares).clamp_min(1e-30).log()
+        if figures:
+            columns = zip(("l1", "psnr", "ssim"), zip(*figures, strict=True), strict=True)
+            done.pixels = {name: torch.cat(parts) for name, parts in columns}
+
+    def _batches(self, row: Row) -> Iterator[tuple[range, Picture]]:
+        for start in range(0, row.count, self._batch):
+            indices = range(start, min(start + self._batch, row.count))
+            yield indices, np.stack([row.read(i) for i in indices])
+
+
+def _stack(pictures: list[Picture]) -> Tensor:
+    return torch.from_numpy(np.stack(pictures))

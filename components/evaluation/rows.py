@@ -1,0 +1,134 @@
+"""The rows of the table of metrics: the model, and the pictures that give its figures their meaning."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.domain import Domain
+from components.faults import Fault
+from components.shards.reader import Split
+
+Picture = NDArray[np.uint8]
+_PAINTER_SAMPLES = 4096
+
+
+@dataclass(frozen=True)
+class Row:
+    """A list of pictures and what is asked of them.
+
+    Attributes:
+        domain: of what `read` returns.
+        read: picture i, where i counts the test samples (the chosen train samples for the floor).
+        kept: no training changes these pictures, so their features may be kept on disk.
+        distances, score: whether FID and KID, and the Inception Score, are taken.
+        labels: whether labels are compared with the true ones. pixels: whether L1, PSNR and SSIM are taken.
+    """
+
+    name: str
+    domain: Domain
+    count: int
+    read: Callable[[int], Picture]
+    kept: bool = True
+    distances: bool = True
+    score: bool = True
+    labels: bool = True
+    pixels: bool = True
+
+
+def check_generated(test: Split, generated: Split, target: str) -> list[int]:
+    """Where in `generated` each test sample's picture is.
+
+    Raises:
+        Fault: other keys than the test split's, no target domain, or another size.
+    """
+    if target not in generated.domains:
+        raise Fault(f"{generated.root}: has no domain {target}; run dvc repro -f generate")
+    place = {key: i for i, key in enumerate(generated.keys)}
+    missing = [key for key in test.keys if key not in place]
+    extra = sorted(place.keys() - set(test.keys))
+    for keys, what in ((missing, "is not in it"), (extra, "is not a test sample")):
+        if keys:
+            raise Fault(f"{generated.root}: sample {keys[0]} {what} ({len(keys)} such); run dvc repro -f generate")
+    if generated.manifest.size != test.manifest.size:
+        made, real = ("x".join(map(str, split.manifest.size)) for split in (generated, test))
+        raise Fault(f"{generated.root}: pictures are {made}, the test split's {real}; run dvc repro -f generate")
+    if len(test) < 2:
+        raise Fault(f"{test.root}: the test split has {len(test)} image; metrics need at least 2")
+    return [place[key] for key in test.keys]
+
+
+def build_rows(train: Split, test: Split, generated: Split, task: tuple[str, str], seed: int) -> list[Row]:
+    """The six rows, in the order of the table.
+
+    model: what was generated. real: the true pictures: the ceiling of FCN-score and Inception Score (their
+    distance to themselves is 0 and is left out). floor: as many train pictures (at most all of them),
+    drawn by seed: what FID and KID are between two sets of real ones. mean_colour: the flat painter.
+    mismatched: the true pictures of other samples (the same set, so without distances and score).
+    input: the source as it is drawn for people.
+    """
+    source, target = task
+    place = check_generated(test, generated, target)
+    domain, count = test.domains[target], len(test)
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.permutation(len(train))[:count])
+    other = derangement(count, seed)
+    painter = flat_painter(train, test, task, seed)
+
+    def real(i: int) -> Picture:
+        return test.picture(i, target)
+
+    return [
+        Row("model", domain, count, lambda i: generated.picture(place[i], target), kept=False),
+        Row("real", domain, count, real, distances=False, labels=domain.kind == "image", pixels=False),
+        Row(
+            "floor",
+            domain,
+            len(chosen),
+            lambda i: train.picture(int(chosen[i]), target),
+            score=False,
+            labels=False,
+            pixels=False,
+        ),
+        Row("mean_colour", domain, count, painter),
+        Row("mismatched", domain, count, lambda i: real(int(other[i])), distances=False, score=False),
+        Row("input", test.domains[source], count, lambda i: test.picture(i, source)),
+    ]
+
+
+def derangement(count: int, seed: int) -> NDArray[np.int64]:
+    """A seeded permutation of range(count) with one cycle, so that nothing stays in its place."""
+    order = np.random.default_rng([seed, count]).permutation(count)
+    out = np.empty(count, np.int64)
+    out[order] = np.roll(order, 1)
+    return out
+
+
+def flat_painter(train: Split, test: Split, task: tuple[str, str], seed: int) -> Callable[[int], Picture]:
+    """The best picture without any texture, learned from (at most 4,096) train samples.
+
+    From labels to images: each class in its mean colour. From images to images: the mean colour of all.
+    To labels: everywhere the commonest class.
+    """
+    source, target = task
+    domain = test.domains[target]
+    if domain.kind == "label":
+        common = np.uint8(train.histogram(target).argmax())
+        return lambda _: np.full(test.manifest.size, common, np.uint8)
+    labelled = test.domains[source].kind == "label"
+    classes = len(test.domains[source].classes) if labelled else 1
+    pixels, sums = np.zeros(classes), np.zeros((classes, 3))
+    chosen = np.random.default_rng(seed).permutation(len(train))[:_PAINTER_SAMPLES]
+    for i in np.sort(chosen).tolist():
+        photo = train.picture(i, target).reshape(-1, 3)
+        labels = train.picture(i, source).ravel() if labelled else np.zeros(len(photo), np.uint8)
+        pixels += np.bincount(labels, minlength=classes)
+        for channel in range(3):
+            sums[:, channel] += np.bincount(labels, photo[:, channel], minlength=classes)
+    # a class that train does not show gets the mean colour of everything
+    mean = np.where(pixels[:, None] > 0, sums / np.maximum(pixels, 1)[:, None], sums.sum(0) / pixels.sum())
+    colours = mean.round().astype(np.uint8)
+    if labelled:
+        return lambda i: colours[test.picture(i, source)]
+    return lambda _: np.broadcast_to(colours[0], (*test.manifest.size, 3))
