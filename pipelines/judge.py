@@ -40,9 +40,17 @@ def main(params: Params, clock: Clock) -> None:
     clock.merge(run.folder / "throughput.json")
     last, shape = run.checkpoints.last(), run.shape()
     assert last is not None
-    card = {"system": run.system, "source": shape.source, "target": shape.target, "size": shape.size}
-    card |= {"task": task, "manifest": manifest.sha256, "key": run.key}
-    judge = export_judge(OUT, last.weights(), card)
+    judge = export_judge(
+        OUT,
+        last.weights(),
+        system=run.system,
+        source=shape.source,
+        target=shape.target,
+        size=shape.size,
+        task=task,
+        manifest=manifest.sha256,
+        key=run.key,
+    )
     with clock.part("score"):
         scores = {name: _ceiling(judge, Split(SHARDS, name)) for name in ("val", "test")}
     write_card(OUT, judge.card.model_copy(update={"ceiling": scores}))

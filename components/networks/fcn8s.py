@@ -34,9 +34,9 @@ class FCN8s(nn.Module):
         self.up_32 = _bilinear(classes, 2)
         self.up_16 = _bilinear(classes, 2)
         self.up_8 = _bilinear(classes, 8)
-        for layer in (self.score_16, self.score_8):  # a skip starts silent, as in the paper
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        for skip in (self.score_16, self.score_8):  # a skip starts silent, as in the paper
+            for parameter in skip.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """Class logits of every pixel."""

@@ -1,12 +1,28 @@
 """Layers that several networks share: normalisation by name, and the papers' initialisation."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 NormName = Literal["batch", "sync_batch", "instance", "none"]
+
+
+class _AllReduce(torch.autograd.Function):
+    """The sum over all ranks, whose gradient is the sum of the ranks' gradients."""
+
+    @staticmethod
+    def forward(_ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        dist.all_reduce(total)
+        return total
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
@@ -20,11 +36,9 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         """Normalise by the moments of the joined batch."""
         if not (self.training and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
             return super().forward(x)
-        from torch.distributed.nn.functional import all_reduce
-
         wide = x.float()
         moments = torch.cat([wide.mean(dim=(0, 2, 3)), wide.square().mean(dim=(0, 2, 3))])
-        mean, square = (all_reduce(moments) / dist.get_world_size()).chunk(2)
+        mean, square = (_AllReduce.apply(moments) / dist.get_world_size()).chunk(2)
         variance = square - mean.square()
         self._remember(mean.detach(), variance.detach(), x.numel() // x.shape[1] * dist.get_world_size())
         scale = self.weight * torch.rsqrt(variance + self.eps)

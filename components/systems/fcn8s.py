@@ -21,8 +21,8 @@ class FCN8sConfig(Section):
 
     name: Literal["fcn8s"] = "fcn8s"
     width: PositiveInt = 64
-    dropout: float = Field(0.5, ge=0, lt=1)
-    balance: float = Field(0.5, ge=0, le=1)
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    balance: float = Field(default=0.5, ge=0, le=1)
 
 
 def fcn8s(config: FCN8sConfig, shape: Shape) -> System:

@@ -59,12 +59,12 @@ def judge_task(direction: tuple[str, str], domains: Mapping[str, Domain]) -> tup
     return (photos[0], labels[0]) if photos and labels else None
 
 
-def export_judge(folder: Path, weights: dict[str, Tensor], card: dict[str, Any]) -> Judge:
+def export_judge(folder: Path, weights: dict[str, Tensor], **card: Any) -> Judge:
     """Write the weights and the card of a trained judge, still without its ceiling, and load it.
 
     Args:
         weights: of a checkpoint, `segmenter.key` and, where the run kept averages, `ema.segmenter.key`.
-        card: the fields of JudgeCard but `weights_sha256` and `ceiling`.
+        **card: the fields of JudgeCard but `weights_sha256` and `ceiling`.
     """
     with atomic_path(folder / WEIGHTS) as temporary:
         save_file(averaged(weights, "segmenter"), temporary)

@@ -16,6 +16,24 @@ from components.schema import Section
 from components.systems.system import Batch, Phase, Shape, System, Terms, Translation, output
 
 
+class UNetConfig(Section):
+    """The paper's generator; `levels` is by default as many as bring the shorter side to 1 pixel."""
+
+    name: Literal["unet"] = "unet"
+    width: PositiveInt = 64
+    levels: PositiveInt | None = None
+    norm: NormName = "batch"
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+
+
+class PatchGANConfig(Section):
+    """The paper's discriminator; `spectral` normalises its weights (Miyato et al. 2018, arXiv:1802.05957)."""
+
+    width: PositiveInt = 64
+    norm: NormName = "batch"
+    spectral: bool = False
+
+
 class Pix2PixConfig(Section):
     """The defaults are the paper's (configs/papers/pix2pix.yaml)."""
 
@@ -24,32 +42,25 @@ class Pix2PixConfig(Section):
     patch_size: PatchSize = 70
     adversarial: AdversarialName = "vanilla"
     conditional: bool = True
-    width: PositiveInt = 64
-    levels: PositiveInt | None = None
-    norm: NormName = "batch"
-    dropout: float = Field(0.5, ge=0, lt=1)
-    discriminator_width: PositiveInt = 64
-    discriminator_norm: NormName = "batch"
-    spectral_norm: bool = False
+    generator: UNetConfig = Field(default_factory=UNetConfig)
+    discriminator: PatchGANConfig = Field(default_factory=PatchGANConfig)
 
 
 def pix2pix(config: Pix2PixConfig, shape: Shape) -> System:
     """Discriminator, then generator, as the authors step; the fake of a step is made once.
 
     The discriminator sees the source beside the picture (cGAN) or, with `conditional: false`, the
-    picture alone; its loss is halved. `levels` is by default as many as bring the shorter side to 1 pixel.
+    picture alone; its loss is halved.
     """
     loss = ADVERSARIAL[config.adversarial]
-    levels = config.levels or max(2, min(shape.size).bit_length() - 1)
-    if any(side % 2**levels for side in shape.size):
-        raise Fault(
-            f"system.levels: {levels} stride-2 levels need sides that are multiples of {2**levels}, "
-            f"not {shape.size[0]}x{shape.size[1]}; set system.levels or another shard.cut.size"
-        )
-    generator = UNet(shape.source.channels, shape.target.channels, levels, config.width, config.norm, config.dropout)
+    generator = _generator(config.generator, shape)
     seen = shape.target.channels + (shape.source.channels if config.conditional else 0)
     discriminator = PatchGAN(
-        seen, config.patch_size, config.discriminator_width, config.discriminator_norm, config.spectral_norm
+        seen,
+        config.patch_size,
+        config.discriminator.width,
+        config.discriminator.norm,
+        config.discriminator.spectral,
     )
 
     def translate(network: nn.Module, source: Tensor, _seeds: Tensor) -> Tensor:
@@ -77,7 +88,7 @@ def pix2pix(config: Pix2PixConfig, shape: Shape) -> System:
         fake = translate(networks["generator"], batch["source"], batch["seeds"])
         return {"l1": F.l1_loss(fake, batch["target"])}
 
-    notes = ()
+    notes: tuple[str, ...] = ()
     if config.patch_size > max(shape.size):
         notes = (
             f"system.patch_size {config.patch_size} is larger than the {shape.size[0]}x{shape.size[1]} "
@@ -94,3 +105,14 @@ def pix2pix(config: Pix2PixConfig, shape: Shape) -> System:
         averaged=("generator",),
         notes=notes,
     )
+
+
+def _generator(config: UNetConfig, shape: Shape) -> nn.Module:
+    levels = config.levels or max(2, min(shape.size).bit_length() - 1)
+    if any(side % 2**levels for side in shape.size):
+        raise Fault(
+            f"system.generator.levels: {levels} stride-2 levels need sides that are multiples of {2**levels}, "
+            f"not {shape.size[0]}x{shape.size[1]}; set it, or another shard.cut.size"
+        )
+    channels = shape.source.channels, shape.target.channels
+    return UNet(*channels, levels, config.width, config.norm, config.dropout)

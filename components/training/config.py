@@ -25,8 +25,8 @@ class TrainConfig(Section):
     learning_rate: PositiveFloat = 2e-4
     learning_rates: dict[str, PositiveFloat] = Field(default_factory=dict)
     betas: tuple[float, float] = (0.5, 0.999)
-    constant_share: float = Field(0.5, ge=0, le=1)
-    ema: float = Field(0.0, ge=0, lt=1)
+    constant_share: float = Field(default=0.5, ge=0, le=1)
+    ema: float = Field(default=0.0, ge=0, lt=1)
     augment: AugmentConfig = AugmentConfig()
     seed: NonNegativeInt = 0
     precision: Literal["float32", "bfloat16"] = "float32"

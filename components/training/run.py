@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.faults import Fault
-from components.files import sha256_json
+from components.files import sha256_file, sha256_json
 from components.schema import Section
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
@@ -13,13 +13,16 @@ from components.systems.system import Shape
 from components.training.checkpoint import CheckpointStore
 from components.training.config import TrainConfig
 
+_COMPONENTS = Path(__file__).parent.parent
+_DECISIVE_ROOMS = ("networks", "objectives", "shards", "systems", "tasks", "training")
+
 
 @dataclass(frozen=True)
 class Run:
     """A training run; picklable, so that it reaches the workers.
 
-    Its folder is named by `key`, the hash of all that decides its weights: a stage that was killed finds
-    its run again, and changed params never resume another's.
+    Its folder is named by `key`, the hash of all that decides its weights (params, data, code): a stage
+    that was killed finds its run again, and a changed one never resumes another's.
 
     Attributes:
         folder: `runs_root/key`: checkpoints, log.jsonl, sample grids, throughput.json.
@@ -79,6 +82,7 @@ def plan(
     if train.num_workers and train.batch_size % train.num_workers:
         raise Fault(f"train.batch_size {train.batch_size} cannot be dealt to {train.num_workers} workers evenly")
     decisive: dict[str, object] = {
+        "code": code_sha256(),
         "system": _plain(system),
         "train": train.decisive(),
         "manifest": manifest.sha256,
@@ -86,6 +90,12 @@ def plan(
     }
     key = sha256_json(decisive)[:16]
     return Run(system, train, shards.resolve(), (runs_root / key).resolve(), task, key)
+
+
+def code_sha256() -> str:
+    """The hash of the rooms of code that decide what a training gives, docstrings and all."""
+    files = [file for room in _DECISIVE_ROOMS for file in sorted((_COMPONENTS / room).rglob("*.py"))]
+    return sha256_json({str(file.relative_to(_COMPONENTS)): sha256_file(file) for file in files})
 
 
 def _plain(config: Section) -> dict[str, object]:

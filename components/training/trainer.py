@@ -40,7 +40,8 @@ class Trainer:
 
     def __init__(self, system: System, config: TrainConfig, steps: int, group: Group) -> None:
         self.system, self.config, self.steps, self.group = system, config, steps, group
-        system.networks.to(group.device)
+        # Channels last: pictures come so, and convolutions are up to 1.5 times as fast on CPUs and GPUs.
+        system.networks.to(group.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizers: dict[str, Adam] = make_optimizers(system, config)
         self.ema = EMA(system.networks, system.averaged, config.ema) if config.ema else None
         self._learned = {phase.name: learned(system, phase) for phase in system.phases}
@@ -57,7 +58,7 @@ class Trainer:
         for parameter in resting:
             parameter.requires_grad_(False)
         # No device_ids: the module is in place already, and DDP must not copy the batch, which phases share.
-        module = DistributedDataParallel(step, broadcast_buffers=False, gradient_as_bucket_view=True)
+        module = DistributedDataParallel(step, forward_sync_buffers=False, gradient_as_bucket_view=True)
         for parameter in resting:
             parameter.requires_grad_(True)
         return module

@@ -1,0 +1,64 @@
+"""Networks against the published counts and sizes."""
+
+import pytest
+import torch
+from torch import nn
+
+from components.networks.fcn8s import FCN8s
+from components.networks.layers import SyncBatchNorm2d
+from components.networks.patchgan import PatchGAN
+from components.networks.unet import UNet
+
+
+def count(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+def test_published_parameter_counts():
+    assert count(UNet(3, 3)) == 54_413_955  # 54.414 M
+    assert count(PatchGAN(6)) == 2_768_705  # 2.769 M
+    assert count(PatchGAN(3, norm_name="instance")) == 2_764_737  # 2.765 M
+    assert round(count(FCN8s(21, 64)) / 1e6, 1) == 134.5  # FCN-8s on VGG-16, 21 classes
+
+
+@pytest.mark.parametrize(("patch", "side"), [(1, 256), (16, 126), (34, 62), (70, 30), (142, 14), (286, 6)])
+def test_patchgan_output_sizes(patch, side):
+    assert PatchGAN(6, patch, width=8)(torch.zeros(1, 6, 256, 256)).shape == (1, 1, side, side)
+
+
+@pytest.mark.parametrize("patch", [1, 16, 34, 70, 142])
+def test_patchgan_receptive_field_is_the_patch(patch):
+    """The pixels that one logit's gradient reaches span exactly the patch, found by asking autograd."""
+    side = 256 if patch < 142 else 512
+    torch.manual_seed(0)
+    network = PatchGAN(1, patch, width=2, norm_name="none").double()
+    picture = torch.randn(1, 1, side, side, dtype=torch.float64, requires_grad=True)
+    logits = network(picture)
+    middle = logits.shape[-1] // 2
+    logits[0, 0, middle, middle].backward()
+    rows = picture.grad[0, 0].abs().sum(1).nonzero()
+    assert int(rows.max() - rows.min()) + 1 == patch
+
+
+def test_patch_larger_than_the_picture_is_allowed():
+    assert PatchGAN(6, 286, width=4)(torch.zeros(2, 6, 64, 64)).shape == (2, 1, 1, 1)
+    assert PatchGAN(6, 142, width=4)(torch.zeros(2, 6, 32, 32)).numel() >= 2
+
+
+def test_unet_fits_its_size_and_drops_out_as_the_authors_do():
+    assert UNet(9, 3, levels=6, width=4)(torch.zeros(2, 9, 64, 64)).shape == (2, 3, 64, 64)
+    assert sum(isinstance(m, nn.Dropout) for m in UNet(3, 3).modules()) == 3
+
+
+def test_fcn8s_upsampling_starts_bilinear():
+    network = FCN8s(2, width=4)
+    flat = network.up_8(torch.ones(1, 2, 8, 8))
+    assert torch.allclose(flat[:, :, 8:-8, 8:-8], torch.ones(()), atol=1e-6)
+    assert network(torch.zeros(2, 3, 64, 64)).shape == (2, 2, 64, 64)
+
+
+def test_sync_batch_norm_alone_is_batch_norm():
+    torch.manual_seed(0)
+    mine, theirs = SyncBatchNorm2d(3), nn.BatchNorm2d(3)
+    x = torch.randn(4, 3, 5, 5)
+    assert torch.equal(mine(x), theirs(x))

@@ -1,0 +1,146 @@
+"""The parts of training, each against its closed form."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from components.faults import Fault
+from components.shards.loader import Stream
+from components.shards.reader import Split
+from components.systems import build
+from components.systems.pix2pix import Pix2PixConfig, UNetConfig
+from components.training.ema import EMA
+from components.training.group import Group
+from components.training.loop import fit
+from components.training.optimizers import rate_factor
+from components.training.trainer import Trainer
+from tests.training.helpers import small_run
+
+
+def stream(split, **settings):
+    return Stream(split, lambda sample, seed: sample, **({"batch_size": 4, "seed": 1} | settings))
+
+
+def test_an_epoch_shows_each_sample_once_to_one_rank(tiny_shards):
+    split = Split(tiny_shards, "train")
+    seen = [[] for _ in range(2)]
+    for rank in (0, 1):
+        ranked = stream(split, rank=rank, world=2)
+        for step in range(len(split) // 4):
+            seen[rank] += [ranked.index(position) for position in ranked.positions(step)]
+    assert sorted(seen[0] + seen[1]) == list(range(len(split)))
+    second = [stream(split).index(len(split) + place) for place in range(len(split))]
+    assert sorted(second) == list(range(len(split)))
+    assert second != [stream(split).index(place) for place in range(len(split))]
+
+
+def test_batches_made_ahead_are_the_steps_own(tiny_shards):
+    split = Split(tiny_shards, "train")
+    ahead = list(stream(split, threads=3, cache_bytes=0).batches(2, 9))
+    for step, (pictures, seeds) in zip(range(2, 9), ahead, strict=True):
+        expected, expected_seeds = stream(split).batch(step)
+        assert np.array_equal(pictures["photo"], expected["photo"])
+        assert np.array_equal(seeds, expected_seeds)
+
+
+def test_a_batch_that_cannot_be_dealt_is_refused(tiny_shards):
+    with pytest.raises(Fault, match="batch_size 4 cannot be dealt to 3 workers"):
+        stream(Split(tiny_shards, "train"), world=3)
+
+
+def test_learning_rate_is_constant_then_linear_to_zero():
+    factors = [rate_factor(step, 200, 0.5) for step in range(200)]
+    assert factors[:101] == [1.0] * 101
+    assert factors[150] == pytest.approx(0.5)
+    assert factors[199] == pytest.approx(0.01)
+    assert rate_factor(199, 200, 1.0) == 1.0
+
+
+def test_ema_is_its_recurrence():
+    network = nn.ModuleDict({"g": nn.Linear(1, 1, bias=False)})
+    ema = EMA(network, ("g",), 0.9)
+    average = network["g"].weight.item()
+    for step in range(40):
+        with torch.no_grad():
+            network["g"].weight.fill_(step)
+        ema.update(step)
+        decay = min(0.9, (1 + step) / (10 + step))
+        average = decay * average + (1 - decay) * step
+    assert ema.averages["g.weight"].item() == pytest.approx(average, rel=1e-5)
+    with ema.applied():
+        assert network["g"].weight.item() == pytest.approx(average, rel=1e-5)
+    assert network["g"].weight.item() == 39
+
+
+def test_a_step_runs_the_generator_once_and_each_phase_moves_its_own_networks(tiny_shards, tmp_path):
+    run = small_run(tiny_shards, tmp_path)
+    system = build(run.system, run.shape())
+    trainer = Trainer(system, run.train, 6, Group())
+    forwards = {"generator": 0, "discriminator": 0}
+    for name in forwards:
+        system.networks[name].register_forward_hook(
+            lambda *_, name=name: forwards.__setitem__(name, forwards[name] + 1)
+        )
+    batch = {"source": torch.rand(4, 4, 32, 32), "target": torch.rand(4, 3, 32, 32), "seeds": torch.arange(4)}
+    before = {key: value.clone() for key, value in system.networks.state_dict().items()}
+    moved = {}
+    for phase in system.phases:
+        trainer.optimizers[phase.name].register_step_post_hook(
+            lambda *_, name=phase.name: moved.__setitem__(
+                name,
+                {
+                    key.split(".")[0]
+                    for key, v in system.networks.state_dict().items()
+                    if not torch.equal(v, before[key])
+                },
+            )
+        )
+    trainer.step(0, batch)
+    assert forwards == {"generator": 1, "discriminator": 3}
+    assert moved == {"discriminator": {"discriminator"}, "generator": {"discriminator", "generator"}}
+
+
+def test_gradients_are_those_of_the_textbook_step(tiny_shards, tmp_path):
+    """The shared fake gives the gradients of a step written out the long way, with a second forward."""
+    run = small_run(tiny_shards, tmp_path, norm="batch", learning_rate=1e-3)
+    torch.manual_seed(0)
+    system = build(run.system, run.shape())
+    torch.manual_seed(0)
+    other = build(run.system, run.shape()).networks
+    batch = {"source": torch.rand(4, 4, 32, 32), "target": torch.rand(4, 3, 32, 32) * 2 - 1, "seeds": torch.arange(4)}
+    Trainer(system, run.train, 6, Group()).step(0, dict(batch))
+    g, d = other["generator"], other["discriminator"]
+    adam = {n: torch.optim.Adam(net.parameters(), lr=1e-3, betas=(0.5, 0.999)) for n, net in (("g", g), ("d", d))}
+    bce = nn.BCEWithLogitsLoss()
+    fake = torch.tanh(g(batch["source"]))
+    real_logits = d(torch.cat([batch["source"], batch["target"]], 1))
+    fake_logits = d(torch.cat([batch["source"], fake.detach()], 1))
+    loss = 0.5 * (bce(real_logits, torch.ones_like(real_logits)) + bce(fake_logits, torch.zeros_like(fake_logits)))
+    loss.backward()
+    adam["d"].step()
+    fake = torch.tanh(g(batch["source"]))
+    logits = d(torch.cat([batch["source"], fake], 1))
+    (bce(logits, torch.ones_like(logits)) + 100 * (fake - batch["target"]).abs().mean()).backward()
+    adam["g"].step()
+    for (key, mine), theirs in zip(system.networks.named_parameters(), other.parameters(), strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-5), key
+
+
+def test_sizes_that_the_generator_cannot_halve_are_refused(tiny_shards, tmp_path):
+    run = small_run(tiny_shards, tmp_path)
+    with pytest.raises(Fault, match="system.generator.levels: 6 stride-2 levels need sides"):
+        build(Pix2PixConfig(generator=UNetConfig(levels=6)), run.shape())
+
+
+def test_a_patch_larger_than_the_picture_is_allowed_and_said(tiny_shards, tmp_path):
+    run = small_run(tiny_shards, tmp_path)
+    system = build(run.system.model_copy(update={"patch_size": 286}), run.shape())
+    assert system.notes
+    assert "larger than the 32x32 picture" in system.notes[0]
+
+
+def test_precision_bfloat16_trains(tiny_shards, tmp_path):
+    run = small_run(tiny_shards, tmp_path, precision="bfloat16", steps=1)
+    fit(run, Group())
+    assert run.checkpoints.last().step == 1
