@@ -1,0 +1,1 @@
+"""Runs and the model registry: the only place that imports mlflow."""

@@ -1,0 +1,132 @@
+"""The report: one self-contained page about a run, made from the files that the stages wrote."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from components.faults import Fault
+from components.files import read_json
+from components.pages.config import ReportConfig
+from components.pages.curves import HEIGHT, WIDTH, read_curves
+from components.pages.figures import Metric, metrics, per_class, shown_rows, title
+from components.pages.pictures import choose, over_time
+from components.pages.times import ORCHESTRATION, duration, read_times
+from components.shards.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Where the stages wrote.
+
+    Attributes:
+        timings, runs: below .pix2pipe; what is missing there is said to be from the cache.
+    """
+
+    raw: Path
+    shards: Path
+    run: Path
+    generated: Path
+    metrics: Path
+    registered: Path
+    timings: Path
+    runs: Path
+
+
+def build_report(inputs: Inputs, config: ReportConfig) -> str:
+    """The page as HTML that needs nothing else.
+
+    Raises:
+        Fault: a file is missing or is not what its stage writes.
+    """
+    run, manifest = read_json(inputs.run / "run.json"), Manifest.read(inputs.shards)
+    card = read_json(inputs.generated / "translator.json")
+    measured = read_json(inputs.metrics / f"{run['system']['name']}.json")
+    if measured["rows"].get("model") is None:
+        raise Fault(f"{inputs.metrics}: has no row `model`; run dvc repro -f evaluate")
+    task = (run["task"]["source"], run["task"]["target"])
+    per_sample = inputs.metrics / "per_sample.parquet"
+    order, groups = choose(inputs.shards, inputs.generated, per_sample, task, config.order_by, config.pictures)
+    speed = inputs.runs / run["key"] / "throughput.json"
+    rows = metrics(measured["rows"])
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["duration"] = duration
+    return environment.get_template("report.html").render(
+        style=Markup((Path(__file__).parent / "report.css").read_text()),
+        run=run,
+        card=card,
+        task=task,
+        manifest=manifest,
+        manifest_hash=manifest.sha256,
+        source=_source(inputs.raw / manifest.source / "source.json"),
+        version=read_json(inputs.registered) if inputs.registered.exists() else None,
+        speed=read_json(speed)["images_per_second"] if speed.exists() else None,
+        params=[(part, _flat(run[part])) for part in ("system", "train")],
+        metrics=rows,
+        measured_rows=shown_rows(measured["rows"]),
+        headlines=[metric for metric in rows if _headline(metric)],
+        skipped=measured.get("skipped", {}),
+        summary=measured.get("summary", {}),
+        classes=per_class(measured["rows"], measured["protocol"].get("classes", ())),
+        protocol=measured["protocol"],
+        protocol_text=json.dumps(measured["protocol"], indent=2, sort_keys=True, ensure_ascii=False),
+        order=" ".join(title(order)).strip(),
+        groups=groups,
+        over_time=over_time(inputs.run / "samples", config.grids),
+        curves=read_curves(inputs.run / "curves.csv"),
+        validation=read_curves(inputs.run / "validation.csv"),
+        chart=(WIDTH, HEIGHT),
+        times=read_times(inputs.timings, _present(inputs)),
+        orchestration=ORCHESTRATION,
+    )
+
+
+def _headline(metric: Metric) -> bool:
+    return metric.bar("model") is not None and (
+        metric.name.startswith(("fid", "kid")) or metric.name in ("fcn_class_iou", "labels_class_iou")
+    )
+
+
+def _source(path: Path) -> dict[str, Any]:
+    """What fetch noted of the raw pictures; an empty account where there is none."""
+    noted = read_json(path) if path.exists() else {}
+    files = noted.get("files")
+    kept = {
+        name: {part: str(about.get(part, "")) for part in ("title", "origin", "licence")}
+        for name, about in (files.items() if isinstance(files, dict) else ())
+        if isinstance(about, dict)
+    }
+    return {"licence": str(noted.get("licence", "")), "files": kept}
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    flat: list[tuple[str, str]] = []
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            flat += _flat(value, f"{prefix}{name}.")
+        else:
+            flat.append((prefix + name, value if isinstance(value, str) else json.dumps(value)))
+    return flat
+
+
+def _present(inputs: Inputs) -> tuple[str, ...]:
+    """Stages whose outputs are there."""
+    outputs = {
+        "fetch": inputs.raw,
+        "shard": inputs.shards,
+        "judge": inputs.shards.parent / "judge",
+        "train": inputs.run,
+        "generate": inputs.generated,
+        "evaluate": inputs.metrics,
+        "register": inputs.registered,
+    }
+    return tuple(stage for stage, output in outputs.items() if output.exists())

@@ -1,0 +1,22 @@
+"""Params of the register stage."""
+
+from pydantic import Field
+
+from components.schema import Section
+
+
+class RegisterConfig(Section):
+    """Under which names a run is kept.
+
+    The server is no param but the environment's MLFLOW_TRACKING_URI, so that the same params.yaml serves a
+    laptop and a cluster.
+
+    Attributes:
+        model: name of the registered model; MLflow refuses slashes and colons in it.
+        experiment: the experiment that holds the graph's runs.
+        alias: the alias that the new version gets.
+    """
+
+    model: str = Field("pix2pix-earth", pattern=r"^[^/:]+$")
+    experiment: str = Field("pix2pipe", min_length=1)
+    alias: str = Field("candidate", pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")

@@ -1,0 +1,135 @@
+"""The registered model's code: MLflow copies this file into the model and runs it when the model is loaded.
+
+Weights are safetensors and the architecture is rebuilt from translator.json, so nothing is unpickled.
+"""
+
+import base64
+import binascii
+import io
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mlflow.models
+import mlflow.pyfunc
+import numpy as np
+from mlflow.exceptions import MlflowException
+from PIL import Image
+
+from components.domain import Domain
+from components.faults import Fault
+from components.systems.translator import Translator
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+class TranslatorModel(mlflow.pyfunc.PythonModel):
+    """uint8 pictures in, uint8 pictures out, as `Translator` makes them."""
+
+    def load_context(self, context: Any) -> None:
+        """Load the translator from the model's artifacts."""
+        self._translator = Translator.load(Path(context.artifacts["card"]).parent)
+
+    def predict(
+        self,
+        context: Any,  # noqa: ARG002
+        model_input: np.ndarray,  # the one annotation that MLflow neither checks by nor warns about
+        params: dict[str, Any] | None = None,  # noqa: ARG002
+    ) -> np.ndarray:
+        """Translate a batch.
+
+        Args:
+            model_input: uint8 array (N, H, W) of class indices or (N, H, W, 3) of RGB, as the source is;
+                or PNG bytes, one or a list; or {"png": [...]} or a DataFrame with such a column. What comes
+                as JSON may be nested lists of integers, and base64 text for PNG bytes.
+
+        Returns:
+            uint8 array, (N, H, W, 3) for an image target, (N, H, W) for labels.
+
+        Raises:
+            MlflowException: naming the picture at fault by its index.
+        """
+        try:
+            batch = to_batch(model_input, self._translator.source, self._translator.size)
+            return self._translator.translate(batch)
+        except Fault as fault:
+            raise MlflowException.invalid_parameter_value(str(fault)) from fault
+
+
+def to_batch(pictures: Any, domain: Domain, size: tuple[int, int]) -> np.ndarray:
+    """Any accepted form as uint8 (N, H, W[, 3]).
+
+    Raises:
+        Fault: it is of no accepted form, or a picture is not one of the domain and the size.
+    """
+    if isinstance(pictures, Mapping) or hasattr(pictures, "columns"):
+        columns = list(pictures)
+        if columns != ["png"]:
+            raise Fault(f"one column `png` is taken, not {', '.join(map(str, columns)) or 'none'}")
+        pictures = pictures["png"]
+    if isinstance(pictures, (bytes, bytearray, str)):
+        pictures = [pictures]
+    if not isinstance(pictures, np.ndarray) or pictures.dtype == object:
+        pictures = list(pictures)
+        if all(isinstance(item, (bytes, bytearray, str)) for item in pictures):
+            decoded = [_decode(item, i, domain, size) for i, item in enumerate(pictures)]
+            pictures = np.stack(decoded) if decoded else np.empty((0, *_shape(domain, size)), np.uint8)
+        else:
+            pictures = _from_numbers(pictures)
+    if pictures.shape[1:] != _shape(domain, size):
+        sides = ", ".join(map(str, _shape(domain, size)))
+        raise Fault(f"the batch is {pictures.shape}; (N, {sides}) is taken")
+    if pictures.dtype != np.uint8:
+        raise Fault(f"pictures are {pictures.dtype}; uint8 is taken")
+    if domain.kind == "label" and pictures.size and int(pictures.max()) >= len(domain.classes):
+        worst = pictures.reshape(len(pictures), -1).max(1)
+        i = int(np.argmax(worst >= len(domain.classes)))
+        raise Fault(f"picture {i}: label {worst[i]} is outside the {len(domain.classes)} classes")
+    return pictures
+
+
+def _shape(domain: Domain, size: tuple[int, int]) -> tuple[int, ...]:
+    return (*size, 3) if domain.kind == "image" else size
+
+
+def _from_numbers(pictures: list[Any]) -> np.ndarray:
+    """Nested lists of integers, which JSON cannot tell the type of, or a list of arrays."""
+    arrays: list[np.ndarray] = []
+    for i, picture in enumerate(pictures):
+        try:
+            array = np.asarray(picture)
+        except ValueError as error:
+            raise Fault(f"picture {i}: rows of unequal lengths") from error
+        if array.dtype.kind not in "iu" or (array.size and not 0 <= array.min() <= array.max() <= 255):
+            raise Fault(f"picture {i}: integers from 0 to 255 are taken, not {array.dtype}")
+        if arrays and array.shape != arrays[0].shape:
+            raise Fault(f"picture {i}: its shape is {array.shape}, that of picture 0 {arrays[0].shape}")
+        arrays.append(array.astype(np.uint8))
+    return np.stack(arrays)
+
+
+def _decode(data: bytes | bytearray | str, i: int, domain: Domain, size: tuple[int, int]) -> np.ndarray:
+    """One PNG; its size is read before any pixel, so a huge picture costs nothing."""
+    if isinstance(data, str):
+        try:
+            data = base64.b64decode(data, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise Fault(f"picture {i}: text that is not base64 of a PNG") from error
+    if data[:8] != _SIGNATURE or len(data) < 24:
+        raise Fault(f"picture {i}: not a PNG")
+    width, height = struct.unpack(">II", data[16:24])
+    if (height, width) != size:
+        raise Fault(f"picture {i}: {height}x{width} pixels (height x width); {size[0]}x{size[1]} is taken")
+    modes = ("RGB",) if domain.kind == "image" else ("L", "P")
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            if image.mode not in modes:
+                what = "8-bit RGB" if domain.kind == "image" else "8-bit class indices (grey or palette)"
+                raise Fault(f"picture {i}: a PNG of mode {image.mode}; {what} is taken")
+            return np.array(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise Fault(f"picture {i}: a broken PNG ({error})") from error
+
+
+mlflow.models.set_model(TranslatorModel())

@@ -1,0 +1,184 @@
+"""Record: all that is logged of one graph, gathered from the files that the stages wrote."""
+
+import csv
+import json
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components.faults import Fault
+from components.files import read_json, sha256_file, sha256_json
+
+_PARAM_LENGTH = 6000  # MLflow's own bound for a param's value
+_TAG_LENGTH = 5000
+_OWN_STAGES = ("register", "report")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the stages wrote.
+
+    Attributes:
+        run: checkpoints, curves, sample grids and run.json of the training.
+        generated: the translator.
+        metrics: folder of SYSTEM.json.
+        throughput: throughput.json of the run; it may be missing (a run from the DVC cache was not timed here).
+        lock: dvc.lock; missing outside DVC.
+    """
+
+    run: Path
+    generated: Path
+    metrics: Path
+    throughput: Path
+    lock: Path
+
+    @property
+    def metrics_file(self) -> Path:
+        """The metrics of the system that was trained."""
+        return self.metrics / f"{read_json(self.run / 'run.json')['system']['name']}.json"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One figure at one step."""
+
+    name: str
+    step: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """What MLflow is told of a graph.
+
+    Attributes:
+        key: of the training run.
+        params: system, training and task; all but where it ran follows from `key`.
+        tags: where it came from: commits, hashes, how it was generated.
+        curves: losses and validation figures by step.
+        figures: of the evaluation, `ROW/FIGURE` with `.low` and `.high`.
+        images_per_second: of the training, None where it was not timed here.
+        files: (file, folder among the artifacts).
+    """
+
+    key: str
+    params: dict[str, str]
+    tags: dict[str, str]
+    curves: tuple[Point, ...]
+    figures: dict[str, float]
+    images_per_second: float | None
+    files: tuple[tuple[Path, str], ...]
+
+    @cached_property
+    def content(self) -> str:
+        """One hash of everything but the speed: equal hashes, nothing to log again."""
+        files = {f"{folder}/{file.name}": sha256_file(file) for file, folder in self.files}
+        curves = [(point.name, point.step, point.value) for point in self.curves]
+        return sha256_json([self.key, self.params, self.tags, curves, self.figures, files])
+
+
+def gather(outputs: Outputs, commit: str) -> Record:
+    """Read the stages' outputs.
+
+    Args:
+        commit: of the code that registers; the commit that trained stands in run.json.
+
+    Raises:
+        Fault: a file is missing or is not what its stage writes.
+    """
+    run, metrics = read_json(outputs.run / "run.json"), read_json(outputs.metrics_file)
+    card = read_json(outputs.generated / "translator.json")
+    curves = read_curves(outputs.run / "curves.csv", "train")
+    curves += read_curves(outputs.run / "validation.csv", "validation")
+    timed = outputs.throughput.exists()
+    try:
+        flat = flatten({"system": run["system"], "train": run["train"], "task": run["task"]})
+        tags = {
+            "pix2pipe.system": run["system"]["name"],
+            "pix2pipe.manifest": run["manifest"],
+            "pix2pipe.protocol": metrics["protocol"]["hash"],
+            "pix2pipe.weights": card["weights_sha256"],
+            "pix2pipe.checkpoint": f"{card['checkpoint']} (step {card['step']})",
+            "pix2pipe.mode": card["mode"],
+            "pix2pipe.parameters": json.dumps(run["parameters"], sort_keys=True),
+            "pix2pipe.dvc": dvc_revision(outputs.lock),
+            "pix2pipe.commit.trained": run["git_commit"],
+            "pix2pipe.commit.registered": commit,
+            # The name under which MLflow's own pages show a commit.
+            "mlflow.source.git.commit": run["git_commit"].removesuffix("-dirty"),
+        }
+        figures = flat_figures(metrics["rows"])
+    except (KeyError, TypeError) as error:
+        raise Fault(f"{outputs.run / 'run.json'} or {outputs.metrics_file}: lacks {error}; run dvc repro") from error
+    return Record(
+        key=run["key"],
+        params={name: value[:_PARAM_LENGTH] for name, value in flat.items()},
+        tags={name: value[:_TAG_LENGTH] for name, value in tags.items() if value},
+        curves=tuple(curves),
+        figures=figures,
+        images_per_second=read_json(outputs.throughput)["images_per_second"] if timed else None,
+        files=tuple(_files(outputs)),
+    )
+
+
+def read_curves(path: Path, part: str) -> list[Point]:
+    """The figures of a CSV by step, named PART/COLUMN as the live run names them; empty cells are left out."""
+    try:
+        with path.open(newline="") as file:
+            return [
+                Point(f"{part}/{name}", int(row["step"]), float(value))
+                for row in csv.DictReader(file)
+                for name, value in row.items()
+                if name != "step" and value
+            ]
+    except FileNotFoundError:
+        raise Fault(f"{path}: not found; run dvc repro train") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise Fault(f"{path}: not a table of figures by step ({error}); run dvc repro -f train") from error
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested params as dotted names; lists and the like as JSON."""
+    flat: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return flat
+
+
+def flat_figures(rows: dict[str, Any], prefix: str = "") -> dict[str, float]:
+    """{row: {figure: {value, low, high}}} as `row/figure`, `row/figure.low`, `row/figure.high`.
+
+    Per-class figures are one level deeper; MLflow takes no other characters than [A-Za-z0-9_./ -].
+    """
+    flat: dict[str, float] = {}
+    for name, entry in rows.items():
+        path = prefix + "".join(c if (c.isascii() and c.isalnum()) or c in "_-. " else "_" for c in name)
+        if isinstance(entry, dict) and isinstance(entry.get("value"), (int, float)):
+            flat[path] = float(entry["value"])
+            flat |= {f"{path}.{end}": float(entry[end]) for end in ("low", "high") if entry.get(end) is not None}
+        elif isinstance(entry, dict):
+            flat |= flat_figures(entry, path + "/")
+    return {name: value for name, value in flat.items() if math.isfinite(value)}
+
+
+def dvc_revision(lock: Path) -> str:
+    """The hash of what dvc.lock says of all stages but register and report; empty without a lock."""
+    if not lock.exists():
+        return ""
+    stages = yaml.safe_load(lock.read_text()).get("stages", {})
+    return sha256_json({name: stage for name, stage in stages.items() if name not in _OWN_STAGES})
+
+
+def _files(outputs: Outputs) -> list[tuple[Path, str]]:
+    run = outputs.run
+    found = [(run / name, "run") for name in ("run.json", "curves.csv", "validation.csv")]
+    found += [(file, f"checkpoints/{file.parent.name}") for file in sorted((run / "checkpoints").glob("*/*"))]
+    found += [(file, "samples") for file in sorted((run / "samples").glob("*.png"))]
+    return [*found, (outputs.metrics_file, "metrics")]

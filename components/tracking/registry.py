@@ -1,0 +1,144 @@
+"""The registered model: a translator as a version that any MLflow client loads by its alias."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import components
+from components.files import read_json, sha256_file
+from components.systems.translator import CARD, WEIGHTS, Card, Translator
+from components.tracking.config import RegisterConfig
+from components.tracking.store import Store, faults_of_the_store
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+# What a translator is made of, and so what a version carries of this project's code: all below `systems`
+# that has to do with networks, and nothing that reads data, trains or tracks.
+_CODE = ("domain.py", "faults.py", "files.py", "schema.py", "networks", "objectives", "systems", "tasks")
+_REQUIREMENTS = ("mlflow", "numpy", "pillow", "pydantic", "safetensors", "torch")
+_MODEL_CODE = Path(__file__).with_name("pyfunc_model.py")
+
+
+def register_translator(
+    store: Store, run_id: str, generated: Path, metrics: Path, config: RegisterConfig
+) -> "ModelVersion":
+    """Make the translator a version of the registered model and give it the alias.
+
+    Where the alias already is on a version of the same weights and the same metrics, that one is returned.
+
+    Args:
+        run_id: the graph's run, which the version belongs to.
+        generated: folder of translator.json and generator.safetensors.
+        metrics: the evaluation's JSON.
+
+    Raises:
+        Fault: a file is missing or is not what translator.json says, or MLflow refuses.
+    """
+    card = Translator.load(generated, "cpu").card
+    tags = {
+        "key": card.key,
+        "weights_sha256": card.weights_sha256,
+        "metrics_sha256": sha256_file(metrics),
+        "card_sha256": sha256_file(generated / CARD),
+        "protocol_hash": read_json(metrics)["protocol"]["hash"],
+        "run": run_id,
+    }
+    with faults_of_the_store(store.uri):
+        current = version_by_alias(store, config.model, config.alias)
+        if current is not None and tags.items() <= current.tags.items():
+            return current
+        model_uri = _log_model(store, run_id, generated, card)
+        _ensure_model(store, config.model, card)
+        made = store.client.create_model_version(
+            config.model, model_uri, run_id, tags, model_id=model_uri.rpartition("/")[2]
+        )
+        store.client.set_registered_model_alias(config.model, config.alias, made.version)
+        return made
+
+
+def version_by_alias(store: Store, model: str, alias: str) -> "ModelVersion | None":
+    """The version that an alias points to; None where there is no such model or alias yet."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return store.client.get_model_version_by_alias(model, alias)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def _ensure_model(store: Store, model: str, card: Card) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        store.client.create_registered_model(model, description=f"Translates {card.task[0]} to {card.task[1]}.")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _log_model(store: Store, run_id: str, generated: Path, card: Card) -> str:
+    """Log the model's files; gives the address they are found by."""
+    import mlflow
+    import mlflow.pyfunc
+
+    mlflow.set_tracking_uri(store.uri)
+    mlflow.set_registry_uri(store.uri)
+    with _code() as code, mlflow.start_run(run_id=run_id):
+        info = mlflow.pyfunc.log_model(
+            name="generator",
+            python_model=str(_MODEL_CODE),
+            artifacts={"card": str(generated / CARD), "weights": str(generated / WEIGHTS)},
+            code_paths=[str(code)],
+            pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS],
+            signature=_signature(card),
+            input_example=np.zeros((1, *_shape(card, "source")), np.uint8),
+            metadata={"key": card.key, "weights_sha256": card.weights_sha256, "source": card.source.model_dump()},
+        )
+    return str(info.model_uri)
+
+
+def _signature(card: Card) -> Any:
+    """Tensors in and out, for people and tools to read; the model checks its input itself.
+
+    MLflow's own check of a tensor signature would refuse PNG bytes and answers with the whole batch printed.
+    It leaves the check to the model where the signature is marked as the model's own.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    tensors = {
+        role: Schema([TensorSpec(np.dtype(np.uint8), (-1, *_shape(card, role)))]) for role in ("source", "target")
+    }
+    signature = ModelSignature(inputs=tensors["source"], outputs=tensors["target"])
+    signature._is_signature_from_type_hint = True
+    return signature
+
+
+def _shape(card: Card, role: str) -> tuple[int, ...]:
+    domain = card.source if role == "source" else card.target
+    return (*card.size, 3) if domain.kind == "image" else card.size
+
+
+@contextmanager
+def _code() -> Iterator[Path]:
+    """A folder `components` with what a translator needs, so that a version goes on giving the same pictures
+    when the project's code has moved on, and loads where the project is not installed."""
+    root = Path(components.__file__).parent
+    with tempfile.TemporaryDirectory(prefix="pix2pipe-") as temporary:
+        code = Path(temporary) / "components"
+        code.mkdir()
+        for name in ("__init__.py", *_CODE):
+            if (root / name).is_dir():
+                shutil.copytree(root / name, code / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+            else:
+                shutil.copy(root / name, code / name)
+        yield code

@@ -1,0 +1,110 @@
+"""The MLflow run of a graph: one a training key, and each point in it once."""
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from components.tracking.record import Point, Record
+from components.tracking.store import Store, faults_of_the_store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+KEY, CONTENT, SUPERSEDED = "pix2pipe.key", "pix2pipe.content", "pix2pipe.superseded"
+_BATCH = 1000  # metrics in one call, MLflow's own bound; params and tags are at most 100
+_FEW = 100
+_Item = TypeVar("_Item")
+
+
+def find_run(store: Store, key: str) -> "Run | None":
+    """The run of a training key, the newest if it was somehow made twice."""
+    found = store.client.search_runs(
+        [store.experiment_id],
+        f"tags.`{KEY}` = '{key}' and tags.`{SUPERSEDED}` = 'no'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    return found[0] if found else None
+
+
+def make_run(store: Store, key: str, name: str) -> "Run":
+    """A new run for a training key."""
+    tags = {KEY: key, SUPERSEDED: "no", "mlflow.source.name": "pix2pipe", "mlflow.source.type": "PROJECT"}
+    return store.client.create_run(store.experiment_id, run_name=name, tags=tags)
+
+
+def log_record(store: Store, record: Record) -> str:
+    """Bring the graph's run up to the record and end it; gives the run's id.
+
+    What is already there is not logged again: nothing at all where the content is the same, otherwise only
+    the points that are missing (`LiveRun` has logged most of them while the training went on). A run whose
+    points are another training's (the same params gave other figures on another machine) is kept, marked as
+    superseded, and a new one is begun.
+
+    Raises:
+        Fault: MLflow refuses or is gone.
+    """
+    with faults_of_the_store(store.uri):
+        run = find_run(store, record.key)
+        if run is not None and run.data.tags.get(CONTENT) == record.content and run.info.status == "FINISHED":
+            return run.info.run_id
+        present = points_of(store, run, {point.name for point in record.curves}) if run else {}
+        if run is not None and not _same_training(present, record.curves):
+            store.client.set_tag(run.info.run_id, SUPERSEDED, "yes")
+            run, present = None, {}
+        if run is None:
+            run = make_run(store, record.key, f"{record.tags['pix2pipe.system']} {record.key[:8]}")
+        _log(store, run, record, present)
+        return run.info.run_id
+
+
+def log_points(store: Store, run_id: str, points: Iterable[Point]) -> None:
+    """Log figures in as few calls as MLflow allows."""
+    from mlflow.entities import Metric
+
+    now = time.time_ns() // 1_000_000
+    for part in _batched(list(points), _BATCH):
+        metrics = [Metric(point.name, point.value, now, point.step) for point in part]
+        store.client.log_batch(run_id, metrics=metrics)
+
+
+def points_of(store: Store, run: "Run", names: Iterable[str]) -> dict[tuple[str, int], float]:
+    """The values that a run has, by (name, step)."""
+    present = sorted(set(names) & run.data.metrics.keys())
+    histories = [store.client.get_metric_history(run.info.run_id, name) for name in present]
+    return {(metric.key, metric.step): metric.value for history in histories for metric in history}
+
+
+def _same_training(present: dict[tuple[str, int], float], curves: tuple[Point, ...]) -> bool:
+    expected = {(point.name, point.step): point.value for point in curves}
+    return all(
+        place in expected and math.isclose(expected[place], value, rel_tol=1e-9) for place, value in present.items()
+    )
+
+
+def _batched(items: list[_Item], size: int) -> Iterator[list[_Item]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _log(store: Store, run: "Run", record: Record, present: dict[tuple[str, int], float]) -> None:
+    from mlflow.entities import Param, RunTag
+
+    client, run_id = store.client, run.info.run_id
+    missing = [point for point in record.curves if (point.name, point.step) not in present]
+    figures = dict(record.figures)
+    if record.images_per_second is not None:
+        figures["images_per_second"] = record.images_per_second
+    missing += [Point(name, 0, value) for name, value in figures.items() if run.data.metrics.get(name) != value]
+    log_points(store, run_id, missing)
+    # A param cannot be changed in MLflow. Those that decide the weights are the same for the same key; of the
+    # rest (number of workers and the like) the first is kept.
+    new = [Param(name, value) for name, value in record.params.items() if name not in run.data.params]
+    for params in _batched(new, _FEW):
+        client.log_batch(run_id, params=params)
+    for file, folder in record.files:
+        client.log_artifact(run_id, str(file), folder)
+    tags = record.tags | {CONTENT: record.content}  # last: a run that was cut short is not taken for whole
+    client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+    client.set_terminated(run_id, "FINISHED")

@@ -1,0 +1,126 @@
+"""Store: the MLflow that runs and models are kept in, opened so that it fails soon and in one line."""
+
+import fcntl
+import logging
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from components.faults import Fault
+from components.files import faults_of_the_disk
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+URI = "MLFLOW_TRACKING_URI"
+_ADVICE = f"see that {URI} names a running server, or unset it to keep runs in .pix2pipe/mlflow.db"
+_ANSWER_SECONDS = 5
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # 7 retries of a server that has gone would take four minutes
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open MLflow: its client, its address, and the experiment of this project."""
+
+    client: "MlflowClient"
+    uri: str
+    experiment_id: str
+
+
+def tracking_uri(home: Path) -> str:
+    """The address in MLFLOW_TRACKING_URI, or a sqlite file below `home`; absolute, so it holds in any process."""
+    return os.environ.get(URI) or f"sqlite:///{home.resolve() / 'mlflow.db'}"
+
+
+def open_store(uri: str, home: Path, experiment: str) -> Store:
+    """Open the MLflow at `uri` and find its experiment, or make it.
+
+    A database is brought to the schema of this MLflow under a lock first: processes that open a fresh one
+    together would race on its migrations. Where the client itself keeps artifacts (no server), they go to
+    home/mlartifacts, by absolute path.
+
+    Raises:
+        Fault: nobody answers, or MLflow refuses; within about ten seconds.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    served = urlsplit(uri).scheme in ("http", "https")
+    if served:
+        _require_answer(uri)
+    with faults_of_the_store(uri):
+        from mlflow import MlflowClient
+
+        for chatter in ("mlflow", "alembic"):
+            logging.getLogger(chatter).setLevel(logging.WARNING)
+        with _alone(home):
+            if uri.startswith("sqlite:///") and Path(uri.removeprefix("sqlite:///")).parent == home.resolve():
+                _upgrade(uri)
+            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            found = client.get_experiment_by_name(experiment)
+            if found is None:
+                location = None if served else (home.resolve() / "mlartifacts").as_uri()
+                return Store(client, uri, client.create_experiment(experiment, artifact_location=location))
+        if found.lifecycle_stage != "active":
+            raise Fault(f"register.experiment: {experiment} is deleted in {shown(uri)}; restore it or name another")
+        return Store(client, uri, found.experiment_id)
+
+
+@contextmanager
+def faults_of_the_store(uri: str) -> Iterator[None]:
+    """Say in one line what MLflow, its database or the way to it refused inside the block."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, RequestException, SQLAlchemyError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise Fault(f"MLflow at {shown(uri)}: {reason}; {_ADVICE}") from error
+
+
+def shown(uri: str) -> str:
+    """An address without the password that may stand in it."""
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _require_answer(uri: str) -> None:
+    """Ask the server for anything: whatever status it gives, it is there."""
+    try:
+        urllib.request.urlopen(shown(uri).rstrip("/") + "/health", timeout=_ANSWER_SECONDS).close()
+    except urllib.error.HTTPError:
+        return
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise Fault(f"MLflow at {shown(uri)} does not answer ({reason}); {_ADVICE}") from error
+
+
+def _upgrade(uri: str) -> None:
+    """`mlflow db upgrade` for the project's own database; a shared one is its keeper's to upgrade."""
+    from mlflow.db import upgrade
+
+    assert upgrade.callback is not None
+    upgrade.callback(uri)
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """One process of this machine at a time."""
+    with faults_of_the_disk(home):
+        home.mkdir(parents=True, exist_ok=True)
+        lock = (home / "mlflow.lock").open("w")
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

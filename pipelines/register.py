@@ -1,0 +1,46 @@
+"""register: the graph in MLflow, and its generator as a candidate of the model registry."""
+
+import sys
+from pathlib import Path
+
+from components.files import read_json, write_json
+from components.params import Params
+from components.stage import Clock, run_stage
+from components.tracking.record import Outputs, gather
+from components.tracking.registry import register_translator
+from components.tracking.run import log_record
+from components.tracking.store import open_store, tracking_uri
+from components.training.export import git_commit
+
+HOME = Path(".pix2pipe")
+RUN, GENERATED, METRICS = Path("data/runs"), Path("data/generated"), Path("data/metrics")
+OUT = Path("data/registered/version.json")
+
+
+def main(params: Params, clock: Clock) -> None:
+    """Log the run of this graph and register its generator."""
+    config = params.register_
+    timed = HOME / "runs" / read_json(RUN / "run.json")["key"] / "throughput.json"
+    outputs = Outputs(RUN, GENERATED, METRICS, timed, Path("dvc.lock"))
+    with clock.part("read"):
+        record = gather(outputs, git_commit())
+    with clock.part("mlflow"):
+        store = open_store(tracking_uri(HOME), HOME, config.experiment)
+        run_id = log_record(store, record)
+        version = register_translator(store, run_id, GENERATED, outputs.metrics_file, config)
+    write_json(
+        OUT,
+        {
+            "model": config.model,
+            "alias": config.alias,
+            "version": int(version.version),
+            "key": record.key,
+            "weights_sha256": record.tags["pix2pipe.weights"],
+            "protocol_hash": record.tags["pix2pipe.protocol"],
+        },
+    )
+    print(f"register: {config.model} version {version.version} is {config.alias}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run_stage("register", main)

@@ -1,0 +1,33 @@
+"""report: one self-contained page about the run."""
+
+import sys
+from pathlib import Path
+
+from components.files import write_text
+from components.pages.report import Inputs, build_report
+from components.params import Params
+from components.stage import Clock, run_stage
+
+DATA, WORK = Path("data"), Path(".pix2pipe")
+OUT = DATA / "report/index.html"
+
+
+def main(params: Params, clock: Clock) -> None:
+    """Write data/report/index.html."""
+    inputs = Inputs(
+        raw=DATA / "raw",
+        shards=DATA / "shards",
+        run=DATA / "runs",
+        generated=DATA / "generated",
+        metrics=DATA / "metrics",
+        registered=DATA / "registered/version.json",
+        timings=WORK / "timings",
+        runs=WORK / "runs",
+    )
+    with clock.part("page"):
+        write_text(OUT, build_report(inputs, params.report))
+    print(f"report: {OUT.resolve().as_uri()}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run_stage("report", main)

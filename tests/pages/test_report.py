@@ -1,0 +1,184 @@
+"""The report is one page that needs nothing else, shows what was measured, and survives hostile names."""
+
+import base64
+import io
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.faults import Fault
+from components.pages.config import ReportConfig
+from components.pages.pictures import choose
+from components.pages.report import Inputs, build_report
+from components.shards.reader import Split
+from tests.stage_outputs import build_outputs, rewrite
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+HOSTILE = '<script>alert("x")</script>&'
+
+
+class Page(HTMLParser):
+    """Tags and text of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._style = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._style = tag == "style"
+
+    def handle_data(self, data: str) -> None:
+        if not self._style:
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def inputs(root: Path) -> Inputs:
+    data, work = root / "data", root / ".pix2pipe"
+    return Inputs(
+        raw=data / "raw",
+        shards=data / "shards",
+        run=data / "runs",
+        generated=data / "generated",
+        metrics=data / "metrics",
+        registered=data / "registered/version.json",
+        timings=work / "timings",
+        runs=work / "runs",
+    )
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, tiny_shards: Path) -> Path:
+    return build_outputs(tmp_path_factory.mktemp("report"), tiny_shards)
+
+
+@pytest.fixture(scope="module")
+def html(project: Path) -> str:
+    return build_report(inputs(project), ReportConfig(pictures=2))
+
+
+def test_nothing_is_fetched(html: str) -> None:
+    page = Page(html)
+    for tag, attributes in page.tags:
+        for name in ("src", "href", "srcset", "action", "data"):
+            value = attributes.get(name)
+            assert value is None or value.startswith("data:"), (tag, value)
+    assert not page.all("script")
+    assert "url(" not in html
+    assert "@import" not in html
+
+
+def test_pictures_are_those_of_the_files(html: str, project: Path) -> None:
+    shown = [image for image in Page(html).all("img") if "tiny_test" in str(image["alt"])]
+    assert len(shown) == 3 * 3 * 2  # best, median, worst; two of each; source, generated and real
+    assert all(image["alt"] for image in Page(html).all("img"))
+    real = Split(project / "data/shards", "test")
+    made = Split(project / "data/generated", "test")
+    for image in shown:
+        key = str(image["alt"]).split()[-1]
+        for start, split in (("real", real), ("generated", made)):
+            if str(image["alt"]).startswith(start):
+                data = base64.b64decode(str(image["src"]).partition(",")[2])
+                picture = np.asarray(Image.open(io.BytesIO(data)))
+                assert np.array_equal(picture, split.picture(split.keys.index(key), "photo"))
+
+
+def test_the_page_says_what_was_measured(html: str) -> None:
+    text = Page(html).text
+    for words in ("pix2pix: labels to photo", "24 train, 8 val, 8 test", "160", "144 to 176", "Mean colour"):
+        assert words in text, words
+    for name in ("generator.l1", "discriminator.real", "step 40", "tiny version 1 (candidate)", "81 images/s"):
+        assert name in text or name.replace("81", "80") in text, name
+    assert "ef" * 6 in text
+
+
+def test_groups_are_made_by_the_figure_alone(project: Path) -> None:
+    import pyarrow.parquet as pq
+
+    data = project / "data"
+    task, table = ("labels", "photo"), data / "metrics/per_sample.parquet"
+    rows = pq.read_table(table).to_pydict()
+    for name, reverse in (("l1", False), ("psnr", True)):
+        used, groups = choose(data / "shards", data / "generated", table, task, name, 2)
+        order = [rows["key"][i] for i in np.argsort(rows[name])]
+        order = order[::-1] if reverse else order
+        assert used == name
+        assert [e.key for e in groups[0].examples] == order[:2]
+        assert [e.key for e in groups[1].examples] == order[3:5]
+        assert [e.key for e in groups[2].examples] == order[-2:]
+    assert choose(data / "shards", data / "generated", table, task, None, 1)[0] == "l1"
+    with pytest.raises(Fault, match=r"report\.order_by: .* has no figure beauty; it has .*psnr"):
+        choose(data / "shards", data / "generated", table, task, "beauty", 1)
+
+
+def test_times_and_their_absence(html: str, project: Path, tmp_path: Path) -> None:
+    text = re.sub(r"\s+", " ", Page(html).text)
+    # 72 s of stages; gaps between them are longer than DVC ever takes and are not counted; 5 s of Ray
+    assert "1 min 12 s in all that was run here, of which 7 %" in text
+    assert "judge cached" in text
+    nowhere = Inputs(**(vars(inputs(project)) | {"timings": tmp_path, "runs": tmp_path}))
+    text = re.sub(r"\s+", " ", Page(build_report(nowhere, ReportConfig())).text)
+    assert "every stage came from the cache" in text
+    assert "train cached" in text
+    assert "not timed here" in text
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory, tiny_shards: Path) -> Path:
+    """A project whose names are markup, everywhere a name may be what people wish."""
+    root = build_outputs(tmp_path_factory.mktemp("hostile"), tiny_shards)
+    metrics = root / "data/metrics/pix2pix.json"
+    metrics.write_text(metrics.read_text().replace('"forest"', '"<script>alert(1)</script>&"'))
+    rewrite(root / "data/generated/translator.json", {"source": _source(root), "checkpoint": HOSTILE})
+    rewrite(root / "data/runs/run.json", {"git_commit": HOSTILE})
+    rewrite(root / "data/registered/version.json", {"model": HOSTILE})
+    (root / "data/raw/tiny").mkdir()
+    (root / "data/raw/source.json").rename(root / "data/raw/tiny/source.json")
+    rewrite(root / "data/raw/tiny/source.json", {"licence": HOSTILE, "files": {HOSTILE: {"title": HOSTILE}}})
+    curves = root / "data/runs/curves.csv"
+    curves.write_text(curves.read_text().replace("generator.l1", "<script>l1</script>"))
+    return root
+
+
+def _source(root: Path) -> dict[str, object]:
+    domain = Split(root / "data/shards", "test").domains["labels"].model_dump(mode="json")
+    return domain | {"classes": [HOSTILE, *domain["classes"][1:]]}
+
+
+def test_names_are_text_and_never_markup(hostile: Path) -> None:
+    html = build_report(inputs(hostile), ReportConfig())
+    page = Page(html)
+    assert not page.all("script")
+    assert "<script" not in html
+    assert page.text.count(HOSTILE) >= 5
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_has_nothing_to_say_and_nothing_to_scroll_sideways(html: str, tmp_path: Path, width: int) -> None:
+    # In a frame of the width, since a headless window is never narrower than 500 pixels.
+    probe = "<script>const e = document.documentElement; document.title = e.scrollWidth - e.clientWidth</script></body>"
+    (tmp_path / "page.html").write_text(html.replace("</body>", probe))
+    frame = f'<iframe src="page.html" style="border:0;width:{width}px;height:900px"></iframe>'
+    read = "f.onload = () => document.body.append('too wide by ' + f.contentDocument.title + ' px')"
+    script = f"<script>const f = document.querySelector('iframe'); {read}</script>"
+    (tmp_path / "frame.html").write_text(f"<!doctype html><html><body>{frame}{script}</body></html>")
+    assert CHROMIUM is not None
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    options += ["--enable-logging=stderr", "--v=0", "--allow-file-access-from-files", "--virtual-time-budget=3000"]
+    command = [CHROMIUM, *options, "--dump-dom", (tmp_path / "frame.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "too wide by 0 px" in done.stdout
+    assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]

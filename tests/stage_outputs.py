@@ -1,0 +1,149 @@
+"""A project folder with small outputs of every stage, as register and report find them."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from PIL import Image
+
+from components.files import sha256_file, write_json
+from components.shards.manifest import Manifest
+from components.shards.reader import Split
+from components.shards.writer import write_set
+from components.systems import build
+from components.systems.pix2pix import PatchGANConfig, Pix2PixConfig, UNetConfig
+from components.systems.system import Shape
+from components.systems.translator import GenerateConfig, Translator, export_translator
+from components.tasks.encoding import render
+
+SYSTEM = Pix2PixConfig(generator=UNetConfig(width=4, levels=3), discriminator=PatchGANConfig(width=4), patch_size=16)
+ROWS = ("model", "real", "floor", "mean_colour", "mismatched", "input")
+KEY = "0123456789abcdef"
+
+
+def build_outputs(root: Path, shards: Path) -> Path:
+    """Write data/ and .pix2pipe/ below `root`, with the tiny shards and a generator of random weights."""
+    data = root / "data"
+    shutil.copytree(shards, data / "shards")
+    translator = _generated(data)
+    _run(data / "runs")
+    _grids(data, translator)
+    _measured(data)
+    judge = {"ceiling": {s: {"pixel_accuracy": 0.9, "class_iou": 0.7} for s in ("val", "test")}, "key": KEY}
+    write_json(data / "judge/judge.json", judge | {"weights_sha256": "ab" * 32, "manifest": "cd" * 32})
+    write_json(data / "raw/source.json", {"name": "tiny", "licence": "CC0", "origin": "waves"})
+    write_json(data / "registered/version.json", {"model": "tiny", "alias": "candidate", "version": 1})
+    work = root / ".pix2pipe"
+    write_json(work / f"runs/{KEY}/throughput.json", {"images_per_second": 80.5, "seconds": {"steps": 40.0}})
+    for i, (stage, seconds) in enumerate({"fetch": 4.0, "shard": 3.0, "train": 60.0, "generate": 5.0}.items()):
+        parts = {"ray": 5.0, "steps": seconds - 6.0} if stage == "train" else {"write": seconds - 1}
+        times = {"stage": stage, "started": 1e9 + 1000 * i, "ended": 1e9 + 1000 * i + seconds}
+        write_json(work / f"timings/{stage}.json", times | {"parts": parts})
+    return root
+
+
+def figure(value: float, spread: float = 0.1) -> dict[str, float]:
+    """A figure as evaluate writes it."""
+    return {"value": value, "low": value * (1 - spread), "high": value * (1 + spread)}
+
+
+def _generated(data: Path) -> Translator:
+    test = Split(data / "shards", "test")
+    shape = Shape(test.domains["labels"], test.domains["photo"], test.manifest.size)
+    torch.manual_seed(0)
+    # Weights as they are drawn give grey; these give pictures with something to compare.
+    weights = {
+        name: 8 * value if value.dim() == 4 else value
+        for name, value in build(SYSTEM, shape).networks.state_dict().items()
+    }
+    lineage = {"checkpoint": "last", "step": 40, "key": KEY}
+    work, generated = data / ".work", data / "generated"
+    card = export_translator(work, weights, SYSTEM, shape, ("labels", "photo"), GenerateConfig(batch_size=4), lineage)
+    translator = Translator.load(work, "cpu")
+    batch = np.stack([test.picture(i, "labels") for i in range(len(test))])
+    made = [(key, {"photo": picture}) for key, picture in zip(test.keys, translator.translate(batch), strict=True)]
+    write_set(generated, "tiny", {"photo": card.target}, card.task, card.size, {"test": made})
+    for file in list(work.iterdir()):
+        file.rename(generated / file.name)
+    work.rmdir()
+    return translator
+
+
+def _run(run: Path) -> None:
+    checkpoints = {}
+    for name, step in (("last", 40), ("best", 30)):
+        folder = run / "checkpoints" / name
+        folder.mkdir(parents=True)
+        (folder / "weights.safetensors").write_bytes(bytes([step]) * 500)
+        checkpoints[name] = {
+            "step": step,
+            "score": 0.3,
+            "sha256": sha256_file(folder / "weights.safetensors"),
+        }
+    terms = ("discriminator.fake", "discriminator.real", "generator.adversarial", "generator.l1")
+    lines = ["step," + ",".join(terms) + ",learning_rate"]
+    for step in range(5, 45, 5):
+        lines.append(f"{step},{0.5 / step},{0.4},{0.3 + 1 / step},{20 / step**0.5},0.0002")
+    (run / "curves.csv").write_text("\n".join(lines) + "\n")
+    (run / "validation.csv").write_text("step,l1\n" + "".join(f"{step},{1 / step}\n" for step in range(10, 50, 10)))
+    write_json(
+        run / "run.json",
+        {
+            "key": KEY,
+            "system": SYSTEM.model_dump(mode="json"),
+            "train": {"steps": 40, "batch_size": 4, "augment": {"vertical_flip": True}, "num_workers": 2},
+            "task": {"source": "labels", "target": "photo"},
+            "manifest": Manifest.read(run.parent / "shards").sha256,
+            "git_commit": "a" * 40 + "-dirty",
+            "steps": 40,
+            "parameters": {"generator": 9000, "discriminator": 4000},
+            "checkpoints": checkpoints,
+        },
+    )
+
+
+def _grids(data: Path, translator: Translator) -> None:
+    test = Split(data / "shards", "test")
+    folder = data / "runs/samples"
+    folder.mkdir()
+    for step in (10, 20, 30, 40):
+        columns = []
+        for i in range(4):
+            labels, photo = test.picture(i, "labels"), test.picture(i, "photo")
+            shown = render(test.domains["labels"], labels)
+            columns.append(np.concatenate([shown, translator.translate(labels[None])[0], photo]))
+        Image.fromarray(np.concatenate(columns, 1)).save(folder / f"step_{step:06d}.png")
+
+
+def _measured(data: Path) -> None:
+    keys, classes = Manifest.read(data / "shards").keys("test"), Manifest.read(data / "shards").domains["labels"]
+    random = np.random.default_rng(1)
+    rows: dict[str, Any] = {}
+    for i, name in enumerate(ROWS):
+        worse = (4 - i) % 6 + 1
+        rows[name] = {
+            "fid_efficientnet_lite0": figure(32.0 * worse),
+            "kid_efficientnet_lite0": figure(0.01 * worse),
+            "fcn_pixel_accuracy": figure(0.9 / worse),
+            "fcn_class_iou": figure(0.7 / worse),
+            "fcn_iou_per_class": {label: figure(0.8 / worse / (j + 1)) for j, label in enumerate(classes.classes)},
+            "psnr": figure(30.0 / worse),
+        }
+    rows["floor"] = {name: rows["floor"][name] for name in ("fid_efficientnet_lite0", "kid_efficientnet_lite0")}
+    protocol = {"arithmetic": 1, "judge": "ab" * 32, "seed": 0, "classes": list(classes.classes), "hash": "ef" * 32}
+    lineage = {"key": KEY, "mode": "eval", "checkpoint": "last"}
+    write_json(data / "metrics/pix2pix.json", {"protocol": protocol, "rows": rows, "lineage": lineage})
+    columns: dict[str, Any] = {"key": keys}
+    for name in ("fcn_pixel_accuracy", "fcn_class_iou", "l1", "psnr", "ssim"):
+        columns[name] = random.random(len(keys)).tolist()
+    pq.write_table(pa.table(columns), data / "metrics/per_sample.parquet")
+
+
+def rewrite(path: Path, change: dict[str, Any]) -> None:
+    """Change top-level values of a JSON file."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))

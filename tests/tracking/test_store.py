@@ -1,0 +1,57 @@
+"""A store that is not there is one line, soon."""
+
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from components.faults import Fault
+from components.tracking.live import LiveRun
+from components.tracking.store import URI, open_store, shown, tracking_uri
+
+
+def _unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_server_down(tmp_path: Path) -> None:
+    uri = f"http://me:secret@127.0.0.1:{_unused_port()}"
+    begin = time.monotonic()
+    with pytest.raises(Fault, match=f"does not answer .*refused.*{URI}") as caught:
+        open_store(uri, tmp_path, "x")
+    assert time.monotonic() - begin < 10
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_server_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("components.tracking.store._ANSWER_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(Fault, match="does not answer"):
+        open_store(f"http://127.0.0.1:{server.getsockname()[1]}", tmp_path, "x")
+
+
+def test_a_store_mlflow_does_not_know(tmp_path: Path) -> None:
+    with pytest.raises(Fault, match=r"MLflow at ftp://nobody"):
+        open_store("ftp://nobody/x", tmp_path, "x")
+
+
+def test_the_address_is_absolute_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(URI, raising=False)
+    assert tracking_uri(Path(".pix2pipe")) == f"sqlite:///{tmp_path}/.pix2pipe/mlflow.db"
+    monkeypatch.setenv(URI, "http://mlflow:5000")
+    assert tracking_uri(Path(".pix2pipe")) == "http://mlflow:5000"
+    assert shown("https://a:b@host:1/x") == "https://host:1/x"
+
+
+def test_a_live_run_without_a_store_warns_once_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    live = LiveRun(f"http://127.0.0.1:{_unused_port()}", tmp_path, "x", "key", "name").start()
+    for step in range(100):
+        live.log(step, {"l1": 1.0})
+    live.end()
+    assert capsys.readouterr().err.count("no live figures") == 1
+    assert threading.active_count() == 1 or not live._thread.is_alive()
