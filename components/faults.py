@@ -1,7 +1,7 @@
 """The one error that speaks to a person."""
 
 
-class Fault(Exception):
+class Fault(Exception):  # noqa: N818 (a fault of the world outside, not an error of the code)
     """Something outside the code is wrong: a param, a file, a sample, a server.
 
     The message is one line: it names what is at fault and says what to do. A stage prints it without a

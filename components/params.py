@@ -54,6 +54,17 @@ class Params(Section):
         return self
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key that stands twice is refused; PyYAML would let the last one win silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        doubled = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
+        if doubled is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"key {doubled} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def load_params(path: Path) -> Params:
     """Read and validate a params file.
 
@@ -61,7 +72,7 @@ def load_params(path: Path) -> Params:
         Fault: one line with the dotted path of the first thing wrong, and the names that are valid there.
     """
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml.load(path.read_text(), _UniqueKeys)
     except FileNotFoundError:
         raise Fault(f"{path}: not found; run from the project's folder or pass --params") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -80,11 +91,11 @@ def parse_params(values: Any, where: str) -> Params:
 
 
 def _word(fault: ErrorDetails) -> str:
-    path = [part for part in fault["loc"] if not _is_tag(part)]
-    dotted = ".".join(str(part) for part in path)
+    keys, sections = _follow(fault["loc"])
+    dotted = ".".join(str(key) for key in keys)
     if fault["type"] == "extra_forbidden":
-        valid = _valid_names(path[:-1])
-        close = difflib.get_close_matches(str(path[-1]), valid, n=1)
+        valid = sorted({field.alias or name for model in sections for name, field in model.model_fields.items()})
+        close = difflib.get_close_matches(str(keys[-1]), valid, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         return f"{dotted}: no such param; {hint}valid here: {', '.join(valid)}"
     if fault["type"] == "union_tag_invalid":
@@ -96,9 +107,23 @@ def _word(fault: ErrorDetails) -> str:
     return f"{dotted}: {message}{given}" if dotted else message
 
 
-def _is_tag(part: int | str) -> bool:
-    """Whether a part of an error's path is the tag of a union rather than a key of the file."""
-    return part in _TAGS
+def _follow(path: tuple[int | str, ...]) -> tuple[list[int | str], list[type[BaseModel]]]:
+    """The keys of the file along an error's path, and the sections it ends in.
+
+    Pydantic puts the tag of a union (a section's `name`) into the path, which is no key of the file.
+    """
+    keys: list[int | str] = []
+    sections: list[type[BaseModel]] = [Params]
+    for part in path:
+        fields = [f for section in sections for name, f in section.model_fields.items() if part in (name, f.alias)]
+        tagged = [s for s in sections if "name" in s.model_fields and s.model_fields["name"].default == part]
+        if not fields and tagged:
+            sections = tagged
+        else:
+            keys.append(part)
+            if fields:
+                sections = [inner for field in fields for inner in _models(field.annotation)]
+    return keys, sections
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
@@ -106,22 +131,3 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for inner in get_args(annotation) for model in _models(inner)]
-
-
-def _valid_names(path: list[int | str]) -> list[str]:
-    models: list[type[BaseModel]] = [Params]
-    for part in path:
-        fields = [f for model in models for name, f in model.model_fields.items() if part in (name, f.alias)]
-        models = [model for field in fields for model in _models(field.annotation)]
-    return sorted({field.alias or name for model in models for name, field in model.model_fields.items()})
-
-
-def _tags(model: type[BaseModel]) -> set[str]:
-    tags = {str(field.default) for name, field in model.model_fields.items() if name == "name"}
-    for field in model.model_fields.values():
-        for inner in _models(field.annotation):
-            tags |= _tags(inner)
-    return tags
-
-
-_TAGS = _tags(Params)

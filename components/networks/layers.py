@@ -76,6 +76,23 @@ def needs_bias(name: NormName) -> bool:
     return name in ("instance", "none")
 
 
+InitName = Literal["normal", "kaiming"]
+
+
+def init_kaiming(network: nn.Module) -> nn.Module:
+    """Initialise for LeakyReLU 0.2 so that variance is kept (He et al. 2015, arXiv:1502.01852), biases 0.
+
+    Without normalisation layers the papers' N(0, 0.02) shrinks the signal at every layer, and a
+    discriminator learns next to nothing in its first thousand steps.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, 0.2)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return network
+
+
 def init_normal(network: nn.Module, std: float = 0.02) -> nn.Module:
     """Initialise as the authors do: weights N(0, 0.02), BatchNorm gain N(1, 0.02), biases 0."""
     for module in network.modules():

@@ -1,6 +1,6 @@
 """pix2pix: a conditional GAN with an L1 term over aligned pairs (Isola et al. 2017, arXiv:1611.07004)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -8,8 +8,9 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from components.faults import Fault
-from components.networks.layers import NormName, init_normal
+from components.networks.layers import InitName, NormName, init_kaiming, init_normal
 from components.networks.patchgan import PatchGAN, PatchSize
+from components.networks.texture_unet import TextureUNet
 from components.networks.unet import UNet
 from components.objectives.adversarial import ADVERSARIAL, AdversarialName
 from components.schema import Section
@@ -26,12 +27,26 @@ class UNetConfig(Section):
     dropout: float = Field(default=0.5, ge=0, lt=1)
 
 
+class TextureUNetConfig(Section):
+    """A lean U-Net with noise and a label shortcut (components/networks/texture_unet.py)."""
+
+    name: Literal["texture_unet"] = "texture_unet"
+    widths: tuple[PositiveInt, ...] = Field(default=(8, 24, 48, 64, 64), min_length=2)
+    norm: NormName = "batch"
+    noise: bool = True
+    shortcut: NonNegativeFloat = 10.0
+
+
 class PatchGANConfig(Section):
     """The paper's discriminator; `spectral` normalises its weights (Miyato et al. 2018, arXiv:1802.05957)."""
 
     width: PositiveInt = 64
     norm: NormName = "batch"
     spectral: bool = False
+    init: InitName = "normal"
+
+
+GeneratorConfig = Annotated[UNetConfig | TextureUNetConfig, Field(discriminator="name")]
 
 
 class Pix2PixConfig(Section):
@@ -42,7 +57,7 @@ class Pix2PixConfig(Section):
     patch_size: PatchSize = 70
     adversarial: AdversarialName = "vanilla"
     conditional: bool = True
-    generator: UNetConfig = Field(default_factory=UNetConfig)
+    generator: GeneratorConfig = Field(default_factory=UNetConfig)
     discriminator: PatchGANConfig = Field(default_factory=PatchGANConfig)
 
 
@@ -63,8 +78,11 @@ def pix2pix(config: Pix2PixConfig, shape: Shape) -> System:
         config.discriminator.spectral,
     )
 
-    def translate(network: nn.Module, source: Tensor, _seeds: Tensor) -> Tensor:
-        return output(shape.target, network(source))
+    (init_kaiming if config.discriminator.init == "kaiming" else init_normal)(discriminator)
+
+    def translate(network: nn.Module, source: Tensor, seeds: Tensor) -> Tensor:
+        drawn = network(source, seeds) if isinstance(network, TextureUNet) else network(source)
+        return output(shape.target, drawn)
 
     def judge(networks: nn.ModuleDict, batch: Batch, picture: Tensor) -> Tensor:
         pair = torch.cat([batch["source"], picture], dim=1) if config.conditional else picture
@@ -95,7 +113,7 @@ def pix2pix(config: Pix2PixConfig, shape: Shape) -> System:
             "picture: the discriminator sees it whole",
         )
     return System(
-        networks=nn.ModuleDict({"generator": init_normal(generator), "discriminator": init_normal(discriminator)}),
+        networks=nn.ModuleDict({"generator": generator, "discriminator": discriminator}),
         phases=(
             Phase("discriminator", ("discriminator",), discriminator_terms),
             Phase("generator", ("generator",), generator_terms),
@@ -107,12 +125,22 @@ def pix2pix(config: Pix2PixConfig, shape: Shape) -> System:
     )
 
 
-def _generator(config: UNetConfig, shape: Shape) -> nn.Module:
+def _generator(config: UNetConfig | TextureUNetConfig, shape: Shape) -> nn.Module:
+    channels = shape.source.channels, shape.target.channels
+    if isinstance(config, TextureUNetConfig):
+        _require_multiple(shape, len(config.widths) - 1, "widths")
+        network = TextureUNet(*channels, config.widths, config.norm, config.noise, config.shortcut)
+        init_normal(network)
+        network.zero_shortcut()
+        return network
     levels = config.levels or max(2, min(shape.size).bit_length() - 1)
+    _require_multiple(shape, levels, "levels")
+    return init_normal(UNet(*channels, levels, config.width, config.norm, config.dropout))
+
+
+def _require_multiple(shape: Shape, levels: int, param: str) -> None:
     if any(side % 2**levels for side in shape.size):
         raise Fault(
-            f"system.generator.levels: {levels} stride-2 levels need sides that are multiples of {2**levels}, "
+            f"system.generator.{param}: {levels} stride-2 levels need sides that are multiples of {2**levels}, "
             f"not {shape.size[0]}x{shape.size[1]}; set it, or another shard.cut.size"
         )
-    channels = shape.source.channels, shape.target.channels
-    return UNet(*channels, levels, config.width, config.norm, config.dropout)

@@ -1,0 +1,65 @@
+"""The graph is what the folders say: stage = file of pipelines/ = section of params.yaml = dvc.yaml."""
+
+import ast
+from pathlib import Path
+
+import yaml
+
+from components.params import Params
+
+ROOT = Path(__file__).parent.parent
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+ORDER = ["fetch", "shard", "judge", "train", "generate", "evaluate", "register", "report"]
+
+
+def test_stages_are_the_files_of_pipelines():
+    files = {path.stem for path in (ROOT / "pipelines").glob("*.py")} - {"__init__", "cli"}
+    assert list(STAGES) == ORDER
+    assert files == set(ORDER)
+
+
+def test_sections_of_params_are_the_stages_and_system():
+    sections = set(yaml.safe_load((ROOT / "params.yaml").read_text()))
+    assert sections == set(ORDER) | {"system"}
+    assert {field.alias or name for name, field in Params.model_fields.items()} == sections
+
+
+def test_each_stage_runs_its_file_and_depends_on_it_and_its_params():
+    for name, stage in STAGES.items():
+        assert stage["cmd"] == f"python -m pipelines.{name}"
+        assert f"pipelines/{name}.py" in stage["deps"]
+        assert stage["params"] == (["system", "train"] if name == "train" else [name])
+
+
+def test_every_output_is_data_and_every_data_dependency_is_an_earlier_output():
+    made: set[str] = set()
+    for stage in STAGES.values():
+        outs = [*stage.get("outs", []), *stage.get("metrics", [])]
+        assert all(out.startswith("data/") for out in outs)
+        for dep in stage["deps"]:
+            if dep.startswith("data/"):
+                assert any(out == dep or out.startswith(f"{dep}/") for out in made), dep
+            else:
+                assert (ROOT / dep).exists(), dep
+        made |= set(outs)
+
+
+def test_each_stage_has_one_main_with_a_sentence_and_no_more_than_eighty_lines():
+    for name in ORDER:
+        text = (ROOT / "pipelines" / f"{name}.py").read_text()
+        tree = ast.parse(text)
+        mains = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "main"]
+        assert len(mains) == 1
+        assert ast.get_docstring(mains[0])
+        assert ast.get_docstring(tree).startswith(f"{name}: ")
+        assert len(text.splitlines()) <= 80, name
+
+
+def test_a_stage_reads_no_data_that_the_graph_does_not_give_it():
+    """Every data/ path written in a stage's file is one of its dependencies or outputs."""
+    for name, stage in STAGES.items():
+        declared = [*stage["deps"], *stage.get("outs", []), *stage.get("metrics", [])]
+        tree = ast.parse((ROOT / "pipelines" / f"{name}.py").read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("data/"):
+                assert any(d.startswith(node.value) or node.value.startswith(d) for d in declared), (name, node.value)

@@ -1,0 +1,85 @@
+"""A wrong param is refused in one line with its dotted path and the names that are valid there."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.faults import Fault
+from components.params import load_params, parse_params
+
+ROOT = Path(__file__).parent.parent
+
+
+def values() -> dict:
+    return yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def refused(change: dict) -> str:
+    changed = values()
+    for path, value in change.items():
+        *sections, key = path.split(".")
+        place = changed
+        for section in sections:
+            place = place[section]
+        place[key] = value
+    with pytest.raises(Fault) as fault:
+        parse_params(changed, "params.yaml")
+    assert "\n" not in str(fault.value)
+    return str(fault.value)
+
+
+def test_the_projects_own_params_are_valid():
+    params = load_params(ROOT / "params.yaml")
+    assert params.system.name == "pix2pix"
+
+
+@pytest.mark.parametrize("config", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda path: path.stem)
+def test_every_fragment_is_valid_over_the_defaults(config):
+    parse_params(values() | dict(yaml.safe_load(config.read_text()).items()), str(config))
+
+
+def test_a_misspelt_key_names_its_path_and_the_valid_ones():
+    message = refused({"train.learning_rat": 1})
+    assert message.startswith(
+        "params.yaml: train.learning_rat: no such param; did you mean learning_rate? valid here: "
+    )
+    assert "batch_size" in message
+
+
+def test_the_valid_names_are_those_of_the_chosen_system():
+    message = refused({"system.balance": 1})
+    assert "system.balance: no such param" in message
+    assert "lambda_l1" in message
+    assert "valid here: adversarial, " in message
+    assert "balance," not in message.split("valid here")[1]
+
+
+def test_an_unknown_section_source_or_system_is_refused():
+    assert "trian: no such param; did you mean train?" in refused({"trian": {}})
+    assert "fetch.name: 'mars' is not one of 'earth', 'folder'" in refused({"fetch": {"name": "mars"}})
+    assert "system.name: 'pix3pix'" in refused({"system": {"name": "pix3pix"}})
+
+
+def test_a_value_out_of_range_is_named_with_what_was_given():
+    assert "system.patch_size: Input should be 1, 16, 34, 70, 142 or 286 (given: 71)" in refused(
+        {"system.patch_size": 71}
+    )
+    assert "train.constant_share" in refused({"train.constant_share": 1.5})
+    assert "train: give either steps or epochs" in refused({"train.epochs": 3})
+
+
+def test_source_and_cut_must_agree():
+    assert "shard.cut.name is earth" in refused({"fetch": {"name": "folder", "path": "x", "layout": "side_by_side"}})
+
+
+def test_a_file_that_is_missing_broken_or_says_a_key_twice(tmp_path):
+    path = tmp_path / "params.yaml"
+    with pytest.raises(Fault, match="not found"):
+        load_params(path)
+    path.write_text("train: [")
+    with pytest.raises(Fault, match="not YAML"):
+        load_params(path)
+    path.write_text("train: {seed: 1, seed: 2}")
+    with pytest.raises(Fault, match="key seed stands twice"):
+        load_params(path)
