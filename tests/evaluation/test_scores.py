@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 from components.evaluation.fcn_score import confusions, corrected, fcn_figures, legacy, spill
 from components.evaluation.inception_score import inception_score
@@ -163,6 +164,17 @@ def test_pixel_figures_by_their_formulas() -> None:
     assert bool((ssim(x, y).abs() < 0.5).all())
     together, alone = ssim(x, y), torch.cat([ssim(x[i : i + 1], y[i : i + 1]) for i in range(3)])
     torch.testing.assert_close(together, alone)
+
+
+@pytest.mark.parametrize("noise", [0, 3, 40])
+def test_ssim_is_torchmetrics(noise: int) -> None:
+    rng = np.random.default_rng(noise)
+    smooth = np.cumsum(rng.integers(-9, 10, (2, 30, 41, 3)), axis=2) + 128
+    x = torch.from_numpy(smooth.clip(0, 255).astype(np.uint8))
+    y = torch.from_numpy((smooth + rng.normal(0, noise, smooth.shape)).clip(0, 255).astype(np.uint8))
+    a, b = (z.permute(0, 3, 1, 2).double() for z in (x, y))
+    expected = structural_similarity_index_measure(a, b, data_range=255.0, reduction="none")
+    torch.testing.assert_close(ssim(x, y), expected, rtol=1e-9, atol=1e-9)
 
 
 def test_ssim_needs_a_window() -> None:
