@@ -1,6 +1,7 @@
 """Figures of a picture against its own true one, image by image."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
@@ -45,7 +46,8 @@ def ssim(pictures: Tensor, real: Tensor) -> Tensor:
 
 
 def _window(x: Tensor) -> Tensor:
-    """Gaussian means where the window fits, rows then columns: torchmetrics' dense window."""
+    """Gaussian means around every pixel, borders reflected: torchmetrics' dense window, rows then columns."""
+    x = F.pad(x, (_WINDOW // 2,) * 4, mode="reflect")
     offsets = torch.arange(_WINDOW, dtype=x.dtype) - _WINDOW // 2
     weights = torch.exp(-offsets.square() / (2 * _SIGMA**2))
     weights /= weights.sum()
