@@ -7,6 +7,8 @@ from components.cluster.workers import Workers
 from components.params import Params
 from components.stage import Clock, run_stage
 from components.systems import build
+from components.tracking.live import LiveRun
+from components.tracking.store import tracking_uri
 from components.training.export import export_run
 from components.training.loop import fit
 from components.training.progress import Progress
@@ -14,18 +16,21 @@ from components.training.run import plan
 
 SHARDS = Path("data/shards")
 OUT = Path("data/runs")
-RUNS = Path(".pix2pipe/runs")
+HOME = Path(".pix2pipe")
 
 
 def main(params: Params, clock: Clock) -> None:
     """Train `system` as `train` says."""
-    run = plan(params.system, params.train, SHARDS, RUNS)
+    run = plan(params.system, params.train, SHARDS, HOME / "runs")
     for note in build(run.system, run.shape()).notes:
         print(f"train: note: {note}", file=sys.stderr)
     train = params.train
     workers = Workers(train.num_workers, train.device, run.folder, train.timeout_s, train.max_failures)
-    with Progress(run, f"train {run.system.name}"):
+    live = LiveRun(tracking_uri(HOME), HOME, params.register_.experiment, run.key, run.system.name).start()
+    with Progress(run, f"train {run.system.name}", live.log):
         clock.add("ray", workers.run(fit, run))
+    with clock.part("mlflow"):
+        live.end()
     clock.merge(run.folder / "throughput.json")
     with clock.part("export"):
         export_run(run, OUT)

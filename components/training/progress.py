@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -11,14 +12,18 @@ from components.training import log
 from components.training.run import Run
 
 
+Listener = Callable[[int, dict[str, float], str], None]
+
+
 class Progress:
     """Follow a run's log in a thread and show step, images/s, losses and time left.
 
-    On a terminal the line moves; elsewhere (a CI log) it is printed twice a minute.
+    On a terminal the line moves; elsewhere (a CI log) it is printed twice a minute. A listener is handed
+    each record's figures as they come: listener(step, figures, "train" or "validation").
     """
 
-    def __init__(self, run: Run, title: str) -> None:
-        self._run = run
+    def __init__(self, run: Run, title: str, listener: Listener | None = None) -> None:
+        self._run, self._listener, self._heard = run, listener, 0
         self._stop = threading.Event()
         last = run.checkpoints.last()
         self._bar = tqdm(
@@ -48,7 +53,13 @@ class Progress:
             self._show()
 
     def _show(self) -> None:
-        records = [record for record in log.read(self._run.folder) if "terms" in record]
+        everything = log.read(self._run.folder)
+        if self._listener is not None:
+            for record in everything[self._heard :]:
+                part = "train" if "terms" in record else "validation"
+                self._listener(record["step"], record["terms" if part == "train" else part], part)
+        self._heard = len(everything)
+        records = [record for record in everything if "terms" in record]
         if not records or records[-1]["step"] <= self._bar.n:
             return
         record = records[-1]

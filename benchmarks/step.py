@@ -1,0 +1,141 @@
+"""`make bench`: images/s of the default system, where its step's time goes, and one worker against two.
+
+All figures are of one sitting, so their ratios hold on a noisy machine; nothing else should run beside it.
+Two ranks of one core each are compared with one process of two, at the same global batch, in turns.
+"""
+
+import argparse
+import os
+import socket
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from components.domain import Domain
+from components.params import load_params
+from components.shards.loader import Stream
+from components.shards.reader import Split
+from components.shards.writer import write_set
+from components.systems import build
+from components.tasks.paired import augment
+from components.training.batches import to_batch
+from components.training.config import TrainConfig
+from components.training.group import Group
+from components.training.run import Run, plan
+from components.training.trainer import Trainer
+
+WARM_UP = 3
+
+
+def make_shards(root: Path, size: int) -> Path:
+    """Random tiles of the default shape: what they show does not matter to the clock."""
+    rng = np.random.default_rng(0)
+    classes = tuple(f"c{i}" for i in range(9))
+    domains = {
+        "labels": Domain(kind="label", classes=classes, palette=tuple((i, i, i) for i in range(9))),
+        "photo": Domain(kind="image"),
+    }
+
+    def sample() -> dict[str, np.ndarray]:
+        blocks = rng.integers(0, 9, (size // 8, size // 8)).repeat(8, 0).repeat(8, 1)
+        return {"labels": blocks.astype(np.uint8), "photo": rng.integers(0, 255, (size, size, 3), np.uint8)}
+
+    splits = {name: [(f"{name}{i}", sample()) for i in range(64)] for name in ("train", "val", "test")}
+    write_set(root, "bench", domains, ("labels", "photo"), (size, size), splits)
+    return root
+
+
+def measure(run: Run, group: Group, steps: int) -> dict[str, float]:
+    """Seconds a step, whole and by part, on this rank; and the exposed time of the all-reduce."""
+    shape = run.shape()
+    torch.manual_seed(0)
+    trainer = Trainer(build(run.system, shape), run.train, 10**6, group)
+    split = Split(run.shards, "train")
+    stream = Stream(
+        split,
+        lambda sample, seed: augment(sample, split.domains, run.train.augment, seed),
+        run.train.batch_size,
+        0,
+        group.rank,
+        group.world,
+    )
+    batches = stream.batches(0, WARM_UP + steps)
+    for index in range(WARM_UP):
+        pictures, seeds = next(batches)
+        trainer.step(index, to_batch(pictures, seeds, run.task, shape, group.device))
+    trainer.profile, data = {}, 0.0
+    began = time.perf_counter()
+    for index in range(WARM_UP, WARM_UP + steps):
+        waited = time.perf_counter()
+        pictures, seeds = next(batches)
+        batch = to_batch(pictures, seeds, run.task, shape, group.device)
+        data += time.perf_counter() - waited
+        trainer.step(index, batch)
+    whole = time.perf_counter() - began
+    return {"step": whole / steps, "data": data / steps} | {k: v / steps for k, v in trainer.profile.items()}
+
+
+def rank_main(rank: int, port: int, run: Run, steps: int, out: Path) -> None:
+    """One of two ranks, on one core."""
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
+    dist.init_process_group("gloo", rank=rank, world_size=2)
+    figures = measure(run, Group(rank, 2), steps)
+    if rank == 0:
+        torch.save(figures, out)
+    dist.destroy_process_group()
+
+
+def on_two(run: Run, steps: int, folder: Path) -> dict[str, float]:
+    """The same, on two ranks."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    out = folder / "figures.pt"
+    mp.spawn(rank_main, (port, run, steps, out), nprocs=2)
+    figures: dict[str, float] = torch.load(out, weights_only=True)
+    return figures
+
+
+def shares(figures: dict[str, float]) -> str:
+    """The parts of a step in per cent."""
+    parts = {name: seconds for name, seconds in figures.items() if name != "step"}
+    parts["rest"] = figures["step"] - sum(parts.values())
+    return ", ".join(f"{name} {100 * seconds / figures['step']:.0f} %" for name, seconds in parts.items())
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--steps", type=int, default=20, help="steps a measurement (default 20)")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each kind, in turns (default 3)")
+    parser.add_argument("--batches", type=int, nargs="+", default=[16, 32], help="global batch sizes")
+    arguments = parser.parse_args()
+    params = load_params(arguments.params)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shards = make_shards(folder / "shards", getattr(params.shard.cut, "size", 64))
+        for batch in arguments.batches:
+            train = params.train.model_dump() | {"batch_size": batch, "task": None}
+            run = plan(params.system, TrainConfig.model_validate(train), shards, folder / "runs")
+            one, two = [], []
+            for _ in range(arguments.rounds):
+                one.append(measure(run, Group(), arguments.steps))
+                two.append(on_two(run, arguments.steps, folder))
+            fast, slow = (statistics.median(f["step"] for f in kind) for kind in (one, two))
+            print(
+                f"batch {batch}: one worker {batch / fast:.1f} images/s, two {batch / slow:.1f}: ratio {fast / slow:.2f}"
+            )
+            print(f"  one worker: {shares(min(one, key=lambda f: f['step']))}")
+            print(f"  two workers: {shares(min(two, key=lambda f: f['step']))} (all-reduce within backward)")
+
+
+if __name__ == "__main__":
+    main()
