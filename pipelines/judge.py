@@ -62,7 +62,7 @@ def _ceiling(judge: Judge, split: Split, batch: int = 32) -> dict[str, float]:
     """The FCN-score of the real photos of a split: what no generated photo is expected to pass."""
     photo, label = judge.card.task
     classes = len(judge.classes)
-    counts = torch.zeros(1, classes, classes)
+    counts = torch.zeros(1, classes, classes, dtype=torch.int64)
     for start in range(0, len(split), batch):
         indices = range(start, min(start + batch, len(split)))
         photos = np.stack([split.picture(index, photo) for index in indices])

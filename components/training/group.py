@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,8 @@ class Group:
         return values
 
     @torch.no_grad()
-    def average_buffers(self, networks: nn.Module) -> None:
-        """Make the floating-point buffers (BatchNorm's running moments) their mean over the ranks."""
-        buffers = [b for b in networks.buffers() if b.is_floating_point()]
+    def average(self, buffers: list[Tensor]) -> None:
+        """Make tensors that ranks keep by themselves (BatchNorm's running moments) their mean over the ranks."""
         if self.world == 1 or not buffers:
             return
         flat = self.mean(torch.cat([b.reshape(-1) for b in buffers]))

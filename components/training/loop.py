@@ -63,7 +63,7 @@ def fit(run: Run, group: Group) -> None:
             clock.log(step, {"terms": terms | {"learning_rate": rate}})
         if saves:
             with clock.apart("validation"):
-                group.average_buffers(system.networks)
+                group.average(trainer.buffers())
                 figures = validation.measure()
                 validation.draw(step)
             _check_finite(figures, step, run)

@@ -90,6 +90,12 @@ class Trainer:
             self._sums[key] = self._sums[key] + value if key in self._sums else value
             self._counts[key] = self._counts.get(key, 0) + 1
 
+    def buffers(self) -> list[Tensor]:
+        """What each rank keeps by itself: BatchNorm's running moments, and their averages."""
+        own = {name: b for name, b in self.system.networks.named_buffers() if b.is_floating_point()}
+        averages = self.ema.averages if self.ema else {}
+        return [*own.values(), *(averages[name] for name in own if name in averages)]
+
     def flush(self) -> dict[str, float]:
         """The mean of each term over all ranks and the steps since the last call: the one sync of logging."""
         if not self._sums:
