@@ -130,9 +130,8 @@ def main() -> None:
                 one.append(measure(run, Group(), arguments.steps))
                 two.append(on_two(run, arguments.steps, folder))
             fast, slow = (statistics.median(f["step"] for f in kind) for kind in (one, two))
-            print(
-                f"batch {batch}: one worker {batch / fast:.1f} images/s, two {batch / slow:.1f}: ratio {fast / slow:.2f}"
-            )
+            rates = f"one worker {batch / fast:.1f} images/s, two {batch / slow:.1f}: ratio {fast / slow:.2f}"
+            print(f"batch {batch}: {rates}")
             print(f"  one worker: {shares(min(one, key=lambda f: f['step']))}")
             print(f"  two workers: {shares(min(two, key=lambda f: f['step']))} (all-reduce within backward)")
 

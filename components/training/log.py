@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from components.files import write_text
+from components.files import faults_of_the_disk, write_text
 
 LOG = "log.jsonl"
 
 
 def append(folder: Path, record: dict[str, Any]) -> None:
     """Add a line; readers see whole lines only."""
-    with (folder / LOG).open("a") as file:
+    with faults_of_the_disk(folder / LOG), (folder / LOG).open("a") as file:
         file.write(json.dumps(record) + "\n")
 
 

@@ -11,7 +11,6 @@ from tqdm import tqdm
 from components.training import log
 from components.training.run import Run
 
-
 Listener = Callable[[int, dict[str, float], str], None]
 
 

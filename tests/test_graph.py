@@ -1,0 +1,149 @@
+"""The whole graph through DVC itself, on small pictures made here and by params alone."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from tests.conftest import TINY_CLASSES, TINY_PALETTE, tiny_sample
+
+ROOT = Path(__file__).parent.parent
+STAGES = ["fetch", "shard", "judge", "train", "generate", "evaluate", "register", "report"]
+SMALL = {
+    "fetch": {
+        "name": "folder",
+        "path": "pictures",
+        "layout": "side_by_side",
+        "direction": "BtoA",
+        "a": {"name": "photo"},
+        "b": {"name": "labels", "palette": dict(zip(TINY_CLASSES, map(list, TINY_PALETTE), strict=True))},
+    },
+    "shard": {"cut": {"name": "folder", "size": 32}},
+    "judge": {
+        "system": {"name": "fcn8s", "width": 2},
+        "train": {"steps": 2, "batch_size": 4, "checkpoint_every": 2},
+    },
+    "system": {
+        "name": "pix2pix",
+        "patch_size": 16,
+        "generator": {"name": "texture_unet", "widths": [4, 8, 8]},
+        "discriminator": {"width": 4, "norm": "none"},
+    },
+    "train": {"num_workers": 0, "steps": 4, "batch_size": 4, "checkpoint_every": 2, "log_every": 1},
+    "generate": {},
+    "evaluate": {"num_bootstrap": 40, "is_splits": 2},
+    "register": {"model": "tiny"},
+    "report": {},
+}
+
+
+class Project:
+    """A copy of the project with pictures of its own, driven by the dvc command."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("components", "pipelines"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("dvc.yaml", ".dvcignore"):
+            shutil.copy(ROOT / name, folder / name)
+        (folder / ".dvc").mkdir()
+        (folder / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+        self.params = SMALL
+        self.write_params()
+        for split, count in (("train", 16), ("val", 6), ("test", 6)):
+            (folder / "pictures" / split).mkdir(parents=True)
+            for index in range(count):
+                sample = tiny_sample(100 * count + index)
+                labels = np.asarray(TINY_PALETTE, np.uint8)[sample["labels"]]
+                pair = Image.fromarray(np.concatenate([sample["photo"], labels], axis=1))
+                pair.save(folder / "pictures" / split / f"{index}.png")
+
+    def set(self, path: str, value: object) -> None:
+        section, key = path.split(".")
+        self.params = self.params | {section: self.params[section] | {key: value}}
+        self.write_params()
+
+    def write_params(self) -> None:
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(self.params))
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.Popen(
+            [sys.executable, "-m", "dvc", *arguments],
+            cwd=self.folder,
+            env=os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def repro(self) -> str:
+        process = self.start("repro")
+        output, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, output
+        return output
+
+
+def ran(output: str) -> list[str]:
+    """The stages that a repro ran, in order."""
+    return re.findall(r"Running stage '(\w+)'", output)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return Project(tmp_path_factory.mktemp("project"))
+
+
+def test_the_graph_runs_and_then_has_nothing_to_do(project):
+    assert ran(project.repro()) == STAGES
+    assert (project.folder / "data/report/index.html").stat().st_size > 10_000
+    began = time.perf_counter()
+    assert ran(project.repro()) == []
+    assert time.perf_counter() - began < 10
+
+
+def test_a_param_reruns_its_stage_and_what_follows(project):
+    project.set("evaluate.seed", 7)
+    assert ran(project.repro()) == STAGES[STAGES.index("evaluate") :]
+
+
+def test_a_killed_training_goes_on_where_it_stood_and_nothing_before_it_reruns(project):
+    project.set("system.lambda_l1", 50)
+    project.set("train.steps", 200)
+    project.set("train.checkpoint_every", 20)
+    known = set((project.folder / ".pix2pipe/runs").iterdir())
+    process = project.start("repro")
+    deadline, checkpoints = time.time() + 120, []
+    while not checkpoints:
+        assert time.time() < deadline
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.05)
+        for folder in set((project.folder / ".pix2pipe/runs").iterdir()) - known:
+            checkpoints = list(folder.glob("checkpoints/step_*/checkpoint.json"))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not (project.folder / "data/runs/run.json").exists()
+    output = project.repro()
+    assert ran(output) == STAGES[STAGES.index("train") :]
+    assert "train pix2pix (resumed)" in output
+    curves = (project.folder / "data/runs/curves.csv").read_text().splitlines()
+    assert [int(line.split(",")[0]) for line in curves[1:]] == list(range(1, 201))
+
+
+def test_a_misspelt_param_stops_the_first_stage_that_would_run_in_one_line(project):
+    project.set("train.stepz", 3)
+    process = project.start("repro")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "params.yaml: train.stepz: no such param; did you mean steps? valid here: " in output
+    assert "Traceback" not in output
