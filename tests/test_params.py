@@ -5,8 +5,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.domain import Domain
 from components.faults import Fault
 from components.params import load_params, parse_params
+from components.systems import build
+from components.systems.system import Shape
+from pipelines import cli
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,8 +39,26 @@ def test_the_projects_own_params_are_valid():
 
 
 @pytest.mark.parametrize("config", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda path: path.stem)
-def test_every_fragment_is_valid_over_the_defaults(config):
-    parse_params(values() | dict(yaml.safe_load(config.read_text()).items()), str(config))
+def test_every_fragment_is_valid_over_the_defaults(config, tmp_path):
+    params = tmp_path / "params.yaml"
+    params.write_text((ROOT / "params.yaml").read_text())
+    cli.main(["use", str(config), "--params", str(params)])
+    taken, fragment = load_params(params), yaml.safe_load(config.read_text())
+    assert taken.train.batch_size == fragment["train"].get(
+        "batch_size", load_params(ROOT / "params.yaml").train.batch_size
+    )
+
+
+def test_the_papers_setting_is_the_published_one(tmp_path):
+    params = tmp_path / "params.yaml"
+    params.write_text((ROOT / "params.yaml").read_text())
+    cli.main(["use", str(ROOT / "configs/papers/pix2pix.yaml"), "--params", str(params)])
+    taken = load_params(params)
+    system = build(taken.system, Shape(Domain(kind="image"), Domain(kind="image"), (256, 256)))
+    assert system.num_parameters() == {"generator": 54_413_955, "discriminator": 2_768_705}
+    assert (taken.train.batch_size, taken.train.epochs, taken.train.learning_rate) == (1, 200, 2e-4)
+    assert taken.train.betas == (0.5, 0.999)
+    assert (taken.system.lambda_l1, taken.system.patch_size, taken.train.augment.resize) == (100, 70, 286)
 
 
 def test_a_misspelt_key_names_its_path_and_the_valid_ones():

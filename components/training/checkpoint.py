@@ -74,6 +74,11 @@ class CheckpointStore:
                 return Checkpoint(folder, meta["step"], meta["score"])
         return None
 
+    def all(self) -> list[Checkpoint]:
+        """Every checkpoint that is kept, oldest first."""
+        metas = [(folder, self._meta(folder)) for folder in sorted(self.folder.glob("step_*"))]
+        return [Checkpoint(folder, meta["step"], meta["score"]) for folder, meta in metas if meta]
+
     def best(self) -> Checkpoint | None:
         """The checkpoint with the lowest validation score so far."""
         if not (self.folder / "best.json").exists():

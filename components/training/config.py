@@ -13,9 +13,9 @@ class TrainConfig(Section):
 
     `num_workers` data-parallel processes share each batch of `batch_size` samples through Ray Train; 0
     trains in this process without Ray. Each `checkpoint_every` steps the run is validated on the first
-    `validation_samples` of the val split, draws a sample grid and is saved. The learning rate is constant
-    for `constant_share` of the steps and falls linearly to 0 over the rest; `learning_rates` overrides it
-    for single phases.
+    `validation_samples` of the val split, draws a sample grid and is saved; the last `keep_checkpoints` and
+    the best are kept. The learning rate is constant for `constant_share` of the steps and falls linearly to
+    0 over the rest; `learning_rates` overrides it for single phases.
     """
 
     task: TaskConfig | None = None
@@ -34,6 +34,7 @@ class TrainConfig(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     log_every: PositiveInt = 20
     checkpoint_every: PositiveInt = 250
+    keep_checkpoints: PositiveInt = 2
     validation_samples: PositiveInt = 128
     loader_threads: PositiveInt = 1
     cache_mb: NonNegativeFloat = 1024

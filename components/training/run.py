@@ -39,7 +39,7 @@ class Run:
     @property
     def checkpoints(self) -> CheckpointStore:
         """Where the run is kept."""
-        return CheckpointStore(self.folder / "checkpoints")
+        return CheckpointStore(self.folder / "checkpoints", self.train.keep_checkpoints)
 
     def shape(self) -> Shape:
         """What the system must fit."""
