@@ -12,7 +12,7 @@ class TrainConfig(Section):
     """One of `steps` and `epochs` says how long; all the rest has the papers' values by default.
 
     `num_workers` data-parallel processes share each batch of `batch_size` samples through Ray Train; 0
-    trains in this process without Ray. Each `checkpoint_every` steps the run is validated on the first
+    trains in this process without Ray. Each `checkpoint_every` steps the run is validated on
     `validation_samples` of the val split, draws a sample grid and is saved; the last `keep_checkpoints` and
     the best are kept. The learning rate is constant for `constant_share` of the steps and falls linearly to
     0 over the rest; `learning_rates` overrides it for single phases.

@@ -22,7 +22,7 @@ _BATCH = 16
 
 
 class Validation:
-    """Figures over the first samples of the val split, shared among the ranks, and a grid of eight of them.
+    """Figures over samples of the val split, shared among the ranks, and a grid of eight, evenly spaced.
 
     Networks are in eval mode and carry their averages where the run keeps an EMA.
     """
@@ -30,14 +30,13 @@ class Validation:
     def __init__(self, run: Run, shape: Shape, trainer: Trainer, group: Group) -> None:
         self._run, self._shape, self._trainer, self._group = run, shape, trainer, group
         self._split = Split(run.shards, "val")
-        self._count = min(len(self._split), run.train.validation_samples)
-        places = np.linspace(0, self._count - 1, min(_PICTURES, self._count)).astype(int)
-        self._pictures = [int(place) for place in places]
+        self._samples = _evenly(len(self._split), run.train.validation_samples)
+        self._pictures = _evenly(len(self._split), _PICTURES)
 
     def measure(self) -> dict[str, float]:
         """The system's validation figures, each the mean over the samples; on every rank."""
         rank, world = self._group.rank, self._group.world
-        mine = list(range(rank, self._count, world)) or [rank % self._count]
+        mine = self._samples[rank::world] or self._samples[:1]
         sums: dict[str, float] = {}
         with self._looking():
             for start in range(0, len(mine), _BATCH):
@@ -78,6 +77,11 @@ class Validation:
         with torch.no_grad(), ema.applied() if ema else nullcontext():
             yield
         networks.train()
+
+
+def _evenly(samples: int, count: int) -> list[int]:
+    """`count` indices (or all there are) spread over a split, whose order is by place or name."""
+    return [int(index) for index in np.linspace(0, samples - 1, min(samples, count)).round()]
 
 
 def save_grid(path: Path, rows: tuple[np.ndarray, ...]) -> None:
