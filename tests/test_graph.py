@@ -1,5 +1,6 @@
 """The whole graph through DVC itself, on small pictures made here and by params alone."""
 
+import json
 import os
 import re
 import shutil
@@ -138,6 +139,16 @@ def test_a_killed_training_goes_on_where_it_stood_and_nothing_before_it_reruns(p
     assert "train pix2pix (resumed)" in output
     curves = (project.folder / "data/runs/curves.csv").read_text().splitlines()
     assert [int(line.split(",")[0]) for line in curves[1:]] == list(range(1, 201))
+
+
+def test_the_other_direction_needs_no_new_shards(project):
+    project.set("train.task", {"source": "photo", "target": "labels"})
+    project.set("train.steps", 4)
+    project.set("train.checkpoint_every", 2)
+    assert ran(project.repro()) == STAGES[STAGES.index("train") :]
+    metrics = json.loads((project.folder / "data/metrics/pix2pix.json").read_text())
+    assert 0 <= metrics["rows"]["model"]["labels_pixel_accuracy"]["value"] <= 1
+    assert "fcn" in metrics["skipped"]
 
 
 def test_a_misspelt_param_stops_the_first_stage_that_would_run_in_one_line(project):
