@@ -46,7 +46,7 @@ class Trainer:
         self.ema = EMA(system.networks, system.averaged, config.ema) if config.ema else None
         self._learned = {phase.name: learned(system, phase) for phase in system.phases}
         step = Step(system, config.precision)
-        self._modules = {phase.name: self._parallel(step, phase) for phase in system.phases}
+        self.modules = {phase.name: self._parallel(step, phase) for phase in system.phases}
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
         self.profile: dict[str, float] | None = None
@@ -72,7 +72,7 @@ class Trainer:
             if index % phase.every:
                 continue
             with _Timed(self.profile, "forward"):
-                terms = self._modules[phase.name](phase, batch)
+                terms = self.modules[phase.name](phase, batch)
             with _Timed(self.profile, "backward"):
                 torch.stack(list(terms.values())).sum().backward(inputs=self._learned[phase.name])
             with _Timed(self.profile, "optimizer"):
