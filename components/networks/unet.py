@@ -45,8 +45,8 @@ class UNet(nn.Module):
                 up.append(nn.Dropout(dropout))
             self.up.append(nn.Sequential(*up))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Translate; the caller applies tanh or softmax."""
+    def forward(self, x: Tensor, seeds: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """Translate; the caller applies tanh or softmax. Its only noise is dropout, so it has no use for seeds."""
         skips = []
         for down in self.down:
             x = down(x)

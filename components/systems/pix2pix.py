@@ -81,8 +81,7 @@ def pix2pix(config: Pix2PixConfig, shape: Shape) -> System:
     (init_kaiming if config.discriminator.init == "kaiming" else init_normal)(discriminator)
 
     def translate(network: nn.Module, source: Tensor, seeds: Tensor) -> Tensor:
-        drawn = network(source, seeds) if isinstance(network, TextureUNet) else network(source)
-        return output(shape.target, drawn)
+        return output(shape.target, network(source, seeds))
 
     def judge(networks: nn.ModuleDict, batch: Batch, picture: Tensor) -> Tensor:
         pair = torch.cat([batch["source"], picture], dim=1) if config.conditional else picture
