@@ -81,6 +81,8 @@ class Workers:
         )
         try:
             trainer.fit()
+        except SystemExit as stopped:  # how Ray Train answers Ctrl-C, once it has ended its workers
+            raise KeyboardInterrupt from stopped
         except WorkerGroupError as error:
             first = next(iter(error.worker_failures.values()), error)
             raise Fault(f"the workers failed {self.max_failures + 1} times: {first}") from error
