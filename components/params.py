@@ -1,6 +1,7 @@
 """Params: params.yaml, typed and validated once at the top of every stage."""
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -12,6 +13,7 @@ from components.evaluation.config import EvaluateConfig
 from components.faults import Fault
 from components.pages.config import ReportConfig
 from components.schema import Section
+from components.search.config import TuneConfig
 from components.shards.config import ShardConfig
 from components.sources import CutConfig, FetchConfig
 from components.systems import SystemConfig
@@ -40,6 +42,7 @@ class Params(Section):
     fetch: FetchConfig
     shard: ShardSection
     judge: JudgeSection
+    tune: TuneConfig
     system: SystemConfig
     train: TrainConfig
     generate: GenerateConfig
@@ -88,6 +91,32 @@ def parse_params(values: Any, where: str) -> Params:
         faults = error.errors()
         unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]
         raise Fault(f"{where}: {_word((unknown or faults)[0])}") from None
+
+
+def with_values(params: Params, values: Mapping[str, Any], where: str) -> Params:
+    """Params with other values at dotted paths, validated as a whole; `where` names their origin in the message.
+
+    Raises:
+        Fault: a path that is no param, or a value that is not valid there.
+    """
+    tree = params.model_dump(mode="json", by_alias=True)
+    for path, value in values.items():
+        *parents, name = path.split(".")
+        place = tree
+        for parent in parents:
+            if not isinstance(place.get(parent), dict):
+                raise Fault(f"{where}: {path}: no such param; valid here: {', '.join(sorted(place))}")
+            place = place[parent]
+        place[name] = value
+    return parse_params(tree, where)
+
+
+def value_at(params: Params, path: str) -> Any:
+    """The value at a dotted path that is valid."""
+    place: Any = params.model_dump(mode="json", by_alias=True)
+    for part in path.split("."):
+        place = place[part]
+    return place
 
 
 def _word(fault: ErrorDetails) -> str:

@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 from components.cluster.workers import Workers
-from components.params import Params
+from components.params import Params, with_values
+from components.search.outcome import WINNER, read_winner
 from components.stage import Clock, run_stage
 from components.systems import build
 from components.tracking.live import LiveRun
@@ -15,12 +16,14 @@ from components.training.progress import Progress
 from components.training.run import plan
 
 SHARDS = Path("data/shards")
+TUNED = Path("data/tune")
 OUT = Path("data/runs")
 HOME = Path(".pix2pipe")
 
 
 def main(params: Params, clock: Clock) -> None:
-    """Train `system` as `train` says."""
+    """Train `system` as `train` says, with what tune found in place of their own values."""
+    params = with_values(params, read_winner(TUNED), f"{TUNED / WINNER}")
     run = plan(params.system, params.train, SHARDS, HOME / "runs")
     for note in build(run.system, run.shape()).notes:
         print(f"train: note: {note}", file=sys.stderr)

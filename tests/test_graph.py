@@ -18,7 +18,7 @@ from PIL import Image
 from tests.conftest import TINY_CLASSES, TINY_PALETTE, tiny_sample
 
 ROOT = Path(__file__).parent.parent
-STAGES = ["fetch", "shard", "judge", "train", "generate", "evaluate", "register", "report"]
+STAGES = ["fetch", "shard", "judge", "tune", "train", "generate", "evaluate", "register", "report"]
 SMALL = {
     "fetch": {
         "name": "folder",
@@ -32,6 +32,13 @@ SMALL = {
     "judge": {
         "system": {"name": "fcn8s", "width": 2},
         "train": {"steps": 2, "batch_size": 4, "checkpoint_every": 2},
+    },
+    "tune": {
+        "space": {"system.lambda_l1": {"loguniform": [1, 300]}, "train.learning_rate": {"choice": [1.0e-4, 1.0e-3]}},
+        "num_trials": 0,
+        "max_steps": 4,
+        "grace_steps": 2,
+        "reduction_factor": 2,
     },
     "system": {
         "name": "pix2pix",

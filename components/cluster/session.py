@@ -11,8 +11,11 @@ _PATIENCE_S = 5.0
 
 
 @contextmanager
-def ray_session() -> Iterator[None]:
-    """Be connected to Ray inside the block.
+def ray_session(dashboard: bool = False) -> Iterator[None]:
+    """Be connected to Ray inside the block; a process that is connected already stays so.
+
+    Args:
+        dashboard: start one with a cluster of this machine's own.
 
     Raises:
         Fault: nobody answers at RAY_ADDRESS.
@@ -20,11 +23,14 @@ def ray_session() -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")
     address = os.environ.get("RAY_ADDRESS") or "local"
-    _knock(address)
     import ray
 
+    if ray.is_initialized():
+        yield
+        return
+    _knock(address)
     try:
-        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="error")
+        ray.init(address=address, include_dashboard=dashboard, log_to_driver=False, logging_level="error")
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise Fault(f"RAY_ADDRESS={address}: {str(error).splitlines()[0]}; start the cluster or unset it") from error
     try:

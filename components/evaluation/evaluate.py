@@ -1,5 +1,6 @@
 """evaluate: from generated pictures and true ones to the table of metrics, each figure with its interval."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,33 +56,19 @@ def evaluate(
     target = task[1]
     rows = build_rows(train, test, generated, task, config.seed)
     networks = open_networks(config)
-    truth, skipped = _truth(test, target, judge)
+    truth, skipped = open_truth(test, target, judge)
     with tqdm(total=sum(row.count for row in rows), unit="picture", desc="evaluate") as bar:
         measurer = Measurer(networks, truth, config.batch_size, cache, bar)
         measured = {row.name: measurer.measure(row) for row in rows}
-    figures = {row.name: _figures(row, measured, networks, truth, config) for row in rows}
-    protocol = Protocol(
-        metrics=tuple(sorted(figures["model"])),
-        networks={suffix: network.protocol for suffix, network in networks.items()},
-        judge=truth.judge.sha256 if truth.judge else None,
-        source=task[0],
-        target=target,
-        size=test.manifest.size,
-        classes=test.domains[truth.labels].classes if truth.labels else (),
-        test=_samples(test),
-        train=_samples(train),
-        seed=config.seed,
-        num_bootstrap=config.num_bootstrap,
-        is_splits=config.is_splits,
-        confidence=PERCENT,
-    )
+    figures = {row.name: figures_of(row, measured, networks, truth, config) for row in rows}
+    protocol = make_protocol(figures["model"], networks, truth, train, task, config)
     metrics = {"protocol": protocol.as_json(), "rows": figures, "summary": _summary(figures, networks)}
     if skipped:
         metrics["skipped"] = skipped
     return Evaluation(metrics, _per_sample(test.keys, measured["model"], measured["real"], truth))
 
 
-def _truth(test: Split, target: str, judge: Judge | None) -> tuple[Truth, dict[str, str]]:
+def open_truth(test: Split, target: str, judge: Judge | None) -> tuple[Truth, dict[str, str]]:
     """Which labels can be compared and by whom; and why not where they cannot."""
     if test.domains[target].kind == "label":
         reason = "the target is a label map: its labels are compared directly (labels_*)"
@@ -94,15 +81,43 @@ def _truth(test: Split, target: str, judge: Judge | None) -> tuple[Truth, dict[s
     return Truth(test, target, labels, judge), {}
 
 
-def _figures(
+def make_protocol(
+    names: Iterable[str],
+    networks: dict[str, FeatureNetwork],
+    truth: Truth,
+    train: Split,
+    task: tuple[str, str],
+    config: EvaluateConfig,
+) -> Protocol:
+    """How figures of these names are measured."""
+    test = truth.test
+    return Protocol(
+        metrics=tuple(sorted(names)),
+        networks={suffix: network.protocol for suffix, network in networks.items()},
+        judge=truth.judge.sha256 if truth.judge else None,
+        source=task[0],
+        target=task[1],
+        size=test.manifest.size,
+        classes=test.domains[truth.labels].classes if truth.labels else (),
+        test=_samples(test, truth.keys),
+        train=_samples(train, train.keys),
+        seed=config.seed,
+        num_bootstrap=config.num_bootstrap,
+        is_splits=config.is_splits,
+        confidence=PERCENT,
+    )
+
+
+def figures_of(
     row: Row,
     measured: dict[str, Measured],
     networks: dict[str, FeatureNetwork],
     truth: Truth,
     config: EvaluateConfig,
 ) -> Metrics:
+    """The figures of one row, as its flags ask; the row "real" must have been measured for distances."""
     done, real = measured[row.name], measured["real"]
-    test_draws = draws(len(truth.test), config.num_bootstrap, config.seed)
+    test_draws = draws(len(truth), config.num_bootstrap, config.seed)
     out: Metrics = {}
     for suffix, network in networks.items():
         end = f"_{suffix}" if suffix else ""
@@ -170,8 +185,8 @@ def _prefix(truth: Truth) -> str:
     return "fcn" if truth.judge else "labels"
 
 
-def _samples(split: Split) -> SampleProtocol:
+def _samples(split: Split, keys: list[str]) -> SampleProtocol:
     entries = split.manifest.splits[split.name]
     return SampleProtocol(
-        count=len(split), keys=sha256_json(split.keys), pictures=sha256_json([entry.sha256 for entry in entries])
+        count=len(keys), keys=sha256_json(keys), pictures=sha256_json([entry.sha256 for entry in entries])
     )

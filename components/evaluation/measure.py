@@ -27,12 +27,26 @@ class Truth:
         test: the true samples. target: the domain they are compared in.
         labels: the domain whose classes are compared, None where there is none.
         judge: reads labels from pictures; None where the target is itself a label map, or nothing can.
+        chosen: the indices of the samples that are compared; None: all.
     """
 
     test: Split
     target: str
     labels: str | None
     judge: Judge | None
+    chosen: tuple[int, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.test) if self.chosen is None else len(self.chosen)
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the samples that are compared, in order."""
+        return self.test.keys if self.chosen is None else [self.test.keys[i] for i in self.chosen]
+
+    def picture(self, i: int, domain: str) -> Picture:
+        """One picture of the i-th sample that is compared."""
+        return self.test.picture(i if self.chosen is None else self.chosen[i], domain)
 
     @property
     def outputs(self) -> int:
@@ -115,11 +129,11 @@ class Measurer:
                     p = truth.judge.predict(drawn).softmax(1)
                     shares.append(p.double().mean((2, 3)))
                     predicted = p.argmax(1)
-                labels = _stack([truth.test.picture(i, truth.labels) for i in indices])
+                labels = _stack([truth.picture(i, truth.labels) for i in indices])
                 classes = len(truth.test.domains[truth.labels].classes)
                 counts.append(confusions(labels, predicted, classes, truth.outputs))
             if pixels:
-                real = _stack([truth.test.picture(i, truth.target) for i in indices])
+                real = _stack([truth.picture(i, truth.target) for i in indices])
                 made = torch.from_numpy(np.ascontiguousarray(drawn))
                 figures.append([l1(made, real), psnr(made, real), ssim(made, real)])
         if counts:

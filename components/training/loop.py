@@ -24,11 +24,14 @@ from components.training.trainer import Trainer
 from components.training.validation import Validation
 
 
-def fit(run: Run, group: Group) -> None:
+def fit(run: Run, group: Group, until: int | None = None) -> None:
     """Train a run to its last step, from its last checkpoint if it has one; every rank calls this.
 
     Rank 0 writes: log.jsonl each `log_every` steps, and each `checkpoint_every` steps (and at the end) a
     validation, a sample grid and a checkpoint.
+
+    Args:
+        until: stop after this step of the run, saved; a later call goes on as if there had been no stop.
 
     Raises:
         Fault: a term or a weight that is not finite, on all ranks alike.
@@ -36,6 +39,7 @@ def fit(run: Run, group: Group) -> None:
     began = time.perf_counter()
     torch.manual_seed(run.train.seed)
     shape, steps = run.shape(), run.num_steps()
+    end = steps if until is None else min(steps, until)
     system = build(run.system, shape)
     trainer = Trainer(system, run.train, steps, group)
     step = restore(run, trainer)
@@ -52,10 +56,10 @@ def fit(run: Run, group: Group) -> None:
     )
     validation = Validation(run, shape, trainer, group)
     clock = RunClock(run, group, step, time.perf_counter() - began)
-    for batch in _on_device(stream.batches(step, steps), run, shape, group):
+    for batch in _on_device(stream.batches(step, end), run, shape, group):
         trainer.step(step, batch)
         step += 1
-        saves = step % run.train.checkpoint_every == 0 or step == steps
+        saves = step % run.train.checkpoint_every == 0 or step == end
         if step % run.train.log_every == 0 or saves:
             terms = trainer.flush()
             _check_finite(terms, step, run)
