@@ -1,24 +1,28 @@
 """register: the graph in MLflow, and its generator as a candidate of the model registry."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from components.files import read_json, write_json
 from components.params import Params
+from components.search.outcome import read_search, read_trials
 from components.stage import Clock, run_stage
 from components.tracking.record import Outputs, gather
 from components.tracking.registry import register_translator
 from components.tracking.run import log_record
+from components.tracking.search import log_search
 from components.tracking.store import open_store, tracking_uri
 from components.training.export import git_commit
 
 HOME = Path(".pix2pipe")
 RUN, GENERATED, METRICS = Path("data/runs"), Path("data/generated"), Path("data/metrics")
+TUNED = Path("data/tune")
 OUT = Path("data/registered/version.json")
 
 
 def main(params: Params, clock: Clock) -> None:
-    """Log the run of this graph and register its generator."""
+    """Log the search and the run of this graph, and register its generator."""
     config = params.register_
     timed = HOME / "runs" / read_json(RUN / "run.json")["key"] / "throughput.json"
     outputs = Outputs(RUN, GENERATED, METRICS, timed, Path("dvc.lock"))
@@ -26,6 +30,10 @@ def main(params: Params, clock: Clock) -> None:
         record = gather(outputs, git_commit())
     with clock.part("mlflow"):
         store = open_store(tracking_uri(HOME), HOME, config.experiment)
+        found = read_search(TUNED)
+        if "winner" in found:
+            search_id = log_search(store, found, read_trials(TUNED))
+            record = replace(record, tags=record.tags | {"pix2pipe.search": search_id})
         run_id = log_record(store, record)
         version = register_translator(store, run_id, GENERATED, outputs.metrics_file, config)
     write_json(

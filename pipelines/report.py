@@ -21,6 +21,7 @@ def main(params: Params, clock: Clock) -> None:
         generated=DATA / "generated",
         metrics=DATA / "metrics",
         registered=DATA / "registered/version.json",
+        tuned=DATA / "tune",
         timings=WORK / "timings",
         runs=WORK / "runs",
     )

@@ -12,6 +12,9 @@ import torch
 from PIL import Image
 
 from components.files import sha256_file, write_json
+from components.search.config import Dimension, TuneConfig
+from components.search.ledger import Rung, Trial
+from components.search.outcome import find_winner, write_outcome
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.writer import write_set
@@ -34,6 +37,7 @@ def build_outputs(root: Path, shards: Path) -> Path:
     _run(data / "runs")
     _grids(data, translator)
     _measured(data)
+    write_search(data / "tune")
     judge = {"ceiling": {s: {"pixel_accuracy": 0.9, "class_iou": 0.7} for s in ("val", "test")}, "key": KEY}
     write_json(data / "judge/judge.json", judge | {"weights_sha256": "ab" * 32, "manifest": "cd" * 32})
     write_json(data / "raw/source.json", {"name": "tiny", "licence": "CC0", "origin": "waves"})
@@ -45,6 +49,32 @@ def build_outputs(root: Path, shards: Path) -> Path:
         times = {"stage": stage, "started": 1e9 + 1000 * i, "ended": 1e9 + 1000 * i + seconds}
         write_json(work / f"timings/{stage}.json", times | {"parts": parts})
     return root
+
+
+def write_search(out: Path) -> None:
+    """A search of five trials as tune writes it: one failed, two pruned, and a finalist tried with another seed."""
+    space = {
+        "system.lambda_l1": Dimension(loguniform=(1, 300)),
+        "system.adversarial": Dimension(choice=("lsgan", "hinge")),
+    }
+    config = TuneConfig(space=space, num_trials=5, num_seeds=2, finalists=1, max_steps=40, grace_steps=10)
+    ends = {0: (0.2, 0.3), 1: (0.25, 0.5), 2: (0.1,), 3: (0.15,), 4: ()}
+    trials = []
+    for number, values in ends.items():
+        rungs = [
+            Rung(steps=step, value=v, low=v - 0.05, high=v + 0.05) for step, v in zip((10, 40), values, strict=False)
+        ]
+        point = {"system.lambda_l1": 3.0**number, "system.adversarial": ("lsgan", "hinge")[number % 2]}
+        state = ("failed", "pruned", "finished")[len(rungs)]
+        reason = "step 3: generator.l1 is not finite" if state == "failed" else ""
+        trials.append(
+            Trial(number=number, values=point, state=state, rungs=rungs, seconds=7.5, reason=reason, key="ab" * 8)
+        )
+    repeat = trials[1].model_copy(update={"repeat": 1, "rungs": (Rung(steps=40, value=0.44, low=0.4, high=0.5),)})
+    trials.insert(2, repeat)
+    winner = find_winner(config, trials, less_is_better=False)
+    measured = {"figure": "fcn_class_iou", "less_is_better": False, "protocol": {"hash": "ef" * 32}}
+    write_outcome(out, config, trials, winner, measured)
 
 
 def figure(value: float, spread: float = 0.1) -> dict[str, float]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from components.evaluation.objective import less_is_better
 from components.pages.curves import number
 
 ROWS = {
@@ -15,19 +16,19 @@ ROWS = {
     "mismatched": ("Mismatched", "true pictures of other samples"),
     "input": ("Input", "the source itself, as it is drawn"),
 }
-# (start of the name, title, whether less is better)
+# (start of the name, title)
 _METRICS = (
-    ("fid", "FID", True),
-    ("kid", "KID", True),
-    ("inception_score", "Inception Score", False),
-    ("fcn_legacy_", "FCN, legacy", False),
-    ("fcn_", "FCN", False),
-    ("labels_legacy_", "Labels, legacy", False),
-    ("labels_", "Labels", False),
-    ("feature_distance", "Feature distance", True),
-    ("l1", "L1", True),
-    ("psnr", "PSNR", False),
-    ("ssim", "SSIM", False),
+    ("fid", "FID"),
+    ("kid", "KID"),
+    ("inception_score", "Inception Score"),
+    ("fcn_legacy_", "FCN, legacy"),
+    ("fcn_", "FCN"),
+    ("labels_legacy_", "Labels, legacy"),
+    ("labels_", "Labels"),
+    ("feature_distance", "Feature distance"),
+    ("l1", "L1"),
+    ("psnr", "PSNR"),
+    ("ssim", "SSIM"),
 )
 
 
@@ -107,19 +108,14 @@ def _per_class(row: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def title(name: str) -> tuple[str, str]:
     """A figure's title and what qualifies it: fid_efficientnet_lite0 -> FID, efficientnet lite0."""
-    start, text, _ = _METRICS[rank(name)] if rank(name) < len(_METRICS) else ("", name, False)
+    start, text = _METRICS[rank(name)] if rank(name) < len(_METRICS) else ("", name)
     detail = name.removeprefix(start).strip("_").replace("_", " ").replace("iou", "IoU")
     return text, detail if start else ""
 
 
-def less_is_better(name: str) -> bool:
-    """Whether a smaller figure is the better one."""
-    return rank(name) < len(_METRICS) and _METRICS[rank(name)][2]
-
-
 def rank(name: str) -> int:
     """A figure's place in the order of the page."""
-    places = (i for i, (start, _, _) in enumerate(_METRICS) if name.startswith(start))
+    places = (i for i, (start, _) in enumerate(_METRICS) if name.startswith(start))
     return next(places, len(_METRICS))
 
 

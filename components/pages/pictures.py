@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from components.domain import Domain
+from components.evaluation.objective import less_is_better
 from components.faults import Fault
 from components.pages.curves import number
-from components.pages.figures import less_is_better, title
+from components.pages.figures import title
 from components.shards.reader import Split
 from components.tasks.encoding import render
 

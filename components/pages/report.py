@@ -14,6 +14,7 @@ from components.pages.config import ReportConfig
 from components.pages.curves import HEIGHT, WIDTH, read_curves
 from components.pages.figures import Metric, metrics, per_class, shown_rows, title
 from components.pages.pictures import choose, over_time
+from components.pages.search import view_search
 from components.pages.times import ORCHESTRATION, duration, read_times
 from components.shards.manifest import Manifest
 
@@ -23,6 +24,7 @@ class Inputs:
     """Where the stages wrote.
 
     Attributes:
+        tuned: of the search.
         timings, runs: below .pix2pipe; what is missing there is said to be from the cache.
     """
 
@@ -32,6 +34,7 @@ class Inputs:
     generated: Path
     metrics: Path
     registered: Path
+    tuned: Path
     timings: Path
     runs: Path
 
@@ -85,6 +88,7 @@ def build_report(inputs: Inputs, config: ReportConfig) -> str:
         curves=read_curves(inputs.run / "curves.csv"),
         validation=read_curves(inputs.run / "validation.csv"),
         chart=(WIDTH, HEIGHT),
+        search=view_search(inputs.tuned),
         times=read_times(inputs.timings, _present(inputs)),
         orchestration=ORCHESTRATION,
     )
@@ -124,6 +128,7 @@ def _present(inputs: Inputs) -> tuple[str, ...]:
         "fetch": inputs.raw,
         "shard": inputs.shards,
         "judge": inputs.shards.parent / "judge",
+        "tune": inputs.tuned,
         "train": inputs.run,
         "generate": inputs.generated,
         "evaluate": inputs.metrics,

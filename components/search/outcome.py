@@ -86,12 +86,13 @@ def write_outcome(
     write_text(out / WINNER, yaml.safe_dump(_nested(winner.values) if winner else {}, sort_keys=True))
     with atomic_path(out / TRIALS) as temporary:
         pq.write_table(_table(config, trials), temporary)
-    states = {state: sum(trial.state == state for trial in trials) for state in ("finished", "pruned", "failed")}
-    summary: dict[str, Any] = {"trials": len(trials), **states, "steps": sum(trial.steps for trial in trials)}
+    first = [trial for trial in trials if trial.repeat == 0]
+    states = {state: sum(trial.state == state for trial in first) for state in ("finished", "pruned", "failed")}
+    summary: dict[str, Any] = {"trials": len(first), **states, "steps": sum(trial.steps for trial in trials)}
     if winner is not None:
         best = {"number": winner.number, "values": winner.values, "seeds": winner.seeds}
         summary |= {"winner": best | {"value": winner.value, "low": winner.low, "high": winner.high}}
-        summary |= {"steps_without_pruning": sum(t.state != "failed" for t in trials) * config.max_steps, **measured}
+        summary |= {"steps_without_pruning": sum(t.state != "failed" for t in first) * config.max_steps, **measured}
     write_json(out / SUMMARY, summary)
 
 

@@ -28,9 +28,11 @@ def find_run(store: Store, key: str) -> "Run | None":
     return found[0] if found else None
 
 
-def make_run(store: Store, key: str, name: str) -> "Run":
-    """A new run for a training key."""
+def make_run(store: Store, key: str, name: str, parent: str | None = None) -> "Run":
+    """A new run for a key, below another run where `parent` gives that one's id."""
     tags = {KEY: key, SUPERSEDED: "no", "mlflow.source.name": "pix2pipe", "mlflow.source.type": "PROJECT"}
+    if parent is not None:
+        tags["mlflow.parentRunId"] = parent
     return store.client.create_run(store.experiment_id, run_name=name, tags=tags)
 
 

@@ -16,6 +16,8 @@ from components.faults import Fault
 from components.pages.config import ReportConfig
 from components.pages.pictures import choose
 from components.pages.report import Inputs, build_report
+from components.search.config import TuneConfig
+from components.search.outcome import write_outcome
 from components.shards.reader import Split
 from tests.stage_outputs import build_outputs, rewrite
 
@@ -54,6 +56,7 @@ def inputs(root: Path) -> Inputs:
         generated=data / "generated",
         metrics=data / "metrics",
         registered=data / "registered/version.json",
+        tuned=data / "tune",
         timings=work / "timings",
         runs=work / "runs",
     )
@@ -182,3 +185,27 @@ def test_a_browser_has_nothing_to_say_and_nothing_to_scroll_sideways(html: str, 
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert "too wide by 0 px" in done.stdout
     assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+def test_the_search_is_a_table_and_two_pictures(html: str, project: Path) -> None:
+    page = Page(html)
+    text = " ".join(page.text.split())
+    assert "5 trials, of which pruning ended 2 early and 1 failed" in text
+    assert "0.470 against 0.300 of the params as they stood" in text
+    assert "step 3: generator.l1 is not finite" in text
+    plots = html.split('<figure class="plot"')[1:]
+    assert len(plots) == 2
+    # A line a measured trial (the failed one has none) beside the axes; the winner in the page's own accent.
+    for plot in plots:
+        svg = plot[: plot.index("</svg>")]
+        assert svg.count("var(--accent)") >= 1
+        assert svg.count("var(--line)") >= 2
+        assert "#0102" not in svg
+    for path in ("system.lambda_l1", "system.adversarial"):
+        assert path in plots[0]
+
+
+def test_without_a_search_the_page_has_none(project: Path, tmp_path: Path) -> None:
+    write_outcome(tmp_path, TuneConfig(), [], None, {})
+    html = build_report(Inputs(**(vars(inputs(project)) | {"tuned": tmp_path})), ReportConfig())
+    assert "The search before it" not in html

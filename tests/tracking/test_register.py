@@ -12,14 +12,16 @@ import pytest
 import yaml
 
 from components.faults import Fault
+from components.search.outcome import read_search, read_trials
 from components.shards.reader import Split
 from components.tracking.config import RegisterConfig
 from components.tracking.live import LiveRun
 from components.tracking.record import Outputs, Record, dvc_revision, flat_figures, gather
 from components.tracking.registry import register_translator, version_by_alias
 from components.tracking.run import CONTENT, find_run, log_record, points_of
+from components.tracking.search import log_search
 from components.tracking.store import URI, Store, open_store, tracking_uri
-from tests.stage_outputs import KEY, build_outputs, rewrite
+from tests.stage_outputs import KEY, build_outputs, rewrite, write_search
 
 pytestmark = [
     # mlflow's own: its tables still use a loader strategy that SQLAlchemy 2.1 is leaving,
@@ -225,3 +227,23 @@ def test_the_dvc_revision_is_that_of_the_stages_before(tmp_path: Path) -> None:
     assert dvc_revision(lock) == first
     lock.write_text("stages:\n  train: {md5: b}\n")
     assert dvc_revision(lock) != first
+
+
+def test_a_search_is_nested_runs_and_logged_once(tmp_path):
+    write_search(tmp_path / "tune")
+    summary, trials = read_search(tmp_path / "tune"), read_trials(tmp_path / "tune")
+    store = open_store(tracking_uri(tmp_path / "home"), tmp_path / "home", "searches")
+    parent = log_search(store, summary, trials)
+    assert log_search(store, summary, trials) == parent
+    runs = store.client.search_runs([store.experiment_id])
+    children = {run.info.run_name: run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent}
+    assert len(runs) == 7
+    assert sorted(children) == ["trial 0", "trial 1", "trial 1, seed +1", "trial 2", "trial 3", "trial 4"]
+    points = store.client.get_metric_history(children["trial 1"].info.run_id, "fcn_class_iou")
+    assert [(point.step, point.value) for point in points] == [(10, 0.25), (40, 0.5)]
+    assert children["trial 1"].data.params == {"system.lambda_l1": "3.0", "system.adversarial": "hinge"}
+    assert children["trial 4"].info.status == "FAILED"
+    assert children["trial 4"].data.tags["pix2pipe.reason"] == "step 3: generator.l1 is not finite"
+    whole = store.client.get_run(parent)
+    assert whole.data.metrics["fcn_class_iou"] == pytest.approx(0.47)
+    assert whole.data.params["winner.system.lambda_l1"] == "3.0"
