@@ -118,7 +118,7 @@ def _parallel(rows: list[Row], paths: tuple[str, ...], best: int, less: bool) ->
         line = [column[0][i] for column in columns]
         axes.plot(range(len(line)), line, color=colour, lw=2.6 if won else 1.2, marker="o", ms=3.5, clip_on=False)
     for x, (_, bottom, top) in enumerate(columns):
-        axes.axvline(x, color=_INK, lw=0.7, alpha=0.5)
+        axes.axvline(x, color=_INK, lw=0.7, alpha=0.5, clip_on=False)
         for y, text in ((0, bottom), (1, top)):
             axes.annotate(text, (x, y), (0, -12 if y == 0 else 5), textcoords="offset points", ha="center", fontsize=8)
     axes.set_xticks(range(len(columns)), [*paths, "objective"])
