@@ -18,7 +18,7 @@ def main(params: Params, clock: Clock) -> None:
         source = open_source(RAW, params.shard.cut)
     with clock.part("write"):
         manifest = write_shards(source, SHARDS, params.shard)
-    counts = ", ".join(f"{len(manifest.keys(split))} {split}" for split in manifest.splits)
+    counts = ", ".join(f"{manifest.count(split)} {split}" for split in manifest.splits)
     print(f"{SHARDS}: {counts}; {len(manifest.bad)} bad left out", file=sys.stderr)
 
 

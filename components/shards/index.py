@@ -14,7 +14,7 @@ _TEXT = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(
     [
         ("split", _TEXT),
-        ("shard", _TEXT),
+        ("shard", pa.int32()),  # its place among the split's shards, from 0
         ("key", pa.string()),
         ("domain", _TEXT),
         ("offset", pa.int64()),  # of the PNG in the tar, bytes
@@ -32,15 +32,16 @@ def write_index(root: Path, rows: list[dict[str, Any]]) -> IndexEntry:
     return IndexEntry(sha256=sha256_file(path), bytes=path.stat().st_size)
 
 
-def read_index(root: Path, entry: IndexEntry, split: str) -> Any:
-    """The rows of one split, as a pyarrow table.
+def read_index(root: Path, entry: IndexEntry, split: str, columns: list[str], domain: str | None = None) -> Any:
+    """Columns of one split's rows (of one domain's, if named), as a pyarrow table, in the order of the shards.
 
     Raises:
         Fault: the index is missing, or is not the one the manifest was written with.
     """
     path = root / entry.path
     check_file(path, entry.sha256, entry.bytes)
-    return pq.read_table(path, filters=[("split", "=", split)])
+    wanted = [("split", "=", split)] + ([("domain", "=", domain)] if domain else [])
+    return pq.read_table(path, columns=columns, filters=wanted)
 
 
 def check_file(path: Path, sha256: str, size: int) -> None:

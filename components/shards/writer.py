@@ -4,11 +4,12 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from tqdm import tqdm
 
 from components.domain import Domain
@@ -52,6 +53,7 @@ class _Set:
     """What has been written of a set of shards."""
 
     splits: dict[str, tuple[ShardEntry, ...]] = field(default_factory=dict)
+    totals: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
     bad: list[BadEntry] = field(default_factory=list)
 
@@ -70,6 +72,7 @@ class _Set:
             direction=direction,
             size=size,
             splits=self.splits,
+            totals=self.totals,
             bad=tuple(self.bad),
             index=write_index(folder, self.rows),
         )
@@ -142,7 +145,7 @@ def write_tar(
         with writer:
             for key, pictures in samples:
                 writer.add(encode(key, pictures, domains))
-    return writer.entry().model_copy(update={"path": f"{path.parent.name}/{path.name}"})
+    return replace(writer.entry(), path=f"{path.parent.name}/{path.name}")
 
 
 @contextmanager
@@ -203,13 +206,18 @@ def _pack(folder: Path, split: str, samples: Iterable[Encoded], per_shard: int, 
     """Write the shards of one split below `folder` and note them in `done`."""
     iterator = iter(samples)
     entries: list[ShardEntry] = []
+    totals: dict[str, Any] = {}
     while first := next(iterator, None):
         with TarWriter(folder, f"{split}/{len(entries):05d}.tar") as writer:
             writer.add(first)
             for sample in islice(iterator, per_shard - 1):
                 writer.add(sample)
         entries.append(writer.entry())
-        done.rows += [{"split": split} | row for row in writer.rows]
+        done.rows += [{"split": split, "shard": len(entries) - 1} | row for row in writer.rows]
+        for row in writer.rows:
+            if row["histogram"] is not None:
+                totals[row["domain"]] = totals.get(row["domain"], 0) + np.array(row["histogram"])
     if not entries and not done.bad:
         raise Fault(f"the {split} split is empty; every split needs at least one sample")
     done.splits[split] = tuple(entries)
+    done.totals[split] = {domain: tuple(counts.tolist()) for domain, counts in sorted(totals.items())}

@@ -53,7 +53,7 @@ class Run:
 
     def num_steps(self) -> int:
         """Steps of the whole run."""
-        return self.train.num_steps(len(Manifest.read(self.shards).keys("train")))
+        return self.train.num_steps(Manifest.read(self.shards).count("train"))
 
 
 def plan(
