@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -83,7 +84,8 @@ def write_bytes(path: "AnyPath", data: bytes) -> None:
     if not isinstance(path, Path):
         from components import remote
 
-        return remote.write(path, data)
+        remote.write(path, data)
+        return
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
@@ -96,6 +98,17 @@ def write_text(path: "AnyPath", text: str) -> None:
 def write_json(path: "AnyPath", value: Any) -> None:
     """Write a JSON value atomically, readable and with sorted keys."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def put_file(local: Path, path: "AnyPath") -> None:
+    """Copy a local file to a path, atomically."""
+    if not isinstance(path, Path):
+        from components import remote
+
+        remote.upload(local, path)
+        return
+    with atomic_path(path) as temporary:
+        shutil.copyfile(local, temporary)
 
 
 def read_bytes(path: "AnyPath") -> bytes:
@@ -151,12 +164,16 @@ def exists(path: "AnyPath") -> bool:
 
 def listed(folder: "AnyPath") -> dict[str, int]:
     """The files below a folder, by their paths relative to it in order, with their sizes; none where it is missing."""
-    if isinstance(folder, Path):
-        found = (path for path in folder.rglob("*") if path.is_file())
-        return {name: (folder / name).stat().st_size for name in sorted(p.relative_to(folder).as_posix() for p in found)}
-    from components import remote
+    if not isinstance(folder, Path):
+        from components import remote
 
-    return dict(sorted(remote.sizes(folder).items()))
+        return dict(sorted(remote.sizes(folder).items()))
+    found = {}
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent, name) for name in names):
+            with suppress(FileNotFoundError):  # others may be deleting here
+                found[path.relative_to(folder).as_posix()] = path.stat().st_size
+    return dict(sorted(found.items()))
 
 
 def remove(path: "AnyPath") -> None:

@@ -30,6 +30,7 @@ def shared() -> AnyPath:
     return _opened(value) if value else LOCAL
 
 
+@lru_cache
 def located(address: str) -> AnyPath:
     """A path from its text: an absolute path or file:// is of this machine, all else is fsspec's.
 
@@ -48,7 +49,9 @@ def located(address: str) -> AnyPath:
         extra = 'pip install "pix2pipe[s3]"' if address.startswith("s3") else "install the library named"
         raise Fault(f"{address}: {_line(error)}; {extra}") from error
     except ValueError as error:
-        raise Fault(f"{address}: {_line(error)}; give a folder, s3://bucket/prefix or another fsspec address") from error
+        raise Fault(
+            f"{address}: {_line(error)}; give a folder, s3://bucket/prefix or another fsspec address"
+        ) from error
     return path
 
 

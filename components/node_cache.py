@@ -20,6 +20,10 @@ _RANGE = 16 << 20  # bytes asked for in one request: what a cut connection costs
 _PARTIAL = ".partial"
 
 
+class Damaged(Fault):
+    """A remote file is missing or has other bytes than it was written with; asking again will not mend it."""
+
+
 def local_copy(location: UPath, sha256: str, size: int) -> Path:
     """A remote file's copy on this node, fetched and verified unless it is there already.
 
@@ -34,7 +38,8 @@ def local_copy(location: UPath, sha256: str, size: int) -> Path:
         size: in bytes.
 
     Raises:
-        Fault: the object is missing, has other bytes, is bigger than the bound, or cannot be fetched.
+        Damaged: the object is missing or has other bytes.
+        Fault: it is bigger than the bound, or cannot be fetched.
     """
     folder, bound = Path(os.environ.get(FOLDER) or _DEFAULT_FOLDER).expanduser(), _bound()
     kept, partial = folder / sha256, folder / f"{sha256}{_PARTIAL}"
@@ -160,7 +165,7 @@ def _fetch(location: UPath, sha256: str, size: int, file: int) -> None:
     """Write the object to an open file, hashing as it comes.
 
     Raises:
-        Fault: the object is not what the manifest says.
+        Damaged: the object is not what the manifest says.
     """
     remedy = "remove it, then run the stage that wrote it again"
     digest, done = hashlib.sha256(), 0
@@ -169,12 +174,12 @@ def _fetch(location: UPath, sha256: str, size: int, file: int) -> None:
         try:
             data = remote.read(location, done, stop)
         except FileNotFoundError:
-            raise Fault(f"{location}: not found, though a manifest names it; run the stage that writes it") from None
+            raise Damaged(f"{location}: not found, though a manifest names it; run the stage that writes it") from None
         if done + len(data) != stop:
-            raise Fault(f"{location}: has bytes 0-{done + len(data)}, the manifest says 0-{size}; {remedy}")
+            raise Damaged(f"{location}: has bytes 0-{done + len(data)}, the manifest says 0-{size}; {remedy}")
         digest.update(data)
         os.pwrite(file, data, done)
         done = stop
     if digest.hexdigest() != sha256:
-        raise Fault(f"{location}: bytes 0-{size} do not have the sha256 of the manifest ({sha256[:12]}); {remedy}")
+        raise Damaged(f"{location}: bytes 0-{size} do not have the sha256 of the manifest ({sha256[:12]}); {remedy}")
     os.fsync(file)

@@ -10,7 +10,8 @@ from pydantic.dataclasses import dataclass
 
 from components.domain import Domain
 from components.faults import Fault
-from components.files import sha256_json, write_text
+from components.files import read_bytes, sha256_json, write_text
+from components.home import AnyPath, located
 from components.schema import Section
 
 MANIFEST = "manifest.json"
@@ -83,7 +84,7 @@ class Manifest(Section):
         return self
 
     @staticmethod
-    def read(folder: Path) -> "Manifest":
+    def read(folder: AnyPath) -> "Manifest":
         """Read folder/manifest.json; as long as the file is the same, all who ask share one object.
 
         Raises:
@@ -91,6 +92,8 @@ class Manifest(Section):
         """
         path = folder / MANIFEST
         try:
+            if not isinstance(path, Path):  # a published one, which is never changed
+                return _read(path, ())
             status = path.stat()
             return _read(path, (status.st_mtime_ns, status.st_size, status.st_ino))
         except FileNotFoundError:
@@ -98,7 +101,7 @@ class Manifest(Section):
         except OSError as error:
             raise Fault(f"{path}: cannot be read ({os.strerror(error.errno or 0)})") from error
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: AnyPath) -> None:
         """Write folder/manifest.json atomically."""
         write_text(folder / MANIFEST, self.text())
 
@@ -113,9 +116,18 @@ class Manifest(Section):
         tars = {name: [[entry.sha256, entry.samples] for entry in entries] for name, entries in self.splits.items()}
         return sha256_json(named | {"splits": tars})
 
-    def location(self, folder: Path, entry: ShardEntry) -> Path:
+    def location(self, folder: AnyPath, entry: ShardEntry) -> AnyPath:
         """Where a tar lies, for a manifest that was read from `folder`."""
-        return (folder if self.root is None else Path(self.root)) / entry.path
+        return (folder if self.root is None else located(self.root)) / entry.path
+
+    def published(self, folder: Path) -> AnyPath:
+        """Where every node can read this manifest, which was read from `folder`, and its index.
+
+        Where the tars lie at a root of their own, a copy of both lies there, named by what they hold.
+        """
+        if self.root is None:
+            return folder.resolve()
+        return located(self.root) / "manifests" / f"{self.sha256[:16]}-{self.index.sha256[:8]}"
 
     def count(self, split: str) -> int:
         """The number of samples of a split."""
@@ -128,9 +140,9 @@ class Manifest(Section):
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, identity: tuple[int, ...]) -> Manifest:  # noqa: ARG001 (part of the key)
+def _read(path: AnyPath, identity: tuple[int, ...]) -> Manifest:  # noqa: ARG001 (part of the key)
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return Manifest.model_validate_json(read_bytes(path))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])

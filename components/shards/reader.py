@@ -13,6 +13,7 @@ from PIL import Image
 
 from components.domain import Domain
 from components.faults import Fault
+from components.home import AnyPath
 from components.shards.cache import local_shard
 from components.shards.index import read_index
 from components.shards.manifest import Manifest, ShardEntry
@@ -40,7 +41,7 @@ class Split:
         Fault: the manifest or the split is missing or broken.
     """
 
-    def __init__(self, root: Path, name: str, open_shards: int = 64) -> None:
+    def __init__(self, root: AnyPath, name: str, open_shards: int = 64) -> None:
         self.root, self.name = root, name
         self.manifest = Manifest.read(root)
         if name not in self.manifest.splits:

@@ -39,11 +39,7 @@ class Shard:
         """
         with self._lock:
             if self._file is None:
-                path = self._locate()
-                try:
-                    self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                except OSError as error:
-                    raise Fault(f"{path}: cannot be opened ({error.strerror})") from error
+                path, self._file = self._opened()
                 self.path = path
                 try:
                     self.keys, self.places = _walk(self._file, path, self._samples, list(self._column))
@@ -52,6 +48,16 @@ class Shard:
                     self._file = None
                     raise
         return self
+
+    def _opened(self) -> tuple[Path, int]:
+        while True:
+            path = self._locate()
+            try:
+                return path, os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue  # the node's cache has just made room for another shard; a local file would be missed above
+            except OSError as error:
+                raise Fault(f"{path}: cannot be opened ({error.strerror})") from error
 
     def png(self, i: int, domain: str) -> bytes:
         """The encoded bytes of one picture of sample i of an open shard."""

@@ -8,12 +8,14 @@ import numpy as np
 from tqdm import tqdm
 
 from components.faults import Fault
-from components.shards.index import check_file, read_index
+from components.home import AnyPath
+from components.shards.cache import local_shard
+from components.shards.index import read_index
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 
 
-def verify(root: Path) -> tuple[list[str], list[str]]:
+def verify(root: AnyPath) -> tuple[list[str], list[str]]:
     """Check the manifest, the index, every shard and every picture in it.
 
     Args:
@@ -24,7 +26,7 @@ def verify(root: Path) -> tuple[list[str], list[str]]:
     """
     try:
         manifest = Manifest.read(root)
-        check_file(root / manifest.index.path, manifest.index.sha256, manifest.index.bytes)
+        local_shard(root / manifest.index.path, manifest.index.sha256, manifest.index.bytes)
     except Fault as fault:
         return [], [str(fault)]
     whole, faults = [], []
@@ -32,7 +34,7 @@ def verify(root: Path) -> tuple[list[str], list[str]]:
         split = Split(root, name)
         found = list(_shards(split))
         faults += found
-        if manifest.root is None:
+        if manifest.root is None and isinstance(root, Path):
             faults += _stray(root, name, {entry.path for entry in entries})
         if not found:
             faults += _index(split)

@@ -16,7 +16,8 @@ import pytest
 
 from components.faults import Fault
 from components.files import sha256_file
-from components.shards.index import check_file, write_index
+from components.shards.cache import check_file
+from components.shards.index import write_index
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.verify import verify

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 BUCKET = "pictures"
+SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
 
 
 def free_port() -> int:
@@ -121,11 +122,12 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(trouble.delay)
         if trouble and trouble.after is not None and self.command == "PUT":
             self.rfile.read(min(length, trouble.after))
-            return self._hang_up()
+            self._hang_up()
+            return
         body = self.rfile.read(length)
         if trouble and trouble.status:
-            text = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
-            return self._answer(trouble.status, {"Content-Type": "application/xml"}, text)
+            self._answer(trouble.status, {"Content-Type": "application/xml"}, SLOW_DOWN)
+            return
         connection = http.client.HTTPConnection("127.0.0.1", self.proxy.upstream, timeout=60)
         connection.request(self.command, self.path, body, dict(self.headers.items()))
         answer = connection.getresponse()
