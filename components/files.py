@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 
 
-def sha256_file(path: Path) -> str:
+def sha256_file(path: "AnyPath") -> str:
     """The sha256 of a file's bytes, as 64 hex digits."""
     digest = hashlib.sha256()
+    if not isinstance(path, Path):
+        from components import remote
+
+        digest.update(remote.read(path))
+        return digest.hexdigest()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
@@ -183,3 +188,12 @@ def remove(path: "AnyPath") -> None:
     from components import remote
 
     return remote.remove(path)
+
+
+def remove_folder(folder: "AnyPath") -> None:
+    """Delete a folder and all that is in it, if there is one."""
+    if isinstance(folder, Path):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for name in listed(folder):
+        remove(folder / name)

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from upath import UPath
 
 from components.faults import Fault
+from components.remote import reason
 
 ROOT = "PIX2PIPE_ROOT"
 LOCAL = Path(".pix2pipe")
@@ -47,10 +48,10 @@ def located(address: str) -> AnyPath:
         path.fs  # noqa: B018 (imports the library that reads such addresses)
     except ImportError as error:
         extra = 'pip install "pix2pipe[s3]"' if address.startswith("s3") else "install the library named"
-        raise Fault(f"{address}: {_line(error)}; {extra}") from error
+        raise Fault(f"{address}: {reason(error)}; {extra}") from error
     except ValueError as error:
         raise Fault(
-            f"{address}: {_line(error)}; give a folder, s3://bucket/prefix or another fsspec address"
+            f"{address}: {reason(error)}; give a folder, s3://bucket/prefix or another fsspec address"
         ) from error
     return path
 
@@ -70,7 +71,7 @@ def _opened(value: str) -> AnyPath:
         raise Fault(f"{ROOT}={value}: no such bucket; make it, or set {ROOT} to one that is there") from error
     except Exception as error:  # every file system has errors of its own
         advice = "see the credentials and the endpoint (AWS_*)" if value.startswith("s3") else "see that it can be used"
-        raise Fault(f"{ROOT}={value}: {_line(error)}; {advice}") from error
+        raise Fault(f"{ROOT}={value}: {reason(error)}; {advice}") from error
     return root
 
 
@@ -91,7 +92,3 @@ def _probe(root: UPath) -> None:
         raise TimeoutError(f"no answer within {_ANSWER_SECONDS:.0f} s")
     if errors:
         raise errors[0]
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -62,6 +63,18 @@ def open_copy(location: UPath, sha256: str, size: int) -> int:
     while True:
         with suppress(FileNotFoundError):
             return os.open(local_copy(location, sha256, size), os.O_RDONLY | os.O_CLOEXEC)
+
+
+@contextmanager
+def fresh_cache() -> Iterator[None]:
+    """Inside the block this process has a cache of its own, empty at first and gone afterwards."""
+    before = os.environ.get(FOLDER, "")
+    with tempfile.TemporaryDirectory(prefix="pix2pipe-") as folder:
+        os.environ[FOLDER] = folder
+        try:
+            yield
+        finally:
+            os.environ[FOLDER] = before
 
 
 def _bound() -> int:

@@ -91,6 +91,12 @@ def remove(path: UPath) -> None:
     _patiently(path, delete)
 
 
+def reason(error: BaseException) -> str:
+    """What an error says, in one line."""
+    text = getattr(error, "strerror", None) or str(error)
+    return (text.strip() or type(error).__name__).splitlines()[0]
+
+
 def _with_folder(path: UPath, put: Callable[[], object]) -> None:
     if not isinstance(path, CloudPath):  # in an object store a folder is nothing but a part of names
         path.fs.makedirs(path.parent.path, exist_ok=True)
@@ -108,7 +114,6 @@ def _patiently(path: UPath, action: Callable[[], _T]) -> _T:
             raise
         except Exception as error:  # every file system has errors of its own
             if pause is None or isinstance(error, PermissionError) or getattr(error, "errno", None) in _FINAL:
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-                raise Fault(f"{path}: {reason}; see that the store answers and run again") from error
+                raise Fault(f"{path}: {reason(error)}; see that the store answers and run again") from error
         time.sleep(pause)
     raise AssertionError("unreachable")

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from components.files import read_json, write_json
+from components.home import LOCAL, shared
 from components.params import Params
 from components.stage import Clock, run_stage
 from components.tracking.record import Outputs, gather
@@ -12,7 +13,6 @@ from components.tracking.run import log_record
 from components.tracking.store import open_store, tracking_uri
 from components.training.export import git_commit
 
-HOME = Path(".pix2pipe")
 RUN, GENERATED, METRICS = Path("data/runs"), Path("data/generated"), Path("data/metrics")
 OUT = Path("data/registered/version.json")
 
@@ -20,12 +20,12 @@ OUT = Path("data/registered/version.json")
 def main(params: Params, clock: Clock) -> None:
     """Log the run of this graph and register its generator."""
     config = params.register_
-    timed = HOME / "runs" / read_json(RUN / "run.json")["key"] / "throughput.json"
+    timed = shared() / "runs" / read_json(RUN / "run.json")["key"] / "throughput.json"
     outputs = Outputs(RUN, GENERATED, METRICS, timed, Path("dvc.lock"))
     with clock.part("read"):
         record = gather(outputs, git_commit())
     with clock.part("mlflow"):
-        store = open_store(tracking_uri(HOME), HOME, config.experiment)
+        store = open_store(tracking_uri(LOCAL), LOCAL, config.experiment)
         run_id = log_record(store, record)
         version = register_translator(store, run_id, GENERATED, outputs.metrics_file, config)
     write_json(
