@@ -147,14 +147,14 @@ def _make_room(folder: Path, file: int, size: int, bound: int) -> None:
 
 
 def _by_use(folder: Path) -> list[tuple[Path, int]]:
-    """The copies, whole or being fetched, and their bytes; first the one not used for longest."""
+    """The copies and their bytes: first those being fetched, then the whole, that not used for longest first."""
     found = []
     for path in folder.iterdir():
         with suppress(FileNotFoundError):  # a fetch that has just ended
             status = path.stat()
             if not path.name.startswith("."):
-                found.append((status.st_mtime_ns, path, status.st_size))
-    return [(path, size) for _, path, size in sorted(found)]
+                found.append((path.suffix != _PARTIAL, status.st_mtime_ns, path, status.st_size))
+    return [(path, size) for _, _, path, size in sorted(found)]
 
 
 def _drop_dead(partial: Path) -> bool:
