@@ -1,5 +1,7 @@
 """MLflow's artifacts at the root."""
 
+from pathlib import Path
+
 import pytest
 
 from components import remote
@@ -7,7 +9,9 @@ from components.files import listed
 from components.tracking.store import open_store, tracking_uri
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:botocore")  # its own calls of datetime
+@pytest.mark.filterwarnings(
+    "ignore:.*noload.*:DeprecationWarning",  # mlflow's models through sqlalchemy
+)
 def test_an_artifact_of_a_new_experiment_lands_at_the_root(root, tmp_path, monkeypatch):
     monkeypatch.setenv("PIX2PIPE_ROOT", str(root))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -20,4 +24,4 @@ def test_an_artifact_of_a_new_experiment_lands_at_the_root(root, tmp_path, monke
     assert remote.read(root / name) == b"step,l1\n"
     assert [file.path for file in store.client.list_artifacts(run.info.run_id, "run")] == ["run/curve.csv"]
     got = store.client.download_artifacts(run.info.run_id, "run/curve.csv", str(tmp_path))
-    assert open(got).read() == "step,l1\n"
+    assert Path(got).read_text() == "step,l1\n"
