@@ -10,7 +10,7 @@ from components.tracking.store import open_store, tracking_uri
 
 
 @pytest.mark.filterwarnings(
-    "ignore:.*noload.*:DeprecationWarning",  # mlflow's models through sqlalchemy
+    "ignore:.*noload.*:DeprecationWarning",  # mlflow's own tables, through SQLAlchemy 2.1
 )
 def test_an_artifact_of_a_new_experiment_lands_at_the_root(root, tmp_path, monkeypatch):
     monkeypatch.setenv("PIX2PIPE_ROOT", str(root))
