@@ -1,22 +1,35 @@
-"""Files that are either whole or not there: atomic writes, hashes, JSON."""
+"""Files that are either whole or not there: atomic writes, hashes, JSON; on this machine or at a remote root.
+
+A remote path (a `UPath`) is handled by components/remote.py, which is imported only where there is one: a
+registered model carries this file and reads from its own disk.
+"""
 
 import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.faults import Fault
+
+if TYPE_CHECKING:
+    from components.home import AnyPath
 
 _CHUNK = 1 << 20
 
 
-def sha256_file(path: Path) -> str:
+def sha256_file(path: "AnyPath") -> str:
     """The sha256 of a file's bytes, as 64 hex digits."""
     digest = hashlib.sha256()
+    if not isinstance(path, Path):
+        from components import remote
+
+        digest.update(remote.read(path))
+        return digest.hexdigest()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
@@ -30,7 +43,7 @@ def sha256_json(value: Any) -> str:
 
 
 @contextmanager
-def faults_of_the_disk(path: Path) -> Iterator[None]:
+def faults_of_the_disk(path: "AnyPath") -> Iterator[None]:
     """Say in one line what the disk refused inside the block: no space left, or no right to write."""
     try:
         yield
@@ -43,14 +56,21 @@ def faults_of_the_disk(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: "AnyPath") -> Iterator[Path]:
     """A temporary path beside `path` to write to; renamed onto `path` when the block ends well.
 
-    The bytes are on disk before the name is: a kill leaves the old file or the new one, never a half.
+    The bytes are on disk before the name is: a kill leaves the old file or the new one, never a half. Of a
+    remote path the temporary one lies in this machine's temporary folder, and is uploaded.
 
     Raises:
-        Fault: no space left, or a folder that cannot be written to.
+        Fault: no space left, a folder that cannot be written to, or a store that refuses.
     """
+    if not isinstance(path, Path):
+        from components import remote
+
+        with faults_of_the_disk(path), remote.uploaded(path) as local:
+            yield local
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with faults_of_the_disk(path):
         try:
@@ -64,31 +84,116 @@ def atomic_path(path: Path) -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: "AnyPath", data: bytes) -> None:
     """Write a file atomically."""
+    if not isinstance(path, Path):
+        from components import remote
+
+        remote.write(path, data)
+        return
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: "AnyPath", text: str) -> None:
     """Write a UTF-8 text atomically."""
     write_bytes(path, text.encode())
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: "AnyPath", value: Any) -> None:
     """Write a JSON value atomically, readable and with sorted keys."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
+def put_file(local: Path, path: "AnyPath") -> None:
+    """Copy a local file to a path, atomically."""
+    if not isinstance(path, Path):
+        from components import remote
+
+        remote.upload(local, path)
+        return
+    with atomic_path(path) as temporary:
+        shutil.copyfile(local, temporary)
+
+
+def read_bytes(path: "AnyPath") -> bytes:
+    """All bytes of a file.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    if isinstance(path, Path):
+        return path.read_bytes()
+    from components import remote
+
+    return remote.read(path)
+
+
+def read_range(path: "AnyPath", start: int, stop: int) -> bytes:
+    """The bytes of a file from `start` up to `stop`, fewer where it ends before.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    if isinstance(path, Path):
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read(stop - start)
+    from components import remote
+
+    return remote.read(path, start, stop)
+
+
+def read_json(path: "AnyPath") -> Any:
     """Read a JSON file.
 
     Raises:
         Fault: the file is missing or is not JSON.
     """
     try:
-        return json.loads(path.read_text())
+        return json.loads(read_bytes(path).decode())
     except FileNotFoundError:
         raise Fault(f"{path}: not found; run the stage that writes it (dvc repro)") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise Fault(f"{path}: not JSON ({error}); remove it and run dvc repro again") from error
+
+
+def exists(path: "AnyPath") -> bool:
+    """Whether there is such a file."""
+    if isinstance(path, Path):
+        return path.exists()
+    from components import remote
+
+    return remote.size(path) is not None
+
+
+def listed(folder: "AnyPath") -> dict[str, int]:
+    """The files below a folder, by their paths relative to it in order, with their sizes; none where it is missing."""
+    if not isinstance(folder, Path):
+        from components import remote
+
+        return dict(sorted(remote.sizes(folder).items()))
+    found = {}
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent, name) for name in names):
+            with suppress(FileNotFoundError):  # others may be deleting here
+                found[path.relative_to(folder).as_posix()] = path.stat().st_size
+    return dict(sorted(found.items()))
+
+
+def remove(path: "AnyPath") -> None:
+    """Delete a file, if there is one."""
+    if isinstance(path, Path):
+        return path.unlink(missing_ok=True)
+    from components import remote
+
+    return remote.remove(path)
+
+
+def remove_folder(folder: "AnyPath") -> None:
+    """Delete a folder and all that is in it, if there is one."""
+    if isinstance(folder, Path):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for name in listed(folder):
+        remove(folder / name)

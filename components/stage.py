@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from components.faults import Fault
-from components.files import read_json, write_json
+from components.files import exists, read_json, write_json
+from components.home import AnyPath
 from components.params import Params, load_params
 
 TIMINGS = Path(".pix2pipe/timings")
@@ -39,9 +40,9 @@ class Clock:
         """Count seconds measured elsewhere (another process) under `name`."""
         self.parts[name] = self.parts.get(name, 0.0) + seconds
 
-    def merge(self, throughput: Path) -> None:
+    def merge(self, throughput: AnyPath) -> None:
         """Count the seconds that a run wrote into its throughput.json; nothing if it took no step."""
-        if throughput.exists():
+        if exists(throughput):
             for name, seconds in read_json(throughput)["seconds"].items():
                 self.add(name, seconds)
 

@@ -10,6 +10,8 @@ import yaml
 
 from components.faults import Fault
 from components.files import write_text
+from components.home import located
+from components.node_cache import fresh_cache
 from components.params import parse_params
 from components.shards.verify import verify
 from components.sources import SOURCES
@@ -22,7 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="pix2pipe", description="What is not a stage of the graph (dvc repro).")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("verify", help="check every byte of a folder of shards against its manifest")
-    command.add_argument("root", type=Path, nargs="?", default=Path("data/shards"), help="default: data/shards")
+    command.add_argument(
+        "root", nargs="?", default="data/shards", help="a folder, or one at s3://; default: data/shards"
+    )
     command.set_defaults(run=lambda chosen: _verify(chosen.root))
     command = commands.add_parser("sources", help="list where pictures can come from, and their params")
     command.set_defaults(run=lambda _: _sources())
@@ -39,8 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"pix2pipe: {fault}")
 
 
-def _verify(root: Path) -> None:
-    whole, faults = verify(root)
+def _verify(root: str) -> None:
+    # With a cache of its own: what is checked is what lies at the root now, not what a node has kept of it.
+    with fresh_cache():
+        whole, faults = verify(located(root) if "://" in root else Path(root))
     print(*whole, sep="\n")
     if faults:
         sys.exit("\n".join(faults))

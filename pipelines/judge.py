@@ -9,6 +9,7 @@ import torch
 from components.cluster.workers import Workers
 from components.evaluation.fcn_score import confusions, corrected
 from components.files import write_json
+from components.home import shared
 from components.params import Params
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
@@ -20,7 +21,6 @@ from components.training.run import plan
 
 SHARDS = Path("data/shards")
 OUT = Path("data/judge")
-RUNS = Path(".pix2pipe/runs")
 
 
 def main(params: Params, clock: Clock) -> None:
@@ -32,7 +32,7 @@ def main(params: Params, clock: Clock) -> None:
         print(f"judge: skipped: {reason}", file=sys.stderr)
         write_json(OUT / CARD, {"skipped": reason})
         return
-    run = plan(params.judge.system, params.judge.train, SHARDS, RUNS, task)
+    run = plan(params.judge.system, params.judge.train, SHARDS, shared() / "runs", task)
     train = params.judge.train
     workers = Workers(train.num_workers, train.device, run.folder, train.timeout_s, train.max_failures)
     with Progress(run, "judge"):

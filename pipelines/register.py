@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from components.files import read_json, write_json
+from components.home import LOCAL, shared
 from components.params import Params
 from components.search.outcome import read_search, read_trials
 from components.stage import Clock, run_stage
@@ -15,7 +16,6 @@ from components.tracking.search import log_search
 from components.tracking.store import open_store, tracking_uri
 from components.training.export import git_commit
 
-HOME = Path(".pix2pipe")
 RUN, GENERATED, METRICS = Path("data/runs"), Path("data/generated"), Path("data/metrics")
 TUNED = Path("data/tune")
 OUT = Path("data/registered/version.json")
@@ -24,12 +24,12 @@ OUT = Path("data/registered/version.json")
 def main(params: Params, clock: Clock) -> None:
     """Log the search and the run of this graph, and register its generator."""
     config = params.register_
-    timed = HOME / "runs" / read_json(RUN / "run.json")["key"] / "throughput.json"
+    timed = shared() / "runs" / read_json(RUN / "run.json")["key"] / "throughput.json"
     outputs = Outputs(RUN, GENERATED, METRICS, timed, Path("dvc.lock"))
     with clock.part("read"):
         record = gather(outputs, git_commit())
     with clock.part("mlflow"):
-        store = open_store(tracking_uri(HOME), HOME, config.experiment)
+        store = open_store(tracking_uri(LOCAL), LOCAL, config.experiment)
         found = read_search(TUNED)
         if "winner" in found:
             search_id = log_search(store, found, read_trials(TUNED))

@@ -4,11 +4,12 @@ import sys
 from pathlib import Path
 
 from components.files import write_text
+from components.home import LOCAL, shared
 from components.pages.report import Inputs, build_report
 from components.params import Params
 from components.stage import Clock, run_stage
 
-DATA, WORK = Path("data"), Path(".pix2pipe")
+DATA = Path("data")
 OUT = DATA / "report/index.html"
 
 
@@ -22,8 +23,8 @@ def main(params: Params, clock: Clock) -> None:
         metrics=DATA / "metrics",
         registered=DATA / "registered/version.json",
         tuned=DATA / "tune",
-        timings=WORK / "timings",
-        runs=WORK / "runs",
+        timings=LOCAL / "timings",
+        runs=shared() / "runs",
     )
     with clock.part("page"):
         write_text(OUT, build_report(inputs, params.report))

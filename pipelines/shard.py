@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from components.home import LOCAL, shared
 from components.params import Params
 from components.shards.writer import write_shards
 from components.sources import open_source
@@ -17,8 +18,9 @@ def main(params: Params, clock: Clock) -> None:
     with clock.part("open"):
         source = open_source(RAW, params.shard.cut)
     with clock.part("write"):
-        manifest = write_shards(source, SHARDS, params.shard)
-    counts = ", ".join(f"{len(manifest.keys(split))} {split}" for split in manifest.splits)
+        root = shared()
+        manifest = write_shards(source, SHARDS, params.shard, None if root is LOCAL else root / "shards")
+    counts = ", ".join(f"{manifest.count(split)} {split}" for split in manifest.splits)
     print(f"{SHARDS}: {counts}; {len(manifest.bad)} bad left out", file=sys.stderr)
 
 

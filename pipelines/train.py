@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from components.cluster.workers import Workers
+from components.home import LOCAL, shared
 from components.params import Params, with_values
 from components.search.outcome import WINNER, read_winner
 from components.stage import Clock, run_stage
@@ -18,18 +19,17 @@ from components.training.run import plan
 SHARDS = Path("data/shards")
 TUNED = Path("data/tune")
 OUT = Path("data/runs")
-HOME = Path(".pix2pipe")
 
 
 def main(params: Params, clock: Clock) -> None:
     """Train `system` as `train` says, with what tune found in place of their own values."""
     params = with_values(params, read_winner(TUNED), f"{TUNED / WINNER}")
-    run = plan(params.system, params.train, SHARDS, HOME / "runs")
+    run = plan(params.system, params.train, SHARDS, shared() / "runs")
     for note in build(run.system, run.shape()).notes:
         print(f"train: note: {note}", file=sys.stderr)
     train = params.train
     workers = Workers(train.num_workers, train.device, run.folder, train.timeout_s, train.max_failures)
-    live = LiveRun(tracking_uri(HOME), HOME, params.register_.experiment, run.key, run.system.name).start()
+    live = LiveRun(tracking_uri(LOCAL), LOCAL, params.register_.experiment, run.key, run.system.name).start()
     with Progress(run, f"train {run.system.name}", live.log):
         clock.add("ray", workers.run(fit, run))
     with clock.part("mlflow"):

@@ -7,6 +7,7 @@ from typing import Any
 
 from components.cluster.tuner import Search, search
 from components.files import sha256_json
+from components.home import LOCAL, AnyPath, absolute, shared
 from components.params import Params, value_at, with_values
 from components.search.ledger import Ledger
 from components.search.meter import Measure, Meter
@@ -18,7 +19,6 @@ from components.training.run import Run, plan
 
 SHARDS, JUDGE = Path("data/shards"), Path("data/judge")
 OUT = Path("data/tune")
-HOME = Path(".pix2pipe")
 WHERE = "tune.space"
 
 
@@ -31,17 +31,17 @@ def main(params: Params, clock: Clock) -> None:
     check_space(config)
     for path, value in extremes(config):
         with_values(params, {path: value}, WHERE)
-    task = plan(params.system, params.train, SHARDS, HOME).task
-    kept = (HOME / "cache/features").resolve()
+    task = plan(params.system, params.train, SHARDS, LOCAL).task
+    kept = (LOCAL / "cache/features").resolve()
     places = (SHARDS.resolve(), JUDGE.resolve(), task, kept)
     measure = Measure(config.objective, config.samples, params.evaluate, params.generate, *places)
     with clock.part("open"):
         objective = Meter(measure).objective
     start = {path: value_at(params, path) for path in config.space}
-    key = [config.decisive(), trial_run(params, HOME, start, 0).key, objective.protocol.hash]
-    folder = (HOME / "tune" / sha256_json(key)[:16]).resolve()
+    key = [config.decisive(), trial_run(params, LOCAL, start, 0).key, objective.protocol.hash]
+    folder = absolute(shared() / "tune" / sha256_json(key)[:16])
     ledger, make_run = Ledger(folder / "trials"), partial(trial_run, params, folder / "runs")
-    work = Search(config, ledger, folder, make_run, measure, start, objective.less_is_better)
+    work = Search(config, ledger, LOCAL / "ray", make_run, measure, start, objective.less_is_better)
     with SearchProgress(ledger, config.num_trials, objective.figure) as progress, clock.part("search"):
         ray = search(work, progress)
     clock.add("ray", ray)
@@ -53,7 +53,7 @@ def main(params: Params, clock: Clock) -> None:
     print(f"tune: {objective.figure} {winner.value:.4g} with {describe(winner.values)}", file=sys.stderr)
 
 
-def trial_run(params: Params, runs: Path, values: Values, repeat: int) -> Run:
+def trial_run(params: Params, runs: AnyPath, values: Values, repeat: int) -> Run:
     """The training run of a trial: the same training with other values, and short."""
     config, chosen = params.tune, with_values(params, values, WHERE)
     short: dict[str, Any] = {

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from components.domain import Domain
+from components.home import AnyPath
 from components.shards.writer import write_set
 
 TINY_CLASSES = ("water", "forest", "sand", "snow")
@@ -29,8 +30,10 @@ def tiny_sample(seed: int, size: int = 32) -> dict[str, np.ndarray]:
     return {"labels": labels, "photo": photo.clip(0, 255).round().astype(np.uint8)}
 
 
-def write_tiny(root: Path, size: int = 32, counts: tuple[int, int, int] = (24, 8, 8)) -> Path:
-    """Shards of `tiny_sample`s: counts of train, val and test; 8 to a tar."""
+def write_tiny(
+    root: Path, size: int = 32, counts: tuple[int, int, int] = (24, 8, 8), store: AnyPath | None = None
+) -> Path:
+    """Shards of `tiny_sample`s: counts of train, val and test; 8 to a tar, in `store` if that is given."""
     domains = {
         "labels": Domain(kind="label", classes=TINY_CLASSES, palette=TINY_PALETTE),
         "photo": Domain(kind="image"),
@@ -39,7 +42,7 @@ def write_tiny(root: Path, size: int = 32, counts: tuple[int, int, int] = (24, 8
         split: [(f"tiny_{split}_{i:03d}", tiny_sample(1000 * s + i, size)) for i in range(counts[s])]
         for s, split in enumerate(("train", "val", "test"))
     }
-    write_set(root, "tiny", domains, ("labels", "photo"), (size, size), splits, samples_per_shard=8)
+    write_set(root, "tiny", domains, ("labels", "photo"), (size, size), splits, samples_per_shard=8, store=store)
     return root
 
 

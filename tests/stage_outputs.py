@@ -151,7 +151,8 @@ def _grids(data: Path, translator: Translator) -> None:
 
 
 def _measured(data: Path) -> None:
-    keys, classes = Manifest.read(data / "shards").keys("test"), Manifest.read(data / "shards").domains["labels"]
+    test = Split(data / "shards", "test")
+    keys, classes = test.keys, test.domains["labels"]
     random = np.random.default_rng(1)
     rows: dict[str, Any] = {}
     for i, name in enumerate(ROWS):

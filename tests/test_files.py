@@ -56,9 +56,11 @@ def test_no_space_left_is_one_line_that_names_the_file(tmp_path):
         FULL.open("wb", buffering=0) as file,
     ):
         file.write(b"x")
-    (tmp_path / log.LOG).symlink_to(FULL)
+    written = log.Log(tmp_path, 0)
+    written.path.unlink()
+    written.path.symlink_to(FULL)
     with pytest.raises(Fault, match=r"log\.jsonl: no space left"):
-        log.append(tmp_path, {"step": 1})
+        written.append({"step": 1})
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -31,7 +31,7 @@ class Search:
     """What is searched; picklable, since each trial gets it.
 
     Attributes:
-        ledger: where the trials stand. folder: for Ray's own files.
+        ledger: where the trials stand. folder: for Ray's own files, on this machine.
         make_run: (values, repeat) -> the training run of a trial.
         start: the params as they stand, by the paths of the space.
     """
@@ -153,7 +153,7 @@ def _fit(
         ),
         run_config=tune.RunConfig(
             name=f"search-{time.time_ns()}",
-            storage_path=str(work.folder.resolve() / "ray"),
+            storage_path=str(work.folder.resolve()),
             failure_config=tune.FailureConfig(max_failures=0),
             callbacks=[bookkeeper(work.ledger, config.max_steps, listen)],
             verbose=0,

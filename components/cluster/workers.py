@@ -11,6 +11,7 @@ import torch
 from components.cluster.session import ray_session
 from components.faults import Fault
 from components.files import read_json, write_json
+from components.home import AnyPath
 from components.training.group import Group
 
 Function = Callable[[Any, Group], None]
@@ -30,7 +31,7 @@ class Workers:
 
     num: int
     device: str
-    folder: Path
+    folder: AnyPath
     timeout_s: float = 300
     max_failures: int = 2
 

@@ -9,7 +9,8 @@ import jinja2
 from markupsafe import Markup
 
 from components.faults import Fault
-from components.files import read_json
+from components.files import exists, read_json
+from components.home import AnyPath
 from components.pages.config import ReportConfig
 from components.pages.curves import HEIGHT, WIDTH, read_curves
 from components.pages.figures import Metric, metrics, per_class, shown_rows, title
@@ -36,7 +37,7 @@ class Inputs:
     registered: Path
     tuned: Path
     timings: Path
-    runs: Path
+    runs: AnyPath
 
 
 def build_report(inputs: Inputs, config: ReportConfig) -> str:
@@ -72,7 +73,7 @@ def build_report(inputs: Inputs, config: ReportConfig) -> str:
         manifest_hash=manifest.sha256,
         source=_source(inputs.raw / manifest.source / "source.json"),
         version=read_json(inputs.registered) if inputs.registered.exists() else None,
-        speed=read_json(speed)["images_per_second"] if speed.exists() else None,
+        speed=read_json(speed)["images_per_second"] if exists(speed) else None,
         params=[(part, _flat(run[part])) for part in ("system", "train")],
         metrics=rows,
         measured_rows=shown_rows(measured["rows"]),

@@ -1,12 +1,12 @@
 """Ledger: every trial of a search in a file of its own, so that a killed search goes on where it stood."""
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
 
 from components.faults import Fault
-from components.files import read_json, write_json
+from components.files import listed, read_json, write_json
+from components.home import AnyPath
 from components.schema import Section
 from components.search.config import Scalar
 
@@ -57,7 +57,7 @@ class Trial(Section):
 class Ledger:
     """The trials of one search, below a folder. One process writes, atomically; any may read."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: AnyPath) -> None:
         self.folder = folder
 
     def all(self) -> list[Trial]:
@@ -66,7 +66,8 @@ class Ledger:
         Raises:
             Fault: a file is not what was written.
         """
-        return sorted((self._read(path) for path in self.folder.glob("*.json")), key=lambda t: (t.number, t.repeat))
+        found = [self._read(self.folder / name) for name in listed(self.folder) if name.endswith(".json")]
+        return sorted(found, key=lambda trial: (trial.number, trial.repeat))
 
     def trials(self) -> list[Trial]:
         """The configurations, without the repeats of finalists."""
@@ -86,10 +87,10 @@ class Ledger:
         known = trial if rung.steps <= trial.steps else trial.model_copy(update={"rungs": (*trial.rungs, rung)})
         return self.put(known.model_copy(update={"seconds": trial.seconds + seconds}))
 
-    def _path(self, number: int, repeat: int) -> Path:
+    def _path(self, number: int, repeat: int) -> AnyPath:
         return self.folder / f"{number:04d}_{repeat}.json"
 
-    def _read(self, path: Path) -> Trial:
+    def _read(self, path: AnyPath) -> Trial:
         try:
             return Trial.model_validate(read_json(path))
         except ValidationError as error:

@@ -1,6 +1,7 @@
 """Meter: the objective of a training run as it stands."""
 
 import math
+import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -60,10 +61,12 @@ class Meter:
         last = run.checkpoints.last()
         if last is None:
             raise Fault(f"{run.folder}: has no checkpoint to measure")
-        folder = run.folder / "translator"
         lineage = {"checkpoint": "last", "step": last.step, "key": run.key}
-        export_translator(folder, last.weights(), run.system, run.shape(), run.task, self._generate, lineage)
-        found = self.objective.measure(Translator.load(folder).translate(self._sources))
+        with tempfile.TemporaryDirectory(prefix="pix2pipe-") as name:
+            folder = Path(name)
+            export_translator(folder, last.weights(), run.system, run.shape(), run.task, self._generate, lineage)
+            translator = Translator.load(folder)
+        found = self.objective.measure(translator.translate(self._sources))
         if not all(map(math.isfinite, (found.value, found.low, found.high))):
             raise Fault(f"step {last.step}: {self.objective.figure} is not finite")
         return Rung(steps=last.step, value=found.value, low=found.low, high=found.high)

@@ -6,15 +6,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.faults import Fault
 from components.files import atomic_path, sha256_file
+from components.home import AnyPath
+from components.shards.cache import local_shard
 from components.shards.manifest import INDEX, IndexEntry
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(
     [
         ("split", _TEXT),
-        ("shard", _TEXT),
+        ("shard", pa.int32()),  # its place among the split's shards, from 0
         ("key", pa.string()),
         ("domain", _TEXT),
         ("offset", pa.int64()),  # of the PNG in the tar, bytes
@@ -32,31 +33,12 @@ def write_index(root: Path, rows: list[dict[str, Any]]) -> IndexEntry:
     return IndexEntry(sha256=sha256_file(path), bytes=path.stat().st_size)
 
 
-def read_index(root: Path, entry: IndexEntry, split: str) -> Any:
-    """The rows of one split, as a pyarrow table.
+def read_index(root: AnyPath, entry: IndexEntry, split: str, columns: list[str], domain: str | None = None) -> Any:
+    """Columns of one split's rows (of one domain's, if named), as a pyarrow table, in the order of the shards.
 
     Raises:
         Fault: the index is missing, or is not the one the manifest was written with.
     """
-    path = root / entry.path
-    check_file(path, entry.sha256, entry.bytes)
-    return pq.read_table(path, filters=[("split", "=", split)])
-
-
-def check_file(path: Path, sha256: str, size: int) -> None:
-    """Refuse a file that is not, byte for byte, what the manifest names.
-
-    Raises:
-        Fault: naming the file and the bytes.
-    """
-    remedy = f"remove {path.name} and its copy in the DVC cache, then run dvc repro"
-    try:
-        found = path.stat().st_size
-        if found != size:
-            raise Fault(f"{path}: has bytes 0-{found}, the manifest says 0-{size}; {remedy}")
-        if sha256_file(path) != sha256:
-            raise Fault(f"{path}: bytes 0-{size} do not have the sha256 of the manifest ({sha256[:12]}); {remedy}")
-    except FileNotFoundError:
-        raise Fault(f"{path}: not found, though the manifest names it; {remedy}") from None
-    except OSError as error:
-        raise Fault(f"{path}: cannot be read ({error.strerror})") from error
+    path = local_shard(root / entry.path, entry.sha256, entry.bytes)
+    wanted = [("split", "=", split)] + ([("domain", "=", domain)] if domain else [])
+    return pq.read_table(path, columns=columns, filters=wanted)

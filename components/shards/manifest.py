@@ -1,27 +1,35 @@
-"""Manifest: what is in a folder of shards, with the hash of every file."""
+"""Manifest: what is in a set of shards, with the hash of every file."""
 
-import json
+import os
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import NonNegativeInt, PositiveInt, ValidationError
+from pydantic import ConfigDict, NonNegativeInt, PositiveInt, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
 
 from components.domain import Domain
 from components.faults import Fault
-from components.files import read_json, sha256_json, write_text
+from components.files import read_bytes, sha256_json, write_text
+from components.home import AnyPath, located
 from components.schema import Section
 
 MANIFEST = "manifest.json"
 INDEX = "index.parquet"
 
 
-class ShardEntry(Section):
-    """One tar: its path below the root, its hash and size in bytes, the keys of its samples in order."""
+@dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
+class ShardEntry:
+    """One tar: its path, its hash and size in bytes, and how many samples it holds.
+
+    A dataclass with slots, since there may be 10^5 of them on every rank: read in half the time of a
+    Section, into half the memory.
+    """
 
     path: str
     sha256: str
     bytes: NonNegativeInt
-    keys: tuple[str, ...]
+    samples: NonNegativeInt
 
 
 class BadEntry(Section):
@@ -49,48 +57,97 @@ class Manifest(Section):
         domains: what each picture of a sample is.
         direction: (source domain, target domain) of the default task.
         size: (height, width) of every picture, in pixels.
+        root: where the tars lie: beside the manifest (None), or the URL of a folder.
         splits: the shards of each split, in order.
+        totals: split -> label domain -> pixels of each class over the split.
         bad: samples left out.
         index: the Parquet index of the samples.
     """
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     source: str
     domains: dict[str, Domain]
     direction: tuple[str, str]
     size: tuple[PositiveInt, PositiveInt]
+    root: str | None = None
     splits: dict[str, tuple[ShardEntry, ...]]
+    totals: dict[str, dict[str, tuple[NonNegativeInt, ...]]]
     bad: tuple[BadEntry, ...] = ()
     index: IndexEntry
 
-    @classmethod
-    def read(cls, root: Path) -> Self:
-        """Read root/manifest.json.
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        classes = {name: len(domain.classes) for name, domain in self.domains.items() if domain.kind == "label"}
+        for split in self.splits:
+            if {name: len(counts) for name, counts in self.totals.get(split, {}).items()} != classes:
+                raise ValueError(f"totals of {split} are not those of the label domains")
+        return self
+
+    @staticmethod
+    def read(folder: AnyPath) -> "Manifest":
+        """Read folder/manifest.json; as long as the file is the same, all who ask share one object.
 
         Raises:
-            Fault: it is missing, or is not a manifest.
+            Fault: it is missing, is not a manifest, or is one of another version.
         """
-        path = root / MANIFEST
+        path = folder / MANIFEST
         try:
-            return cls.model_validate(read_json(path))
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise Fault(f"{path}: not a manifest ({place}: {first['msg']}); run dvc repro -f shard") from error
+            if not isinstance(path, Path):  # a published one, which is never changed
+                return _read(path, ())
+            status = path.stat()
+            return _read(path, (status.st_mtime_ns, status.st_size, status.st_ino))
+        except FileNotFoundError:
+            raise Fault(f"{path}: not found; run the stage that writes it (dvc repro)") from None
+        except OSError as error:
+            raise Fault(f"{path}: cannot be read ({os.strerror(error.errno or 0)})") from error
 
-    def write(self, root: Path) -> None:
-        """Write root/manifest.json atomically."""
-        write_text(root / MANIFEST, self.text())
+    def write(self, folder: AnyPath) -> None:
+        """Write folder/manifest.json atomically."""
+        write_text(folder / MANIFEST, self.text())
 
     def text(self) -> str:
         """The manifest as it stands in its file."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+        return self.model_dump_json(indent=1) + "\n"
 
-    @property
+    @cached_property
     def sha256(self) -> str:
-        """The hash of the canonical JSON: one name for all the samples and their bytes."""
-        return sha256_json(self.model_dump(mode="json"))
+        """One name for all the samples and their bytes, wherever the tars lie and whatever they are called."""
+        named = self.model_dump(mode="json", exclude={"root", "splits", "bad", "index"})
+        tars = {name: [[entry.sha256, entry.samples] for entry in entries] for name, entries in self.splits.items()}
+        return sha256_json(named | {"splits": tars})
 
-    def keys(self, split: str) -> list[str]:
-        """The keys of a split's samples, in index order."""
-        return [key for entry in self.splits[split] for key in entry.keys]
+    def location(self, folder: AnyPath, entry: ShardEntry) -> AnyPath:
+        """Where a tar lies, for a manifest that was read from `folder`."""
+        return (folder if self.root is None else located(self.root)) / entry.path
+
+    def published(self, folder: Path) -> AnyPath:
+        """Where every node can read this manifest, which was read from `folder`, and its index.
+
+        Where the tars lie at a root of their own, a copy of both lies there, named by what they hold.
+        """
+        if self.root is None:
+            return folder.resolve()
+        return located(self.root) / "manifests" / f"{self.sha256[:16]}-{self.index.sha256[:8]}"
+
+    def count(self, split: str) -> int:
+        """The number of samples of a split."""
+        return sum(entry.samples for entry in self.splits[split])
+
+    def __copy__(self) -> Self:
+        copied = super().__copy__()
+        copied.__dict__.pop("sha256", None)  # model_copy(update=...) changes what it is a hash of
+        return copied
+
+
+@lru_cache(maxsize=4)
+def _read(path: AnyPath, identity: tuple[int, ...]) -> Manifest:  # noqa: ARG001 (part of the key)
+    try:
+        return Manifest.model_validate_json(read_bytes(path))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        if place == "version":
+            remedy = "it is of another version of pix2pipe; run dvc repro -f shard"
+            raise Fault(f"{path}: version {first['input']} of the layout, not 2: {remedy}") from error
+        problem = f"{place}: {first['msg']}" if place else first["msg"]
+        raise Fault(f"{path}: not a manifest ({problem}); run dvc repro -f shard") from error

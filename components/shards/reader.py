@@ -1,8 +1,10 @@
 """Split: the samples of one split, any of them at once."""
 
 import io
-import os
+from collections import OrderedDict
+from functools import cached_property, partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -11,49 +13,54 @@ from PIL import Image
 
 from components.domain import Domain
 from components.faults import Fault
-from components.shards.index import check_file, read_index
-from components.shards.manifest import Manifest
+from components.home import AnyPath
+from components.shards.cache import local_shard
+from components.shards.index import read_index
+from components.shards.manifest import Manifest, ShardEntry
+from components.shards.shard import Shard
 from components.shards.tar import Picture
 
 
 class Split:
-    """Random access to the samples of a split, by the byte places of the index.
+    """Random access to the samples of a split. Safe to read from several threads.
 
-    A shard's sha256 is checked once, when it is first touched. Copies made by fork or pickle are safe to
-    use side by side: nothing of a file's position is shared.
+    Opening one costs the manifest alone. A shard is opened, and its sha256 checked, when one of its samples
+    is first read; the index is read when `keys` or `histograms` are first asked for. Copies made by fork or
+    pickle are safe to use side by side: nothing of a file's position is shared.
 
     Args:
-        root: the folder of manifest.json, index.parquet and the tars.
+        root: the folder of manifest.json and index.parquet.
         name: train, val or test.
+        open_shards: tars held open, and their places remembered; beyond, the one that was read longest ago
+            is let go, to be checked again if it is needed again.
+
+    Attributes:
+        sizes: the number of samples of each shard, in order.
 
     Raises:
-        Fault: the manifest, the index or the split is missing or broken.
+        Fault: the manifest or the split is missing or broken.
     """
 
-    def __init__(self, root: Path, name: str) -> None:
+    def __init__(self, root: AnyPath, name: str, open_shards: int = 64) -> None:
         self.root, self.name = root, name
         self.manifest = Manifest.read(root)
         if name not in self.manifest.splits:
             raise Fault(f"{root}: has no split {name}; it has {', '.join(self.manifest.splits)}")
         self.domains: dict[str, Domain] = dict(self.manifest.domains)
-        self.keys: list[str] = self.manifest.keys(name)
-        entries = self.manifest.splits[name]
-        self._shard = np.repeat(np.arange(len(entries)), [len(entry.keys) for entry in entries])
-        table = read_index(root, self.manifest.index, name).to_pydict()
-        rows = len(self.keys) * len(self.domains)
-        if len(table["key"]) != rows or table["key"][:: len(self.domains)] != self.keys:
-            raise Fault(f"{root}: the index does not list the manifest's {len(self.keys)} {name} samples")
-        self._place: dict[str, NDArray[np.int64]] = {}
-        self._counts: dict[str, NDArray[np.int64]] = {}
-        for position, domain in enumerate(sorted(self.domains)):
-            mine = slice(position, None, len(self.domains))
-            self._place[domain] = np.array([table["offset"][mine], table["length"][mine]], np.int64)
-            if self.domains[domain].kind == "label":
-                self._counts[domain] = np.array(table["histogram"][mine], np.int64).reshape(len(self.keys), -1)
-        self._files: dict[int, int] = {}
+        self.sizes: NDArray[np.int64] = np.array([entry.samples for entry in self._entries], np.int64)
+        self._ends = np.cumsum(self.sizes)
+        self._limit = open_shards
+        self._open: OrderedDict[int, Shard] = OrderedDict()
+        self._lock = Lock()
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """The key of each sample, in order, from the index: for splits of which all is looked at."""
+        keys: list[str] = self._column("key", min(self.domains))
+        return keys
 
     def read(self, i: int) -> tuple[str, dict[str, Picture]]:
         """Sample i: its key, and one picture a domain, (H, W, 3) RGB or (H, W) class indices, uint8.
@@ -61,66 +68,89 @@ class Split:
         Raises:
             Fault: the shard is not what the manifest says, naming it and the bytes.
         """
-        return self.keys[i], {domain: self.picture(i, domain) for domain in self._place}
+        shard, place = self._find(i)
+        return shard.keys[place], {domain: self._decode(shard, place, domain) for domain in sorted(self.domains)}
 
     def picture(self, i: int, domain: str) -> Picture:
         """One picture of sample i, where the others are not wanted."""
-        data = self.png(i, domain)
+        return self._decode(*self._find(i), domain)
+
+    def png(self, i: int, domain: str) -> bytes:
+        """The encoded bytes of one picture of sample i."""
+        shard, place = self._find(i)
+        return shard.png(place, domain)
+
+    def histogram(self, domain: str) -> NDArray[np.int64]:
+        """Pixels of each class of a label domain over the split, (classes,), as the manifest gives them."""
+        totals = self.manifest.totals[self.name]
+        if domain not in totals:
+            raise Fault(f"{domain}: is not a label domain of {self.root}; those are {', '.join(totals)}")
+        return np.array(totals[domain], np.int64)
+
+    def histograms(self, domain: str) -> NDArray[np.int64]:
+        """Pixels of each class by sample, (len, classes), from the index."""
+        return np.array(self._column("histogram", domain), np.int64).reshape(len(self), len(self.histogram(domain)))
+
+    def verify(self) -> None:
+        """Check every shard of the split now rather than when first touched."""
+        for number in range(len(self.sizes)):
+            self.shard(number)
+
+    def close(self) -> None:
+        """Close the files; reading opens, and checks, them again."""
+        with self._lock:
+            self._open.clear()
+
+    def shard(self, number: int) -> Shard:
+        """One of the split's shards, checked and open.
+
+        Raises:
+            Fault: it is not what the manifest says.
+        """
+        with self._lock:
+            shard = self._open.pop(number, None)
+            if shard is None:
+                entry = self._entries[number]
+                shard = Shard(partial(self._locate, entry), entry.samples, list(self.domains))
+            self._open[number] = shard
+            if len(self._open) > self._limit:
+                self._open.popitem(last=False)
+        return shard.open()  # outside the lock: other shards can be read while this one is hashed
+
+    @property
+    def _entries(self) -> tuple[ShardEntry, ...]:
+        return self.manifest.splits[self.name]
+
+    def _locate(self, entry: ShardEntry) -> Path:
+        return local_shard(self.manifest.location(self.root, entry), entry.sha256, entry.bytes)
+
+    def _find(self, i: int) -> tuple[Shard, int]:
+        if not 0 <= i < len(self):
+            raise IndexError(f"sample {i} of {len(self)}")
+        number = int(np.searchsorted(self._ends, i, side="right"))
+        return self.shard(number), i - int(self._ends[number] - self.sizes[number])
+
+    def _decode(self, shard: Shard, place: int, domain: str) -> Picture:
+        data = shard.png(place, domain)
         try:
             with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
                 picture = np.array(image)
         except (OSError, SyntaxError, ValueError) as error:
-            raise Fault(f"{self._where(i, domain)}: not a PNG ({error})") from error
+            raise Fault(f"{shard.where(place, domain)}: not a PNG ({error})") from error
         expected = self.manifest.size + ((3,) if self.domains[domain].kind == "image" else ())
         if picture.shape != expected or picture.dtype != np.uint8:
-            raise Fault(f"{self._where(i, domain)}: {picture.dtype} {picture.shape} is not uint8 {expected}")
+            raise Fault(f"{shard.where(place, domain)}: {picture.dtype} {picture.shape} is not uint8 {expected}")
         return picture
 
-    def png(self, i: int, domain: str) -> bytes:
-        """The encoded bytes of one picture of sample i."""
-        offset, length = (int(value) for value in self._place[domain][:, i])
-        data = os.pread(self._open(int(self._shard[i])), length, offset)
-        if len(data) != length:
-            raise Fault(f"{self._where(i, domain)}: the file ends before")
-        return data
-
-    def histogram(self, domain: str) -> NDArray[np.int64]:
-        """Pixels of each class of a label domain over the split, (classes,), without reading a shard."""
-        if domain not in self._counts:
-            raise Fault(f"{domain}: is not a label domain of {self.root}; those are {', '.join(self._counts)}")
-        total: NDArray[np.int64] = self._counts[domain].sum(0)
-        return total
-
-    def histograms(self, domain: str) -> NDArray[np.int64]:
-        """Pixels of each class by sample, (len, classes)."""
-        self.histogram(domain)
-        return self._counts[domain]
-
-    def verify(self) -> None:
-        """Check the sha256 of every shard of the split now rather than when first touched."""
-        for shard in range(len(self.manifest.splits[self.name])):
-            self._open(shard)
-
-    def close(self) -> None:
-        """Close the files; reading opens, and checks, them again."""
-        while self._files:
-            os.close(self._files.popitem()[1])
-
-    def _open(self, shard: int) -> int:
-        if shard not in self._files:
-            entry = self.manifest.splits[self.name][shard]
-            check_file(self.root / entry.path, entry.sha256, entry.bytes)
-            self._files[shard] = os.open(self.root / entry.path, os.O_RDONLY | os.O_CLOEXEC)
-        return self._files[shard]
-
-    def _where(self, i: int, domain: str) -> str:
-        entry = self.manifest.splits[self.name][int(self._shard[i])]
-        offset, length = (int(value) for value in self._place[domain][:, i])
-        return f"{self.root / entry.path}: bytes {offset}-{offset + length} ({self.keys[i]}.{domain}.png)"
+    def _column(self, column: str, domain: str) -> list[Any]:
+        table = read_index(self.root, self.manifest.index, self.name, [column], domain)
+        values: list[Any] = table.column(column).to_pylist()
+        if len(values) != len(self):
+            raise Fault(f"{self.root}: the index does not list the manifest's {len(self)} {self.name} samples")
+        return values
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_files": {}}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_open", "_lock")}
 
-    def __del__(self) -> None:
-        if hasattr(self, "_files"):
-            self.close()
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state | {"_open": OrderedDict(), "_lock": Lock()}

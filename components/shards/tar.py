@@ -95,7 +95,7 @@ class TarWriter:
     def __init__(self, root: Path, path: str) -> None:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self.keys: list[str] = []
+        self.samples = 0
         self.rows: list[dict[str, Any]] = []
         self._out = _Hashed(root / path)
         self._tar = tarfile.open(fileobj=self._out, mode="w", format=tarfile.USTAR_FORMAT)  # type: ignore[call-overload]  # noqa: SIM115
@@ -112,7 +112,7 @@ class TarWriter:
 
     def add(self, sample: Encoded) -> None:
         """Append a sample; its rows of the index are kept in `rows`."""
-        self.keys.append(sample.key)
+        self.samples += 1
         for member in sample.members:
             info = tarfile.TarInfo(f"{sample.key}.{member.domain}.png")  # mtime, uid and gid are 0, mode 644
             info.size = len(member.png)
@@ -120,7 +120,6 @@ class TarWriter:
             self._tar.addfile(info, io.BytesIO(member.png))
             self.rows.append(
                 {
-                    "shard": self.path,
                     "key": sample.key,
                     "domain": member.domain,
                     "offset": offset,
@@ -132,4 +131,4 @@ class TarWriter:
     def entry(self) -> ShardEntry:
         """The closed shard's place in the manifest."""
         sha256 = self._out.digest.hexdigest()
-        return ShardEntry(path=self.path, sha256=sha256, bytes=self._out.size, keys=tuple(self.keys))
+        return ShardEntry(path=self.path, sha256=sha256, bytes=self._out.size, samples=self.samples)

@@ -4,20 +4,23 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from tqdm import tqdm
 
 from components.domain import Domain
 from components.faults import Fault
 from components.files import atomic_path, faults_of_the_disk
+from components.home import AnyPath
 from components.shards.config import ShardConfig
 from components.shards.index import write_index
 from components.shards.manifest import BadEntry, Manifest, ShardEntry
 from components.shards.pool import ordered_map
+from components.shards.store import Store
 from components.shards.tar import Encoded, Picture, TarWriter, encode
 
 _CHUNK = 16
@@ -52,6 +55,8 @@ class _Set:
     """What has been written of a set of shards."""
 
     splits: dict[str, tuple[ShardEntry, ...]] = field(default_factory=dict)
+    store: Store | None = None
+    totals: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
     bad: list[BadEntry] = field(default_factory=list)
 
@@ -63,29 +68,34 @@ class _Set:
         direction: tuple[str, str],
         size: tuple[int, int],
     ) -> Manifest:
-        """Write the index and, last, the manifest."""
+        """Write the index and, last, the manifest; both are copied to the store, if there is one."""
         manifest = Manifest(
             source=source,
             domains=dict(domains),
             direction=direction,
             size=size,
+            root=str(self.store.root) if self.store else None,
             splits=self.splits,
+            totals=self.totals,
             bad=tuple(self.bad),
             index=write_index(folder, self.rows),
         )
         manifest.write(folder)
+        if self.store:
+            self.store.publish(manifest, folder)
         return manifest
 
 
-def write_shards(source: Samples, root: Path, config: ShardConfig) -> Manifest:
+def write_shards(source: Samples, root: Path, config: ShardConfig, store: AnyPath | None = None) -> Manifest:
     """Write every sample of a source below `root`: tars, index.parquet and, last, manifest.json.
 
-    The set is built in a folder beside `root` and takes its place when it is whole.
+    The set is built in a folder beside `root` and takes its place when it is whole. With a `store`, each tar
+    goes there as soon as it is finished, and `root` holds the manifest and the index alone.
 
     Raises:
         Fault: more than `config.max_bad` samples are bad, a split is left empty, or nothing can be written.
     """
-    done = _Set()
+    done = _Set(store=Store(store) if store else None)
     _check_keys(source)
     total = sum(len(units) for units in source.splits.values())
     with _staged(root) as folder, tqdm(total=total, unit="sample", desc="shard", smoothing=0.1) as bar:
@@ -110,6 +120,7 @@ def write_set(
     size: tuple[int, int],
     splits: Mapping[str, Iterable[tuple[str, Mapping[str, Picture]]]],
     samples_per_shard: int = 512,
+    store: AnyPath | None = None,
 ) -> Manifest:
     """Write samples that are at hand as arrays, in the layout of `write_shards`; `Split` reads them.
 
@@ -121,11 +132,12 @@ def write_set(
         size: (height, width) of each picture.
         splits: split -> (key, {domain: uint8 picture}), in the order they are to be written.
         samples_per_shard: samples in one tar.
+        store: where the tars go, if not below `root`.
 
     Raises:
         Fault: a sample is not what `domains` says, or nothing can be written.
     """
-    done = _Set()
+    done = _Set(store=Store(store) if store else None)
     with _staged(root) as folder:
         for split, samples in splits.items():
             good = (encode(key, pictures, domains) for key, pictures in samples)
@@ -142,7 +154,7 @@ def write_tar(
         with writer:
             for key, pictures in samples:
                 writer.add(encode(key, pictures, domains))
-    return writer.entry().model_copy(update={"path": f"{path.parent.name}/{path.name}"})
+    return replace(writer.entry(), path=f"{path.parent.name}/{path.name}")
 
 
 @contextmanager
@@ -203,13 +215,19 @@ def _pack(folder: Path, split: str, samples: Iterable[Encoded], per_shard: int, 
     """Write the shards of one split below `folder` and note them in `done`."""
     iterator = iter(samples)
     entries: list[ShardEntry] = []
+    totals: dict[str, Any] = {}
     while first := next(iterator, None):
         with TarWriter(folder, f"{split}/{len(entries):05d}.tar") as writer:
             writer.add(first)
             for sample in islice(iterator, per_shard - 1):
                 writer.add(sample)
-        entries.append(writer.entry())
-        done.rows += [{"split": split} | row for row in writer.rows]
+        entry = writer.entry()
+        entries.append(done.store.put(folder, entry) if done.store else entry)
+        done.rows += [{"split": split, "shard": len(entries) - 1} | row for row in writer.rows]
+        for row in writer.rows:
+            if row["histogram"] is not None:
+                totals[row["domain"]] = totals.get(row["domain"], 0) + np.array(row["histogram"])
     if not entries and not done.bad:
         raise Fault(f"the {split} split is empty; every split needs at least one sample")
     done.splits[split] = tuple(entries)
+    done.totals[split] = {domain: tuple(counts.tolist()) for domain, counts in sorted(totals.items())}

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from components.faults import Fault
-from components.files import read_json, sha256_file, sha256_json
+from components.files import exists, read_json, sha256_file, sha256_json
+from components.home import AnyPath
 
 _PARAM_LENGTH = 6000  # MLflow's own bound for a param's value
 _TAG_LENGTH = 5000
@@ -33,7 +34,7 @@ class Outputs:
     run: Path
     generated: Path
     metrics: Path
-    throughput: Path
+    throughput: AnyPath
     lock: Path
 
     @property
@@ -94,7 +95,7 @@ def gather(outputs: Outputs, commit: str) -> Record:
     card = read_json(outputs.generated / "translator.json")
     curves = read_curves(outputs.run / "curves.csv", "train")
     curves += read_curves(outputs.run / "validation.csv", "validation")
-    timed = outputs.throughput.exists()
+    timed = exists(outputs.throughput)
     try:
         flat = flatten({"system": run["system"], "train": run["train"], "task": run["task"]})
         tags = {

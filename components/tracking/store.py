@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from components.faults import Fault
 from components.files import faults_of_the_disk
+from components.home import LOCAL, shared
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,8 +48,8 @@ def open_store(uri: str, home: Path, experiment: str) -> Store:
     """Open the MLflow at `uri` and find its experiment, or make it.
 
     A database is brought to the schema of this MLflow under a lock first: processes that open a fresh one
-    together would race on its migrations. Where the client itself keeps artifacts (no server), they go to
-    home/mlartifacts, by absolute path.
+    together would race on its migrations. Where the client itself keeps artifacts (no server), those of a new
+    experiment go to mlartifacts below PIX2PIPE_ROOT, or below `home` where it is unset, by absolute path.
 
     Raises:
         Fault: nobody answers, or MLflow refuses; within about ten seconds.
@@ -69,7 +70,7 @@ def open_store(uri: str, home: Path, experiment: str) -> Store:
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             found = client.get_experiment_by_name(experiment)
             if found is None:
-                location = None if served else (home.resolve() / "mlartifacts").as_uri()
+                location = None if served else _artifacts(home)
                 return Store(client, uri, client.create_experiment(experiment, artifact_location=location))
         if found.lifecycle_stage != "active":
             raise Fault(f"register.experiment: {experiment} is deleted in {shown(uri)}; restore it or name another")
@@ -94,6 +95,12 @@ def shown(uri: str) -> str:
     """An address without the password that may stand in it."""
     parts = urlsplit(uri)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _artifacts(home: Path) -> str:
+    root = shared()
+    place = (home.resolve() if root is LOCAL else root) / "mlartifacts"
+    return place.as_uri() if isinstance(place, Path) else str(place)
 
 
 def _require_answer(uri: str) -> None:

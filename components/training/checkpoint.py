@@ -3,106 +3,188 @@
 import json
 import os
 import shutil
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save_file
 from torch import Tensor
 
-from components.files import faults_of_the_disk, read_json, sha256_file, write_json
+from components.files import (
+    exists,
+    faults_of_the_disk,
+    listed,
+    put_file,
+    read_bytes,
+    read_json,
+    remove,
+    sha256_file,
+    write_json,
+)
+from components.home import AnyPath
+from components.node_cache import Damaged, open_copy
 
 WEIGHTS, STATE, META = "weights.safetensors", "state.pt", "checkpoint.json"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint on disk: `weights.safetensors`, `state.pt` and `checkpoint.json` with their sha256."""
+    """A checkpoint: `weights.safetensors`, `state.pt` and `checkpoint.json` with their sha256 and bytes."""
 
-    folder: Path
+    folder: AnyPath
     step: int
     score: float | None
+    meta: dict[str, Any] = field(repr=False, compare=False)
 
     def weights(self) -> dict[str, Tensor]:
         """All weights and buffers by `network.key`, and averages by `ema.network.key`."""
-        return load_file(self.folder / WEIGHTS)
+        if isinstance(self.folder, Path):
+            return load_file(self.folder / WEIGHTS)
+        return load(self.read(WEIGHTS))
 
     def state(self) -> dict[str, Any]:
         """Optimizers and memories, as their `state_dict`s."""
-        state: dict[str, Any] = torch.load(self.folder / STATE, weights_only=True, map_location="cpu")
+        with os.fdopen(self._open(STATE), "rb") as file:
+            state: dict[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
         return state
+
+    def read(self, name: str) -> bytes:
+        """All bytes of one of its files."""
+        with os.fdopen(self._open(name), "rb") as file:
+            return file.read()
+
+    def is_whole(self) -> bool:
+        """Whether its bytes are what was written; those at a remote root are fetched for it, once a node."""
+        try:
+            for name, digest in self.meta["sha256"].items():
+                if isinstance(self.folder, Path):
+                    if sha256_file(self.folder / name) != digest:
+                        return False
+                else:
+                    os.close(self._open(name))
+        except (Damaged, FileNotFoundError):
+            return False
+        return True
+
+    def _open(self, name: str) -> int:
+        if isinstance(self.folder, Path):
+            return os.open(self.folder / name, os.O_RDONLY | os.O_CLOEXEC)
+        return open_copy(self.folder / name, self.meta["sha256"][name], self.meta["bytes"][name])
 
 
 class CheckpointStore:
-    """The checkpoints of one run, in folders `step_00000250` beside `best.json`."""
+    """The checkpoints of one run, in folders `step_00000250` beside `best.json`.
 
-    def __init__(self, folder: Path, keep: int = 2) -> None:
+    On a disk a checkpoint gets its place by rename. An object store has none: there `checkpoint.json` is what
+    makes a checkpoint, written last and deleted first.
+    """
+
+    def __init__(self, folder: AnyPath, keep: int = 2) -> None:
         self.folder, self.keep = folder, keep
 
     def save(self, step: int, weights: dict[str, Tensor], state: dict[str, Any], score: float | None) -> Checkpoint:
-        """Write a checkpoint beside the others, then forget those that are neither among the last nor best."""
+        """Write a checkpoint beside the others, then forget those that are neither among the last nor best.
+
+        The caller waits until it is written: at a remote root, until its three files are uploaded.
+        """
         final = self.folder / f"step_{step:08d}"
-        temporary = self.folder / f".step_{step:08d}.tmp"
-        with faults_of_the_disk(final):
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
+        with _placed(final) as folder:
             save_file(
                 {key: value.detach().cpu().contiguous() for key, value in weights.items()},
-                temporary / WEIGHTS,
+                folder / WEIGHTS,
             )
-            torch.save(state, temporary / STATE)
-            files = {name: sha256_file(temporary / name) for name in (WEIGHTS, STATE)}
-            (temporary / META).write_text(json.dumps({"step": step, "score": score, "sha256": files}))
-            for name in (WEIGHTS, STATE, META):
-                with (temporary / name).open("rb") as file:
-                    os.fsync(file.fileno())
-            shutil.rmtree(final, ignore_errors=True)
-            temporary.rename(final)
-        checkpoint = Checkpoint(final, step, score)
+            torch.save(state, folder / STATE)
+            meta = {
+                "step": step,
+                "score": score,
+                "sha256": {name: sha256_file(folder / name) for name in (WEIGHTS, STATE)},
+                "bytes": {name: (folder / name).stat().st_size for name in (WEIGHTS, STATE)},
+            }
+            (folder / META).write_text(json.dumps(meta))
+        checkpoint = Checkpoint(final, step, score, meta)
         best = self.best()
         if score is not None and (best is None or best.score is None or score < best.score):
             write_json(self.folder / "best.json", {"step": step})
-        self._forget()
+            best = checkpoint
+        self._forget(best)
         return checkpoint
 
     def last(self) -> Checkpoint | None:
         """The newest checkpoint whose bytes are what was written; damaged ones are passed over."""
-        for folder in sorted(self.folder.glob("step_*"), reverse=True):
-            meta = self._meta(folder)
-            if meta and all(sha256_file(folder / name) == digest for name, digest in meta["sha256"].items()):
-                return Checkpoint(folder, meta["step"], meta["score"])
-        return None
+        found = (self._read(name) for name in reversed(self._whole()))
+        return next((checkpoint for checkpoint in found if checkpoint and checkpoint.is_whole()), None)
 
     def all(self) -> list[Checkpoint]:
-        """Every checkpoint that is kept, oldest first."""
-        metas = [(folder, self._meta(folder)) for folder in sorted(self.folder.glob("step_*"))]
-        return [Checkpoint(folder, meta["step"], meta["score"]) for folder, meta in metas if meta]
+        """Every checkpoint that is kept, oldest first; their bytes are not looked at."""
+        return [checkpoint for name in self._whole() if (checkpoint := self._read(name))]
 
     def best(self) -> Checkpoint | None:
         """The checkpoint with the lowest validation score so far."""
-        if not (self.folder / "best.json").exists():
+        if not exists(self.folder / "best.json"):
             return None
-        folder = self.folder / f"step_{read_json(self.folder / 'best.json')['step']:08d}"
-        meta = self._meta(folder)
-        return Checkpoint(folder, meta["step"], meta["score"]) if meta else None
+        return self._read(f"step_{read_json(self.folder / 'best.json')['step']:08d}")
 
     def drop_after(self, step: int) -> None:
-        """Forget checkpoints of steps that are about to be taken anew."""
-        for folder in self.folder.glob("step_*"):
-            if int(folder.name.removeprefix("step_")) > step:
-                shutil.rmtree(folder)
+        """Forget checkpoints of steps that are about to be taken anew, and what a kill left of one."""
+        for name in self._folders():
+            if int(name.removeprefix("step_")) > step:
+                _delete(self.folder / name)
 
-    def _meta(self, folder: Path) -> dict[str, Any] | None:
-        files = [folder / name for name in (WEIGHTS, STATE, META)]
-        if not all(file.exists() for file in files):
+    def _folders(self) -> dict[str, set[str]]:
+        """The files of each step_* folder, oldest first."""
+        folders: dict[str, set[str]] = {}
+        for path in listed(self.folder):
+            name, _, file = path.partition("/")
+            if file and name.startswith("step_"):
+                folders.setdefault(name, set()).add(file)
+        return folders
+
+    def _whole(self) -> list[str]:
+        return [name for name, files in self._folders().items() if {WEIGHTS, STATE, META} <= files]
+
+    def _read(self, name: str) -> Checkpoint | None:
+        """A checkpoint as its checkpoint.json says; None where there is none, or none any more."""
+        try:
+            meta = json.loads(read_bytes(self.folder / name / META))
+        except FileNotFoundError:
             return None
-        meta: dict[str, Any] = read_json(folder / META)
-        return meta
+        return Checkpoint(self.folder / name, meta["step"], meta["score"], meta)
 
-    def _forget(self) -> None:
-        best = self.best()
-        folders = sorted(self.folder.glob("step_*"))
-        for folder in folders[: -self.keep]:
-            if best is None or folder != best.folder:
-                shutil.rmtree(folder)
+    def _forget(self, best: Checkpoint | None) -> None:
+        for name in self._whole()[: -self.keep]:
+            if best is None or self.folder / name != best.folder:
+                _delete(self.folder / name)
+
+
+@contextmanager
+def _placed(final: AnyPath) -> Iterator[Path]:
+    """A folder of this machine to write a checkpoint's files to; it takes its place when the block ends well."""
+    if not isinstance(final, Path):
+        with faults_of_the_disk(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory(prefix="pix2pipe-") as made:
+            yield Path(made)
+            remove(final / META)
+            for name in (WEIGHTS, STATE, META):
+                put_file(Path(made) / name, final / name)
+        return
+    temporary = final.with_name(f".{final.name}.tmp")
+    with faults_of_the_disk(final):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
+        for name in (WEIGHTS, STATE, META):
+            with (temporary / name).open("rb") as file:
+                os.fsync(file.fileno())
+        shutil.rmtree(final, ignore_errors=True)
+        temporary.rename(final)
+
+
+def _delete(folder: AnyPath) -> None:
+    if isinstance(folder, Path):
+        shutil.rmtree(folder)
+        return
+    for name in (META, STATE, WEIGHTS):
+        remove(folder / name)

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from components.files import write_json
-from components.training import log
 from components.training.group import Group
+from components.training.log import Log
 from components.training.run import Run
 
 THROUGHPUT = "throughput.json"
@@ -16,8 +16,8 @@ THROUGHPUT = "throughput.json"
 class RunClock:
     """Rank 0's stopwatch: the steps apart from validation and checkpoints, each log record with its speed."""
 
-    def __init__(self, run: Run, group: Group, first: int, setup: float) -> None:
-        self._run, self._group = run, group
+    def __init__(self, run: Run, group: Group, log: Log | None, first: int, setup: float) -> None:
+        self._run, self._group, self._log = run, group, log
         self._first = self._logged = first
         self.seconds = {"setup": setup, "steps": 0.0}
         self._mark = time.perf_counter()
@@ -28,8 +28,8 @@ class RunClock:
         self.seconds["steps"] += seconds
         rate = (step - self._logged) * self._run.train.batch_size / seconds
         self._logged = step
-        if self._group.leads:
-            log.append(self._run.folder, {"step": step, **record, "images_per_second": round(rate, 2)})
+        if self._log is not None:
+            self._log.append({"step": step, **record, "images_per_second": round(rate, 2)})
         self._mark = time.perf_counter()
 
     @contextmanager

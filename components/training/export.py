@@ -9,7 +9,16 @@ from pydantic import TypeAdapter
 from safetensors.torch import load_file
 
 from components.faults import Fault
-from components.files import faults_of_the_disk, read_json, sha256_file, write_bytes, write_json, write_text
+from components.files import (
+    faults_of_the_disk,
+    listed,
+    read_bytes,
+    read_json,
+    sha256_file,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from components.shards.manifest import Manifest
 from components.systems import AnySystemConfig, SystemConfig, build
 from components.systems.translator import Card, GenerateConfig, export_translator
@@ -37,8 +46,8 @@ def export_run(run: Run, out: Path) -> None:
     records = log.read(run.folder)
     write_text(out / "curves.csv", log.table(records, "terms"))
     write_text(out / "validation.csv", log.table(records, "validation"))
-    for grid in sorted((run.folder / "samples").glob("step_*.png")):
-        write_bytes(out / "samples" / grid.name, grid.read_bytes())
+    for name in (name for name in listed(run.folder / "samples") if name.startswith("step_")):
+        write_bytes(out / "samples" / name, read_bytes(run.folder / "samples" / name))
     write_json(
         out / "run.json",
         {
@@ -82,5 +91,5 @@ def git_commit() -> str:
 
 
 def _export_checkpoint(checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
-    write_bytes(folder / WEIGHTS, (checkpoint.folder / WEIGHTS).read_bytes())
+    write_bytes(folder / WEIGHTS, checkpoint.read(WEIGHTS))
     return {"step": checkpoint.step, "score": checkpoint.score, "sha256": sha256_file(folder / WEIGHTS)}

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -14,11 +15,11 @@ from components.shards.reader import Split
 from components.systems import build
 from components.systems.system import Batch, Shape
 from components.tasks.paired import Sample, augment
-from components.training import log
 from components.training.batches import to_batch
 from components.training.checkpoint import Checkpoint
 from components.training.clock import RunClock
 from components.training.group import Group
+from components.training.log import Log
 from components.training.run import Run
 from components.training.trainer import Trainer
 from components.training.validation import Validation
@@ -55,27 +56,30 @@ def fit(run: Run, group: Group, until: int | None = None) -> None:
         run.train.loader_threads,
     )
     validation = Validation(run, shape, trainer, group)
-    clock = RunClock(run, group, step, time.perf_counter() - began)
-    for batch in _on_device(stream.batches(step, end), run, shape, group):
-        trainer.step(step, batch)
-        step += 1
-        saves = step % run.train.checkpoint_every == 0 or step == end
-        if step % run.train.log_every == 0 or saves:
-            terms = trainer.flush()
-            _check_finite(terms, step, run)
-            rate = next(iter(trainer.optimizers.values())).param_groups[0]["lr"]
-            clock.log(step, {"terms": terms | {"learning_rate": rate}})
-        if saves:
-            with clock.apart("validation"):
-                group.average(trainer.buffers())
-                figures = validation.measure()
-                validation.draw(step)
-            _check_finite(figures, step, run)
-            with clock.apart("checkpoint"):
-                if group.leads:
-                    save(run, trainer, step, next(iter(figures.values()), None))
-                    log.append(run.folder, {"step": step, "validation": figures})
-    clock.finish()
+    with Log(run.folder, step) if group.leads else nullcontext() as log:
+        clock = RunClock(run, group, log, step, time.perf_counter() - began)
+        for batch in _on_device(stream.batches(step, end), run, shape, group):
+            trainer.step(step, batch)
+            step += 1
+            saves = step % run.train.checkpoint_every == 0 or step == end
+            if step % run.train.log_every == 0 or saves:
+                terms = trainer.flush()
+                _check_finite(terms, step, run)
+                rate = next(iter(trainer.optimizers.values())).param_groups[0]["lr"]
+                clock.log(step, {"terms": terms | {"learning_rate": rate}})
+            if saves:
+                with clock.apart("validation"):
+                    group.average(trainer.buffers())
+                    figures = validation.measure()
+                    validation.draw(step)
+                _check_finite(figures, step, run)
+                with clock.apart("checkpoint"):
+                    if log is not None:
+                        # The log first: whatever a run resumed from this checkpoint keeps of it must be there.
+                        log.append({"step": step, "validation": figures})
+                        log.flush()
+                        save(run, trainer, step, next(iter(figures.values()), None))
+        clock.finish()
 
 
 def restore(run: Run, trainer: Trainer) -> int:
@@ -85,8 +89,6 @@ def restore(run: Run, trainer: Trainer) -> int:
         load(checkpoint, trainer)
     step = checkpoint.step if checkpoint else 0
     if trainer.group.leads:
-        run.folder.mkdir(parents=True, exist_ok=True)
-        log.cut(run.folder, step)
         run.checkpoints.drop_after(step)
     return step
 
@@ -131,6 +133,6 @@ def _check_finite(figures: dict[str, float], step: int, run: Run) -> None:
 
 
 def _advice(run: Run) -> str:
-    last = run.checkpoints.last()
+    last = next(reversed(run.checkpoints.all()), None)
     kept = f"the checkpoint of step {last.step} is kept" if last else "there is no checkpoint yet"
     return f"lower train.learning_rate or set train.precision to float32 ({kept})"

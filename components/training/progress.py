@@ -8,6 +8,7 @@ from typing import Self
 
 from tqdm import tqdm
 
+from components.faults import Fault
 from components.training import log
 from components.training.run import Run
 
@@ -22,9 +23,9 @@ class Progress:
     """
 
     def __init__(self, run: Run, title: str, listener: Listener | None = None) -> None:
-        self._run, self._listener, self._heard = run, listener, 0
+        self._log, self._listener = log.Follower(run.folder), listener
         self._stop = threading.Event()
-        last = run.checkpoints.last()
+        last = next(reversed(run.checkpoints.all()), None)
         self._bar = tqdm(
             total=run.num_steps(),
             initial=last.step if last else 0,
@@ -48,17 +49,19 @@ class Progress:
         self._bar.close()
 
     def _follow(self) -> None:
-        while not self._stop.wait(0.5):
+        while not self._stop.wait(self._log.pause):
             self._show()
 
     def _show(self) -> None:
-        everything = log.read(self._run.folder)
+        try:
+            new = self._log.new()
+        except Fault:
+            return  # a store that is away; the ranks say so, if it lasts
         if self._listener is not None:
-            for record in everything[self._heard :]:
+            for record in new:
                 part = "train" if "terms" in record else "validation"
                 self._listener(record["step"], record["terms" if part == "train" else part], part)
-        self._heard = len(everything)
-        records = [record for record in everything if "terms" in record]
+        records = [record for record in new if "terms" in record]
         if not records or records[-1]["step"] <= self._bar.n:
             return
         record = records[-1]

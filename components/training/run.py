@@ -5,6 +5,7 @@ from pathlib import Path
 
 from components.faults import Fault
 from components.files import sha256_file, sha256_json
+from components.home import AnyPath
 from components.schema import Section
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
@@ -25,14 +26,15 @@ class Run:
     that was killed finds its run again, and a changed one never resumes another's.
 
     Attributes:
+        shards: where every node can read the manifest of the data.
         folder: `runs_root/key`: checkpoints, log.jsonl, sample grids, throughput.json.
         task: the domains (source, target).
     """
 
     system: AnySystemConfig
     train: TrainConfig
-    shards: Path
-    folder: Path
+    shards: AnyPath
+    folder: AnyPath
     task: tuple[str, str]
     key: str
 
@@ -53,14 +55,14 @@ class Run:
 
     def num_steps(self) -> int:
         """Steps of the whole run."""
-        return self.train.num_steps(len(Manifest.read(self.shards).keys("train")))
+        return self.train.num_steps(Manifest.read(self.shards).count("train"))
 
 
 def plan(
     system: AnySystemConfig,
     train: TrainConfig,
     shards: Path,
-    runs_root: Path,
+    runs_root: AnyPath,
     task: tuple[str, str] | None = None,
 ) -> Run:
     """Settle what a run is, before anything is computed.
@@ -89,7 +91,9 @@ def plan(
         "task": list(task),
     }
     key = sha256_json(decisive)[:16]
-    return Run(system, train, shards.resolve(), (runs_root / key).resolve(), task, key)
+    folder = runs_root / key
+    folder = folder.resolve() if isinstance(folder, Path) else folder
+    return Run(system, train, manifest.published(shards), folder, task, key)
 
 
 def code_sha256() -> str:

@@ -1,17 +1,23 @@
 """A split through a translator, shared among the ranks."""
 
+import math
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from components.files import faults_of_the_disk
+from components.files import atomic_path, read_bytes, read_range
+from components.home import AnyPath
 from components.shards.reader import Split
-from components.systems.translator import Translator
+from components.systems.translator import CARD, WEIGHTS, Card, Translator
 from components.training.group import Group
+
+_BLOCK = 8 << 20  # bytes of a part that are read back at a time
 
 
 @dataclass(frozen=True)
@@ -24,23 +30,23 @@ class Translation:
         batch: pictures read at a time.
     """
 
-    translator: Path
-    shards: Path
+    translator: AnyPath
+    shards: AnyPath
     split: str
-    work: Path
+    work: AnyPath
     batch: int = 64
 
 
 def translate_part(job: Translation, group: Group) -> None:
     """Translate this rank's samples (those of index rank, rank + world, ...) into work/part_RANK.raw."""
-    translator = Translator.load(job.translator, group.device.type)
+    with _here(job.translator) as folder:
+        translator = Translator.load(folder, group.device.type)
     split = Split(job.shards, job.split)
     domain = translator.card.task[0]
     mine = range(group.rank, len(split), group.world)
-    part = job.work / f"part_{group.rank}.raw"
     with (
-        faults_of_the_disk(part),
-        _opened(part) as file,
+        atomic_path(job.work / f"part_{group.rank}.raw") as part,
+        part.open("wb") as file,
         tqdm(total=len(mine), desc="generate", unit="sample", disable=not group.leads) as bar,
     ):
         for start in range(0, len(mine), job.batch):
@@ -50,16 +56,34 @@ def translate_part(job: Translation, group: Group) -> None:
             bar.update(len(indices))
 
 
-def translated(job: Translation) -> Iterator[tuple[str, dict[str, np.ndarray[Any, Any]]]]:
-    """The translated samples in the split's own order, as (key, {target domain: picture})."""
-    card = Translator.load(job.translator, "cpu").card
+def translated(job: Translation, card: Card, ranks: int) -> Iterator[tuple[str, dict[str, np.ndarray[Any, Any]]]]:
+    """The translated samples in the split's own order, as (key, {target domain: picture}).
+
+    Args:
+        card: of the translator.
+        ranks: how many have translated.
+    """
     shape = (*card.size, 3) if card.target.kind == "image" else card.size
-    files = [job.work / f"part_{rank}.raw" for rank in range(len(list(job.work.glob("part_*.raw"))))]
-    parts = [np.memmap(file, np.uint8, "r").reshape(-1, *shape) for file in files]
-    for index, key in enumerate(Split(job.shards, job.split).keys):
-        yield key, {card.task[1]: np.asarray(parts[index % len(parts)][index // len(parts)])}
+    size = math.prod(shape)
+    keys = Split(job.shards, job.split).keys
+    block = max(1, _BLOCK // size)
+    for first in range(0, len(range(0, len(keys), ranks)), block):
+        parts = []
+        for rank in range(ranks):
+            last = min(first + block, len(range(rank, len(keys), ranks)))
+            data = read_range(job.work / f"part_{rank}.raw", first * size, last * size) if first < last else b""
+            parts.append(np.frombuffer(data, np.uint8).reshape(-1, *shape))
+        for index in range(first * ranks, min((first + block) * ranks, len(keys))):
+            yield keys[index], {card.task[1]: parts[index % ranks][index // ranks - first]}
 
 
-def _opened(part: Path) -> BinaryIO:
-    part.parent.mkdir(parents=True, exist_ok=True)
-    return part.open("wb")
+@contextmanager
+def _here(folder: AnyPath) -> Iterator[Path]:
+    """A translator's folder on this machine."""
+    if isinstance(folder, Path):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="pix2pipe-") as copy:
+        for name in (CARD, WEIGHTS):
+            Path(copy, name).write_bytes(read_bytes(folder / name))
+        yield Path(copy)

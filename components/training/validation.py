@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
 from components.files import atomic_path
+from components.home import AnyPath
 from components.shards.reader import Split
 from components.systems.system import Batch, Shape
 from components.tasks.encoding import content_seed, decode, render
@@ -84,7 +84,7 @@ def _evenly(samples: int, count: int) -> list[int]:
     return [int(index) for index in np.linspace(0, samples - 1, min(samples, count)).round()]
 
 
-def save_grid(path: Path, rows: tuple[np.ndarray, ...]) -> None:
+def save_grid(path: AnyPath, rows: tuple[np.ndarray, ...]) -> None:
     """Write rows of equally many uint8 pictures (N, H, W, 3) as one PNG, two pixels apart."""
     cells = [np.pad(row, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=255) for row in rows]
     grid = np.concatenate([np.concatenate(list(row), axis=1) for row in cells], axis=0)

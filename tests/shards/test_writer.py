@@ -108,7 +108,7 @@ def test_bad_samples_are_named_counted_and_refused(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
     manifest = write_shards(source, tmp_path / "s", ShardConfig(max_bad=2))
     assert [(entry.split, entry.key) for entry in manifest.bad] == [("train", "train_03"), ("val", "val_01")]
-    assert len(manifest.keys("train")) == 39
+    assert manifest.count("train") == 39
     assert "bad sample: val_01.jpg: broken picture" in capsys.readouterr().err
 
 

@@ -1,0 +1,114 @@
+"""Shard: one tar, opened and checked when it is first read."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from components.faults import Fault
+
+_BLOCK = 512  # of a tar: headers are one, contents are padded to whole ones
+
+
+class Shard:
+    """Random access to the members of a tar. Safe to read from several threads.
+
+    The places come from the tar's own headers: its bytes have been verified, so it is the truth, and a walk
+    over 1,024 headers takes 3 ms. (A row group of the index for each tar would let a reader look up just
+    these, but the Parquet footer holds 1.5 kB for each row group, 150 MB for 10^5 tars, read by every rank.)
+
+    Args:
+        locate: gives the checked local file; called once, when a sample is first read.
+        samples: how many the manifest promises.
+        domains: the pictures of each sample, in any order.
+    """
+
+    def __init__(self, locate: Callable[[], Path], samples: int, domains: Sequence[str]) -> None:
+        self._locate, self._samples = locate, samples
+        self._column = {domain: i for i, domain in enumerate(sorted(domains))}
+        self._lock = Lock()
+        self._file: int | None = None
+
+    def open(self) -> "Shard":
+        """Open the tar and learn the places of its samples, if that has not been done.
+
+        Raises:
+            Fault: the file is not what the manifest says, or does not hold its samples.
+        """
+        with self._lock:
+            if self._file is None:
+                path, self._file = self._opened()
+                self.path = path
+                try:
+                    self.keys, self.places = _walk(self._file, path, self._samples, list(self._column))
+                except BaseException:
+                    os.close(self._file)
+                    self._file = None
+                    raise
+        return self
+
+    def _opened(self) -> tuple[Path, int]:
+        while True:
+            path = self._locate()
+            try:
+                return path, os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue  # the node's cache has just made room for another shard; a local file would be missed above
+            except OSError as error:
+                raise Fault(f"{path}: cannot be opened ({error.strerror})") from error
+
+    def png(self, i: int, domain: str) -> bytes:
+        """The encoded bytes of one picture of sample i of an open shard."""
+        assert self._file is not None
+        offset, length = self.places[i, self._column[domain]].tolist()
+        data = os.pread(self._file, length, offset)
+        if len(data) != length:
+            raise Fault(f"{self.where(i, domain)}: the file ends before")
+        return data
+
+    def where(self, i: int, domain: str) -> str:
+        """The file, the bytes and the name of one picture, for messages."""
+        offset, length = self.places[i, self._column[domain]].tolist()
+        return f"{self.path}: bytes {offset}-{offset + length} ({self.keys[i]}.{domain}.png)"
+
+    def __del__(self) -> None:
+        # Closed when nobody refers to it: a thread that still reads is never handed another file's bytes.
+        if getattr(self, "_file", None) is not None:
+            os.close(self._file)  # type: ignore[arg-type]
+
+
+def _walk(file: int, path: Path, samples: int, domains: list[str]) -> tuple[list[str], np.ndarray]:
+    """The keys of a tar's samples, and the (offset, length) of each picture, int64 (samples, domains, 2).
+
+    Raises:
+        Fault: its members are not `samples` groups of KEY.DOMAIN.png, each with all domains, sorted.
+    """
+    keys: list[str] = []
+    places = np.empty((samples, len(domains), 2), np.int64)
+    offset = 0
+    for i in range(samples):
+        for column, domain in enumerate(domains):
+            header = os.pread(file, _BLOCK, offset)
+            name, length = _member(header)
+            if column == 0:
+                keys.append(name.removesuffix(f".{domain}.png"))
+            if name != f"{keys[i]}.{domain}.png" or "." in keys[i] or not keys[i]:
+                found = f"member {name}" if name else "the end"
+                raise Fault(f"{path}: {found} at byte {offset} where {domain} of sample {i} of {samples} should be")
+            places[i, column] = offset + _BLOCK, length
+            offset += _BLOCK + -(-length // _BLOCK) * _BLOCK
+    if _member(os.pread(file, _BLOCK, offset))[0]:
+        raise Fault(f"{path}: holds more than the {samples} samples that the manifest gives it")
+    return keys, places
+
+
+def _member(header: bytes) -> tuple[str, int]:
+    """The name and length of the regular file that a header announces; no name at the end of the tar."""
+    try:
+        if header[156:157] in (b"0", b"\0") and header[257:262] == b"ustar":
+            return header[:100].rstrip(b"\0").decode("ascii"), int(header[124:136].rstrip(b"\0 "), 8)
+    except ValueError:
+        pass
+    return "", 0
