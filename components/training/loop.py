@@ -9,13 +9,11 @@ import torch
 from torch import Tensor
 
 from components.faults import Fault
-from components.shards.loader import Stream
-from components.shards.reader import Split
 from components.systems import build
 from components.systems.system import Batch, Shape
-from components.tasks.paired import Sample, augment
+from components.tasks.paired import Sample
 from components.training import log
-from components.training.batches import to_batch
+from components.training.batches import to_batch, training_stream
 from components.training.checkpoint import Checkpoint
 from components.training.clock import RunClock
 from components.training.group import Group
@@ -39,17 +37,7 @@ def fit(run: Run, group: Group) -> None:
     system = build(run.system, shape)
     trainer = Trainer(system, run.train, steps, group)
     step = restore(run, trainer)
-    split = Split(run.shards, "train")
-    stream = Stream(
-        split,
-        lambda sample, seed: augment(sample, split.domains, run.train.augment, seed),
-        run.train.batch_size,
-        run.train.seed,
-        group.rank,
-        group.world,
-        int(run.train.cache_mb * 2**20),
-        run.train.loader_threads,
-    )
+    stream = training_stream(run, group)
     validation = Validation(run, shape, trainer, group)
     clock = RunClock(run, group, step, time.perf_counter() - began)
     for batch in _on_device(stream.batches(step, steps), run, shape, group):
