@@ -40,7 +40,8 @@ class Stream:
         transform: jitter of a sample, decided by the seed it is handed.
         batch_size: over all ranks; a multiple of `world`.
         cache_bytes: decoded samples kept in memory up to this size.
-        threads: batches made ahead of the step that needs them; decoding frees the interpreter's lock.
+        threads: make batches ahead of the step that needs them; decoding frees the interpreter's lock.
+        prefetch: batches ahead for each thread.
     """
 
     def __init__(
@@ -53,13 +54,14 @@ class Stream:
         world: int = 1,
         cache_bytes: int = 1 << 30,
         threads: int = 1,
+        prefetch: int = 2,
     ) -> None:
         if not len(samples):
             raise Fault("the training split has no samples; see shard.cut and the split it makes")
         if batch_size % world:
             raise Fault(f"train.batch_size {batch_size} cannot be dealt to {world} workers evenly")
         self.samples, self.transform, self.batch_size, self.seed = samples, transform, batch_size, seed
-        self.rank, self.world, self.threads = rank, world, threads
+        self.rank, self.world, self.threads, self.prefetch = rank, world, threads, prefetch
         self._cache = _Cache(samples, cache_bytes)
         self._orders: OrderedDict[int, np.ndarray] = OrderedDict()
         self._lock = Lock()
@@ -99,7 +101,7 @@ class Stream:
             steps = iter(range(first, last))
             for step in steps:
                 ahead.append(pool.submit(self.batch, step))
-                if len(ahead) > 2 * self.threads:
+                if len(ahead) > self.prefetch * self.threads:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()

@@ -34,6 +34,7 @@ def fit(run: Run, group: Group) -> None:
         Fault: a term or a weight that is not finite, on all ranks alike.
     """
     began = time.perf_counter()
+    group.alive()
     torch.manual_seed(run.train.seed)
     shape, steps = run.shape(), run.num_steps()
     system = build(run.system, shape)
@@ -49,6 +50,7 @@ def fit(run: Run, group: Group) -> None:
         group.world,
         int(run.train.cache_mb * 2**20),
         run.train.loader_threads,
+        run.train.prefetch,
     )
     validation = Validation(run, shape, trainer, group)
     clock = RunClock(run, group, step, time.perf_counter() - began)
@@ -117,7 +119,7 @@ def load(checkpoint: Checkpoint, trainer: Trainer) -> None:
 
 def _on_device(batches: Iterator[tuple[Sample, np.ndarray]], run: Run, shape: Shape, group: Group) -> Iterator[Batch]:
     for pictures, seeds in batches:
-        yield to_batch(pictures, seeds, run.task, shape, group.device)
+        yield to_batch(pictures, seeds, run.task, shape, group.device, run.train.pin_memory)
 
 
 def _check_finite(figures: dict[str, float], step: int, run: Run) -> None:
