@@ -56,6 +56,13 @@ class _Watched:
         """` at step 57`, where the function counts steps."""
         return f" at step {self.step}" if self.step >= 0 else ""
 
+    def complaint(self, silent: bool) -> str:
+        """What to say of a rank that hangs."""
+        ago = f", {self.idle:.0f} s ago" if self.idle else ""
+        if silent or self.sign is None:
+            return f"{self} does not answer; it was last heard of{self.at}{ago}"
+        return f"{self} hangs{self.at} in {self.sign.place}" + (f" for {self.idle:.0f} s" if self.idle else "")
+
 
 class Watch(WorkerGroupCallback, ControllerCallback):
     """Ends a group of which a rank died, failed or hangs, with an error that names the rank.
@@ -146,21 +153,15 @@ class Watch(WorkerGroupCallback, ControllerCallback):
         return self._hung(silent, [r for r in running if r not in errors or r in stuck])
 
     def _hung(self, silent: list[int], running: list[int]) -> str:
+        """Name and end the ranks that the others wait for: silent, behind, or outside of any collective."""
         furthest = max(watched.step for watched in self._ranks)
         behind = [r for r in running if self._ranks[r].step < furthest]
         astray = [r for r in running if (seen := self._ranks[r].sign) and not seen.waits]
         hung = silent or behind or astray or running
         for rank in hung:
             _end(self._ranks[rank].worker)
-        said = []
-        for rank in hung:
-            watched = self._ranks[rank]
-            place = "does not answer" if rank in silent or not watched.sign else f"hangs in {watched.sign.place}"
-            since = f", {watched.idle:.0f} s ago" if watched.step >= 0 else ""
-            said.append(
-                f"{watched} {place}: its last sign of life came{watched.at}{since}" if since else f"{watched} {place}"
-            )
-        return f"{'; '.join(said)}; train.timeout_s is {self._timeout_s:g}"
+        said = "; ".join(self._ranks[rank].complaint(rank in silent) for rank in hung)
+        return f"{said}; train.timeout_s is {self._timeout_s:g}"
 
 
 def _place(worker: Any) -> dict[str, Any]:
@@ -179,8 +180,8 @@ def _place(worker: Any) -> dict[str, Any]:
 
 def _cause(error: Exception) -> str:
     text = str(error)
-    if "node" in text and "died" in text and "node has died" in text:
-        return ", with its node"
+    if "node has died" in text:
+        return ", and its node with it"
     return " (out of memory)" if "OOM" in text or "out of memory" in text.lower() else ""
 
 

@@ -1,5 +1,6 @@
 """Workers: one function on every rank, in this process or through Ray Train."""
 
+import os
 import secrets
 import sys
 import tempfile
@@ -86,6 +87,7 @@ class Workers:
 
         from components.cluster.watch import Watch
 
+        os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "1")
         nodes = _nodes()
         bundle = settle(nodes, self.num, self.device, self.wish)
         # nccl ends a process whose collective takes too long; the watch is to speak first.
