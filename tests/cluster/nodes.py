@@ -23,18 +23,25 @@ class Nodes:
     Attributes:
         foreign: a folder that the head sees and a node of `join_apart` has of its own.
 
-    All have this machine's address, so every rank's node_rank is 0; benchmarks/two_nodes.py has true ones.
+    All have this machine's address, so every rank's node_rank is 0; benchmarks/two_nodes.py has true ones:
+    there each node has a network of its own, which a command before that of the node (`prefix`) gives it.
     """
 
-    def __init__(self, cpus: int = 2) -> None:
+    def __init__(
+        self, cpus: int = 2, ip: str = "", prefix: tuple[str, ...] = (), folder: Path | None = None, interface: str = ""
+    ) -> None:
         with socket.socket() as free:
             free.bind(("", 0))
             port = free.getsockname()[1]
-        self.address = f"{get_node_ip_address()}:{port}"
+        self.address = f"{ip or get_node_ip_address()}:{port}"
+        self.prefix = prefix
+        self._environment = {"GLOO_SOCKET_IFNAME": interface} if interface else {}
         self.foreign: Path | None = None
-        self._folder = tempfile.mkdtemp(prefix="n", dir="/tmp")
+        self._folder = tempfile.mkdtemp(prefix="n", dir=folder or "/tmp")
         self._running: list[subprocess.Popen[bytes]] = []
-        self._start(cpus, "--head", f"--port={port}", f"--temp-dir={self._folder}", "--include-dashboard=false")
+        self._start(
+            cpus, "--head", f"--port={port}", f"--temp-dir={self._folder}", "--include-dashboard=false", prefix=prefix
+        )
         self.await_nodes(1)
 
     def join(self, cpus: int = 2, prefix: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
@@ -62,7 +69,9 @@ class Nodes:
         environment = os.environ | AUTH | {"RAY_ADDRESS": self.address}
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+            seen = subprocess.run(
+                [*self.prefix, sys.executable, "-c", code], capture_output=True, text=True, env=environment
+            )
             if seen.stdout.strip() == str(count):
                 return
             time.sleep(0.5)
@@ -86,7 +95,7 @@ class Nodes:
         command += ["--min-worker-port=0", "--max-worker-port=0"]
         command += ["--object-store-memory=100000000", "--disable-usage-stats"]
         log = (Path(self._folder) / f"node_{len(self._running)}.log").open("wb")
-        environment = os.environ | AUTH | {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
+        environment = os.environ | AUTH | self._environment | {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
         with log:
             node = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         self._running.append(node)
