@@ -49,6 +49,8 @@ def two_networks() -> Iterator[dict[str, tuple[str, ...]]]:
         subprocess.run([*prefix, "ip", "address", "add", f"{address}/24", "dev", "cable"], check=True)
         for device in ("lo", "cable"):
             subprocess.run([*prefix, "ip", "link", "set", device, "up"], check=True)
+        # A program asks for the way to the outside to learn its own address; Ray does.
+        subprocess.run([*prefix, "ip", "route", "add", "default", "dev", "cable"], check=True)
     try:
         yield prefixes
     finally:

@@ -11,23 +11,23 @@ from components.files import read_json
 from tests.cluster.drive import drive, start
 from tests.cluster.nodes import Nodes
 from tests.training.helpers import small_run, weights_of
+from tests.training.test_parallel import fit_on
 
 TWO = {"num_workers": 2, "device": "cpu", "cpus_per_worker": 1}
 
 
 def test_two_nodes_train_the_weights_of_one(two_nodes, tiny_shards, tmp_path):
-    weights, nodes = [], []
-    for placement in ("STRICT_PACK", "STRICT_SPREAD"):
-        folder = tmp_path / placement
-        train = TWO | {"steps": 4, "checkpoint_every": 2, "placement": placement}
-        status, said = drive(two_nodes.address, folder=str(folder), shards=str(tiny_shards), train=train)
-        assert status == 0, said
-        run = small_run(tiny_shards, folder, **train)
-        weights.append(weights_of(run))
-        nodes.append({rank["node_id"] for rank in read_json(run.folder / "ranks.json")["ranks"]})
-    assert f"train: 2 ranks on {len(nodes[1])} nodes: " in said
-    assert (len(nodes[0]), len(nodes[1])) == (1, 2)
-    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    train = TWO | {"steps": 4, "checkpoint_every": 2, "placement": "STRICT_SPREAD"}
+    one = fit_on(small_run(tiny_shards, tmp_path / "one", **train), 2)
+    status, said = drive(two_nodes.address, folder=str(tmp_path), shards=str(tiny_shards), train=train)
+    assert status == 0, said
+    assert "train: 2 ranks on 2 nodes: " in said
+    run = small_run(tiny_shards, tmp_path, **train)
+    ranks = read_json(run.folder / "ranks.json")["ranks"]
+    assert [rank["rank"] for rank in ranks] == [0, 1]
+    assert len({rank["node_id"] for rank in ranks}) == 2
+    two = weights_of(run)
+    assert all(torch.equal(one[key], two[key]) for key in one)
 
 
 def test_a_rank_that_hangs_in_python_ends_the_run_by_name(two_nodes, tmp_path):
