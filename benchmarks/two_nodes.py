@@ -146,7 +146,7 @@ def on_two_nodes(bench: Bench, prefixes: dict[str, tuple[str, ...]]) -> Run:
     steps = marks[-1][0] - marks[0][0]
     out, back = ((marks[-1][i] - marks[0][i]) / steps for i in (1, 2))
     learned = 4 * sum(p.numel() for net in build(run.system, run.shape()).networks.values() for p in net.parameters())
-    print(f"  bytes a step over {steps} steps: {out:,.0f} sent by rank 0, {back:,.0f} by rank 1")
+    print(f"  bytes a step over {steps} steps: {out:,.0f} sent by {HEAD}, {back:,.0f} by {OTHER}")
     print(f"  arithmetic: {learned:,} bytes of gradients; an all-reduce of two ranks sends as many from each")
     print(f"  ratio {out / learned:.3f} and {back / learned:.3f}")
     return run

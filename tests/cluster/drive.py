@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ def start(address: str, **what: Any) -> "subprocess.Popen[str]":
     """Start `main` on a cluster; its stderr says what Workers says, the last line is the Fault."""
     environment = os.environ | AUTH | {"RAY_ADDRESS": address, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-W", "ignore", "-m", "tests.cluster.drive", json.dumps(what)]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    elsewhere = tempfile.gettempdir()  # from a project's folder its code would be sent to the nodes
+    return subprocess.Popen(command, cwd=elsewhere, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def drive(address: str, **what: Any) -> tuple[int, str]:
