@@ -95,12 +95,13 @@ def sign() -> Sign:
     if _group is None:
         return Sign(None, 0.0, "before the first line of the function", False)
     pulse = _group.pulse
-    stack = traceback.extract_stack(sys._current_frames().get(pulse.thread))
-    waits = any("torch/distributed/" in frame.filename for frame in stack[-4:]) or (
+    frame = sys._current_frames().get(pulse.thread)
+    stack = traceback.extract_stack(frame) if frame else []
+    waits = any("torch/distributed/" in line.filename for line in stack[-4:]) or (
         bool(stack) and stack[-1].name == "_engine_run_backward"
     )
     libraries = ("site-packages", sysconfig.get_path("stdlib"))
-    own = [frame for frame in stack if not any(part in frame.filename for part in libraries)] or stack
+    own = [line for line in stack if not any(part in line.filename for part in libraries)] or stack
     place = f"{Path(own[-1].filename).name}:{own[-1].lineno} ({own[-1].name})" if own else "its end"
     return Sign(pulse.step, time.monotonic() - pulse.at, place, waits)
 

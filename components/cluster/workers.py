@@ -125,6 +125,8 @@ class Workers:
         except ControllerError as error:
             if isinstance(error.controller_failure, Fault):
                 raise error.controller_failure from None
+            if type(error.controller_failure).__name__ == "WorkerGroupStartupFailedError":
+                raise Fault(f"the ranks die as they start: {str(error.controller_failure).splitlines()[-1]}") from error
             if type(error.controller_failure).__name__ == "WorkerGroupStartupTimeoutError":
                 what = f"{self.num} ranks of {bundle.cpus} CPUs" + (f" and {bundle.gpus:g} GPUs" if bundle.gpus else "")
                 raise Fault(
