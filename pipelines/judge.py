@@ -33,10 +33,8 @@ def main(params: Params, clock: Clock) -> None:
         write_json(OUT / CARD, {"skipped": reason})
         return
     run = plan(params.judge.system, params.judge.train, SHARDS, shared() / "runs", task)
-    train = params.judge.train
-    workers = Workers(train.num_workers, train.device, run.folder, train.timeout_s, train.max_failures)
     with Progress(run, "judge"):
-        clock.add("ray", workers.run(fit, run))
+        clock.add("ray", Workers.of(run, "judge").run(fit, run))
     clock.merge(run.folder / "throughput.json")
     last, shape = run.checkpoints.last(), run.shape()
     assert last is not None

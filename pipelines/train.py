@@ -27,11 +27,9 @@ def main(params: Params, clock: Clock) -> None:
     run = plan(params.system, params.train, SHARDS, shared() / "runs")
     for note in build(run.system, run.shape()).notes:
         print(f"train: note: {note}", file=sys.stderr)
-    train = params.train
-    workers = Workers(train.num_workers, train.device, run.folder, train.timeout_s, train.max_failures)
     live = LiveRun(tracking_uri(LOCAL), LOCAL, params.register_.experiment, run.key, run.system.name).start()
     with Progress(run, f"train {run.system.name}", live.log):
-        clock.add("ray", workers.run(fit, run))
+        clock.add("ray", Workers.of(run).run(fit, run))
     with clock.part("mlflow"):
         live.end()
     clock.merge(run.folder / "throughput.json")

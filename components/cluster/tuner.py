@@ -186,8 +186,8 @@ def _trial(config: dict[str, Any], work: Search) -> None:
     from ray import tune
 
     run = work.make_run(config["values"], config["repeat"])
-    train, known = run.train, [Rung.model_validate(rung) for rung in config["rungs"]]
-    workers = Workers(train.num_workers, train.device, run.folder, train.timeout_s, train.max_failures)
+    known = [Rung.model_validate(rung) for rung in config["rungs"]]
+    workers = Workers.of(run, f"trial {config['number']}")
     rungs = work.config.rungs() if config["repeat"] == 0 else (work.config.max_steps,)
     for steps in rungs:
         began = time.perf_counter()

@@ -1,20 +1,32 @@
 """Workers: one function on every rank, in this process or through Ray Train."""
 
+import os
+import secrets
+import sys
+import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
+from tqdm import tqdm
 
+from components.cluster.journal import Journal
+from components.cluster.placement import Bundle, Node, Wish, describe, settle
+from components.cluster.rank import Function, Task, run_rank
 from components.cluster.session import ray_session
 from components.faults import Fault
-from components.files import read_json, write_json
+from components.files import sha256_file, write_json
 from components.home import AnyPath
+from components.shards.manifest import MANIFEST
 from components.training.group import Group
+from components.training.run import Run
 
-Function = Callable[[Any, Group], None]
+RANKS = "ranks.json"
+_PLACEMENT_TRIES = 4
+_LEAST_START_S = 15.0
+_NCCL_GRACE_S = 30
 
 
 @dataclass(frozen=True)
@@ -24,9 +36,12 @@ class Workers:
     Attributes:
         num: ranks; 0 runs the function in this process, with every core and no Ray.
         device: auto takes GPUs where every rank can have one.
-        folder: shared by all ranks; a rank's fault is handed over in it.
-        timeout_s: a collective that takes longer ends the run.
-        max_failures: how often dead workers are replaced.
+        folder: shared by all ranks, which is checked; ranks.json in it says where they ran.
+        timeout_s: a rank that is waited for longer, or gives no sign of life for longer, is ended.
+        max_failures: how often dead or hung workers are replaced.
+        wish: how the ranks are to lie on the nodes.
+        shared: more files that all ranks must see as this process does.
+        title: who speaks in what is said on stderr.
     """
 
     num: int
@@ -34,6 +49,19 @@ class Workers:
     folder: AnyPath
     timeout_s: float = 300
     max_failures: int = 2
+    wish: Wish = field(default_factory=Wish)
+    shared: tuple[AnyPath, ...] = ()
+    title: str = "workers"
+
+    @classmethod
+    def of(cls, run: Run, title: str = "train") -> Self:
+        """The workers that a run's params ask for."""
+        train = run.train
+        wish = Wish(train.placement, train.cpus_per_worker, train.workers_per_gpu, train.backend)
+        shared = (run.shards / MANIFEST,)
+        return cls(
+            train.num_workers, train.device, run.folder, train.timeout_s, train.max_failures, wish, shared, title
+        )
 
     def run(self, function: Function, payload: Any) -> float:
         """Call function(payload, group) on every rank and wait for them all.
@@ -42,68 +70,105 @@ class Workers:
             Seconds that were not the function's own: starting Ray and the workers, and ending them.
 
         Raises:
-            Fault: raised by the function on a rank, or the ranks cannot be had.
+            Fault: raised by the function on a rank, or the ranks cannot be had, died or hang, or some do
+                not see the files that this process sees.
         """
         if self.num == 0:
             function(payload, Group(device=_device(self.device)))
             return 0.0
         began = time.perf_counter()
-        fault, clock = self.folder / "fault.json", self.folder / "rank_0.json"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        fault.unlink(missing_ok=True)
-        with ray_session():
-            self._fit(function, payload, {"fault": str(fault), "clock": str(clock)})
-        if fault.exists():
-            raise Fault(read_json(fault)["message"])
-        return time.perf_counter() - began - float(read_json(clock)["seconds"])
+        with ray_session(), tempfile.TemporaryDirectory(prefix="pix2pipe-") as own:
+            seconds = self._fit(function, payload, Path(own))
+        return time.perf_counter() - began - seconds
 
-    def _fit(self, function: Function, payload: Any, files: dict[str, str]) -> None:
-        import ray
-        from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
+    def _fit(self, function: Function, payload: Any, own: Path) -> float:
+        """Run the ranks; `own` is a folder on this node's disk, for what only this node reads."""
+        from ray.train import ControllerError, FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
         from ray.train.torch import TorchConfig, TorchTrainer
 
-        has = ray.cluster_resources()
-        gpu = self.device == "cuda" or (self.device == "auto" and has.get("GPU", 0) >= self.num)
-        cpus = max(1, int(has.get("CPU", 0)) // self.num)
-        if has.get("GPU" if gpu else "CPU", 0) < self.num:
-            kind = "GPUs" if gpu else "CPUs"
-            offered = int(has.get("GPU" if gpu else "CPU", 0))
-            raise Fault(f"train.num_workers {self.num} needs as many {kind}; the cluster offers {offered}")
+        from components.cluster.watch import Watch
+
+        os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "1")
+        nodes = _nodes()
+        bundle = settle(nodes, self.num, self.device, self.wish)
+        # nccl ends a process whose collective takes too long; the watch is to speak first.
+        patience = self.timeout_s + _NCCL_GRACE_S * (bundle.backend == "nccl")
+        journal = Journal(own / "journal.jsonl")
+        start_s = max(_LEAST_START_S, self.timeout_s / _PLACEMENT_TRIES)
         trainer = TorchTrainer(
-            _on_rank,
-            train_loop_config={"function": function, "payload": payload, "cpus": cpus, **files},
-            torch_config=TorchConfig(backend="nccl" if gpu else "gloo", timeout_s=int(self.timeout_s)),
-            scaling_config=ScalingConfig(num_workers=self.num, use_gpu=gpu, resources_per_worker={"CPU": cpus}),
+            run_rank,
+            train_loop_config={"task": Task(function, payload, bundle.cpus, self._probes())},
+            torch_config=TorchConfig(backend=bundle.backend, timeout_s=max(1, int(patience))),
+            scaling_config=ScalingConfig(
+                num_workers=self.num,
+                use_gpu=bundle.gpus > 0,
+                resources_per_worker=bundle.resources,
+                placement_strategy=self.wish.placement,
+            ),
             run_config=RunConfig(
                 name="ray",
-                storage_path=str(self.folder),
-                failure_config=FailureConfig(max_failures=self.max_failures),
+                storage_path=str(own),
+                failure_config=FailureConfig(
+                    max_failures=self.max_failures, controller_failure_limit=_PLACEMENT_TRIES - 1
+                ),
+                callbacks=[Watch(self.timeout_s, start_s, self.max_failures, journal)],
             ),
         )
         try:
-            trainer.fit()
+            with journal.followed(lambda record: self._hear(record, bundle)):
+                result = trainer.fit()
         except SystemExit as stopped:  # how Ray Train answers Ctrl-C, once it has ended its workers
             raise KeyboardInterrupt from stopped
         except WorkerGroupError as error:
-            first = next(iter(error.worker_failures.values()), error)
-            raise Fault(f"the workers failed {self.max_failures + 1} times: {first}") from error
+            why = str(error).splitlines()[-1]
+            times = f", the failure number {self.max_failures + 1}" if self.max_failures else ""
+            raise Fault(f"{why}{times}") from error
+        except ControllerError as error:
+            if isinstance(error.controller_failure, Fault):
+                raise error.controller_failure from None
+            if type(error.controller_failure).__name__ == "WorkerGroupStartupFailedError":
+                raise Fault(f"the ranks die as they start: {str(error.controller_failure).splitlines()[-1]}") from error
+            if type(error.controller_failure).__name__ == "WorkerGroupStartupTimeoutError":
+                what = f"{self.num} ranks of {bundle.cpus} CPUs" + (f" and {bundle.gpus:g} GPUs" if bundle.gpus else "")
+                raise Fault(
+                    f"no room for {what} ({self.wish.placement}); the cluster has {describe(_nodes())}"
+                ) from error
+            raise
+        return float(result.return_value["seconds"])
+
+    def _probes(self) -> dict[AnyPath, str]:
+        """The sha256 of the files that ranks must see, among them one that nobody can have seen before."""
+        probe = self.folder / "probe.json"
+        write_json(probe, {"token": secrets.token_hex(16)})
+        return {path: sha256_file(path) for path in (probe, *self.shared)}
+
+    def _hear(self, record: dict[str, Any], bundle: Bundle) -> None:
+        if "ranks" in record:
+            write_json(self.folder / RANKS, {"backend": bundle.backend, "cpus": bundle.cpus, "ranks": record["ranks"]})
+            record["say"] = _where(record["ranks"], bundle)
+        tqdm.write(f"{self.title}: {record['say']}", file=sys.stderr)
 
 
-def _on_rank(config: dict[str, Any]) -> None:
-    """What a Ray worker runs. A Fault is no failure that another try would mend: it is handed over."""
-    import ray.train
-    from ray.train.torch import get_device
+def _nodes() -> list[Node]:
+    import ray
 
-    context = ray.train.get_context()
-    torch.set_num_threads(config["cpus"])
-    group = Group(context.get_world_rank(), context.get_world_size(), get_device())
-    began = time.perf_counter()
-    try:
-        config["function"](config["payload"], group)
-    except Fault as fault:
-        write_json(Path(config["fault"]), {"message": str(fault)})
-    if group.leads:
-        write_json(Path(config["clock"]), {"seconds": time.perf_counter() - began})
+    living = [node for node in ray.nodes() if node["Alive"]]
+    return [
+        Node(n["NodeManagerAddress"], int(n["Resources"].get("CPU", 0)), int(n["Resources"].get("GPU", 0)))
+        for n in living
+    ]
+
+
+def _where(ranks: list[dict[str, Any]], bundle: Bundle) -> str:
+    """`2 ranks on 2 nodes: 10.0.0.1 (rank 0), 10.0.0.2 (rank 1); gloo, 1 CPU each`."""
+    nodes: dict[str, list[dict[str, Any]]] = {}
+    for rank in ranks:
+        nodes.setdefault(rank["node_id"], []).append(rank)
+    lists = [(on[0]["address"], ", ".join(str(rank["rank"]) for rank in on)) for on in nodes.values()]
+    places = ", ".join(f"{address} (rank{'s' * (',' in names)} {names})" for address, names in lists)
+    count = f"{len(ranks)} rank{'s' * (len(ranks) != 1)} on {len(nodes)} node{'s' * (len(nodes) != 1)}"
+    each = f"{bundle.cpus} CPU{'s' * (bundle.cpus != 1)}" + (f" and {bundle.gpus:g} GPU" if bundle.gpus else "")
+    return f"{count}: {places}; {bundle.backend}, {each} each"
 
 
 def _device(name: str) -> torch.device:

@@ -46,7 +46,8 @@ class Stream:
         transform: jitter of a sample, decided by the seed it is handed.
         batch_size: over all ranks; a multiple of `world`.
         cache_bytes: decoded samples kept in memory up to this size.
-        threads: batches made ahead of the step that needs them; decoding frees the interpreter's lock.
+        threads: make batches ahead of the step that needs them; decoding frees the interpreter's lock.
+        prefetch: batches ahead for each thread.
         shuffle_shards, lanes: see EpochOrder.
     """
 
@@ -60,6 +61,7 @@ class Stream:
         world: int = 1,
         cache_bytes: int = 1 << 30,
         threads: int = 1,
+        prefetch: int = 2,
         shuffle_shards: int = 16,
         lanes: int = 128,
     ) -> None:
@@ -68,7 +70,7 @@ class Stream:
         if batch_size % world:
             raise Fault(f"train.batch_size {batch_size} cannot be dealt to {world} workers evenly")
         self.samples, self.transform, self.batch_size, self.seed = samples, transform, batch_size, seed
-        self.rank, self.world, self.threads = rank, world, threads
+        self.rank, self.world, self.threads, self.prefetch = rank, world, threads, prefetch
         windows = windows_at_once(batch_size, world, lanes)
         self.order = EpochOrder(samples.sizes, batch_size, seed, shuffle_shards, lanes, windows)
         self._block = lru_cache(4)(self._indices_of_block)
@@ -116,7 +118,7 @@ class Stream:
                 if far and step + far < last:
                     fetcher.submit(self._fetch, step + far)
                 ahead.append(pool.submit(self.batch, step))
-                if len(ahead) > 2 * self.threads:
+                if len(ahead) > self.prefetch * self.threads:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()

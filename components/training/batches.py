@@ -27,15 +27,36 @@ def training_stream(run: Run, group: Group) -> Stream:
         group.world,
         cache_bytes=int(train.cache_mb * 2**20),
         threads=train.loader_threads,
+        prefetch=train.prefetch,
         shuffle_shards=train.shuffle_shards,
         lanes=train.lanes,
     )
 
 
-def to_batch(pictures: Sample, seeds: np.ndarray, task: tuple[str, str], shape: Shape, device: torch.device) -> Batch:
-    """`source` and `target`, (N, C, H, W) float32 on the device, and `seeds`, (N,) int64 on the CPU."""
+def to_batch(
+    pictures: Sample,
+    seeds: np.ndarray,
+    task: tuple[str, str],
+    shape: Shape,
+    device: torch.device,
+    pin_memory: bool = False,
+) -> Batch:
+    """`source` and `target`, (N, C, H, W) float32 on the device, and `seeds`, (N,) int64 on the CPU.
+
+    With `pin_memory` the bytes cross to a GPU from page-locked memory, so the copy runs beside the
+    computation; nothing changes where the device is the CPU.
+    """
+    source, target = (_staged(pictures[name], device, pin_memory) for name in task)
     return {
-        "source": encode(shape.source, pictures[task[0]], device),
-        "target": encode(shape.target, pictures[task[1]], device),
+        "source": encode(shape.source, source, device),
+        "target": encode(shape.target, target, device),
         "seeds": torch.from_numpy(seeds),
     }
+
+
+def _staged(pictures: np.ndarray, device: torch.device, pin_memory: bool) -> np.ndarray:
+    """The pictures where a copy to the device best starts: page-locked memory for a GPU, else as they are."""
+    if not pin_memory or device.type == "cpu":
+        return pictures
+    # The allocator of page-locked memory finds the block by its address, so it is not reused during the copy.
+    return torch.from_numpy(pictures).pin_memory().numpy()

@@ -7,6 +7,8 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from components.schema import Section
 from components.tasks.paired import AugmentConfig, TaskConfig
 
+Placement = Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"]
+
 
 class TrainConfig(Section):
     """One of `steps` and `epochs` says how long; all the rest has the papers' values by default.
@@ -18,6 +20,11 @@ class TrainConfig(Section):
     0 over the rest; `learning_rates` overrides it for single phases. Samples are shuffled within
     `shuffle_shards` shards in each of `lanes` places of the split at once (docs/scale.md); a split of no more
     than `shuffle_shards` is shuffled as a whole.
+
+    Where it runs (docs/nodes.md): `placement` is Ray's strategy for the ranks over the nodes;
+    `cpus_per_worker` 0 is as many as the nodes can give each rank; `workers_per_gpu` ranks share a GPU;
+    `backend` auto is nccl where each rank has a GPU of its own, else gloo. `timeout_s` is how long a rank
+    may take to give a sign of life, and how long lost ranks may wait for room on the nodes.
     """
 
     task: TaskConfig | None = None
@@ -34,6 +41,10 @@ class TrainConfig(Section):
     precision: Literal["float32", "bfloat16"] = "float32"
     num_workers: NonNegativeInt = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    placement: Placement = "PACK"
+    cpus_per_worker: NonNegativeInt = 0
+    workers_per_gpu: PositiveInt = 1
+    backend: Literal["auto", "gloo", "nccl"] = "auto"
     log_every: PositiveInt = 20
     checkpoint_every: PositiveInt = 250
     keep_checkpoints: PositiveInt = 2
@@ -41,6 +52,8 @@ class TrainConfig(Section):
     shuffle_shards: PositiveInt = 16
     lanes: PositiveInt = 128
     loader_threads: PositiveInt = 1
+    prefetch: PositiveInt = 2
+    pin_memory: bool = True
     cache_mb: NonNegativeFloat = 1024
     timeout_s: PositiveFloat = 300
     max_failures: NonNegativeInt = 2
@@ -51,6 +64,8 @@ class TrainConfig(Section):
             raise ValueError("give either steps or epochs")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError("betas lie in [0, 1)")
+        if self.backend == "nccl" and self.workers_per_gpu > 1:
+            raise ValueError("nccl refuses two ranks on one GPU; set backend to gloo or workers_per_gpu to 1")
         return self
 
     def num_steps(self, samples: int) -> int:
@@ -68,8 +83,14 @@ class TrainConfig(Section):
         places = {
             "num_workers",
             "device",
+            "placement",
+            "cpus_per_worker",
+            "workers_per_gpu",
+            "backend",
             "log_every",
             "loader_threads",
+            "prefetch",
+            "pin_memory",
             "cache_mb",
             "timeout_s",
             "max_failures",

@@ -1,10 +1,27 @@
 """Group: the ranks that train together, and which of them this process is."""
 
+import threading
+import time
 from dataclasses import dataclass, field
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+
+@dataclass
+class Pulse:
+    """How far this process has come, kept where a thread beside the training can read it.
+
+    Attributes:
+        step: the last step that was begun; None before the first sign of life.
+        at: when that sign was given, on this process's monotonic clock, in seconds.
+        thread: the thread that trains.
+    """
+
+    step: int | None = None
+    at: float = field(default_factory=time.monotonic)
+    thread: int = field(default_factory=threading.get_ident)
 
 
 @dataclass(frozen=True)
@@ -14,11 +31,21 @@ class Group:
     rank: int = 0
     world: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    pulse: Pulse = field(default_factory=Pulse)
 
     @property
     def leads(self) -> bool:
         """Whether this rank writes files."""
         return self.rank == 0
+
+    def alive(self, step: int | None = None) -> None:
+        """Give a sign of life, at the begin of a step or within it.
+
+        From the first sign on, a rank that gives none for `timeout_s` counts as hung
+        (components/cluster/watch.py). Costs two assignments.
+        """
+        self.pulse.at = time.monotonic()
+        self.pulse.step = step if step is not None else self.pulse.step or 0
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean of a tensor over all ranks, on every rank."""

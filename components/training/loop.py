@@ -36,6 +36,7 @@ def fit(run: Run, group: Group, until: int | None = None) -> None:
         Fault: a term or a weight that is not finite, on all ranks alike.
     """
     began = time.perf_counter()
+    group.alive()
     torch.manual_seed(run.train.seed)
     shape, steps = run.shape(), run.num_steps()
     end = steps if until is None else min(steps, until)
@@ -111,7 +112,7 @@ def load(checkpoint: Checkpoint, trainer: Trainer) -> None:
 
 def _on_device(batches: Iterator[tuple[Sample, np.ndarray]], run: Run, shape: Shape, group: Group) -> Iterator[Batch]:
     for pictures, seeds in batches:
-        yield to_batch(pictures, seeds, run.task, shape, group.device)
+        yield to_batch(pictures, seeds, run.task, shape, group.device, run.train.pin_memory)
 
 
 def _check_finite(figures: dict[str, float], step: int, run: Run) -> None:

@@ -65,6 +65,7 @@ class Trainer:
 
     def step(self, index: int, batch: Batch) -> None:
         """Take step `index` (from 0) on this rank's part of the batch."""
+        self.group.alive(index)
         set_rates(self.optimizers, self.config, index, self.steps)
         # What is random in a network (dropout) is a function of the step, so there is no RNG state to keep.
         torch.manual_seed((self.config.seed << 32) + index * self.group.world + self.group.rank)

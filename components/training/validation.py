@@ -40,6 +40,7 @@ class Validation:
         sums: dict[str, float] = {}
         with self._looking():
             for start in range(0, len(mine), _BATCH):
+                self._group.alive()
                 indices = mine[start : start + _BATCH]
                 terms = self._trainer.system.validation(self._trainer.system.networks, self._batch(indices))
                 for name, value in terms.items():

@@ -1,16 +1,17 @@
 """Ranks through a real Ray on this machine."""
 
 import os
+import re
 import signal
 import threading
 import time
-from pathlib import Path
 
 import pytest
 import torch
 
 from components.cluster.workers import Workers
 from components.faults import Fault
+from components.files import read_json
 from components.training import log
 from components.training.loop import fit
 from tests.training.helpers import small_run, weights_of
@@ -65,7 +66,7 @@ def test_more_workers_than_the_machine_has_is_said(tiny_shards, tmp_path):
 
 @pytest.mark.slow
 @RAY_WARNINGS
-def test_a_killed_worker_is_replaced_and_the_weights_are_those_of_no_kill(tiny_shards, tmp_path):
+def test_a_killed_worker_is_replaced_and_the_weights_are_those_of_no_kill(tiny_shards, tmp_path, capfd):
     whole, cut = (
         small_run(tiny_shards, tmp_path / name, num_workers=2, steps=60, checkpoint_every=10)
         for name in ("whole", "cut")
@@ -76,16 +77,13 @@ def test_a_killed_worker_is_replaced_and_the_weights_are_those_of_no_kill(tiny_s
     def kill_one() -> None:
         while not (last := cut.checkpoints.last()) or last.step < 20:
             time.sleep(0.05)
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
-            if b"RayTrainWorker" in entry.read_bytes():
-                killed.append(int(entry.parent.name))
-                os.kill(killed[0], signal.SIGKILL)
-                return
+        killed.append(read_json(cut.folder / "ranks.json")["ranks"][1]["pid"])
+        os.kill(killed[0], signal.SIGKILL)
 
     killer = threading.Thread(target=kill_one)
     killer.start()
     Workers(2, "cpu", cut.folder, max_failures=2).run(fit, cut)
     killer.join()
-    assert killed
+    assert re.search(rf"rank 1 \(node [\d.]+, pid {killed[0]}\) died at step \d+", capfd.readouterr().err)
     a, b = weights_of(whole), weights_of(cut)
     assert all(torch.equal(a[key], b[key]) for key in a)

@@ -1,0 +1,46 @@
+"""Journal: what Ray Train's controller has to tell the driver while the driver waits for it."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_EVERY_S = 0.5
+
+
+@dataclass(frozen=True)
+class Journal:
+    """A file of JSON lines on the driver's own disk; Ray puts the controller on the driver's node."""
+
+    path: Path
+
+    def write(self, **record: Any) -> None:
+        """Add a record."""
+        with self.path.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+    @contextmanager
+    def followed(self, listener: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+        """Hand each record to a listener, in a thread, as it comes; all of them by the end of the block."""
+        self.path.touch()
+        stop = threading.Event()
+
+        def follow() -> None:
+            with self.path.open() as file:
+                while True:
+                    ending = stop.wait(_EVERY_S)
+                    for line in file:
+                        listener(json.loads(line))
+                    if ending:
+                        return
+
+        thread = threading.Thread(target=follow, name="journal", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
