@@ -59,7 +59,8 @@ def ray_session() -> Iterator[None]:
 
 def _runtime_env(address: str, folder: Path) -> dict[str, Any] | None:
     """What nodes need of this project before they can run a function of it."""
-    if address == "local" or _OF_A_JOB in os.environ:
+    in_a_project = (Path.cwd() / "params.yaml").exists()  # elsewhere the nodes' installed package must do
+    if address == "local" or _OF_A_JOB in os.environ or not in_a_project:
         return None
     return {"working_dir": str(pack(Path.cwd(), folder).archive)}
 

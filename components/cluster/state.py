@@ -35,7 +35,7 @@ class State:
         Raises:
             Fault: it is not set, or is a relative path.
         """
-        root = os.environ.get(ROOT, "").rstrip("/")
+        root = os.environ.get(ROOT, "").rstrip("/").removeprefix("file://")
         if not root:
             raise Fault(f"{ROOT} is not set; set it to a folder that all nodes share or to s3://BUCKET/PREFIX")
         if "://" not in root and not Path(root).is_absolute():
@@ -46,6 +46,11 @@ class State:
     def is_folder(self) -> bool:
         """A path of a file system, not an address."""
         return "://" not in self.root
+
+    @property
+    def _path(self) -> Path | UPath:
+        # Without a cache of listings, what another machine wrote is seen.
+        return Path(self.root) / _LOCK if self.is_folder else UPath(self.root, use_listings_cache=False) / _LOCK
 
     def reproduce(self, folder: Path, stages: Sequence[str]) -> list[str]:
         """`dvc repro` of a workspace, in which each stage is kept at the root as soon as it is finished.
@@ -105,17 +110,17 @@ class State:
         """The data of a finished stage first, then its entry: what dvc.lock names is always there."""
         stage.repo.push(stage.addressing, run_cache=True)
         entry = _entries_of((folder / _LOCK).read_text())[stage.addressing]
-        self._write(UPath(self.root) / _LOCK, self._entries() | {stage.addressing: entry})
+        self._write(self._path, self._entries() | {stage.addressing: entry})
 
     def _entries(self) -> dict[str, Any]:
         with self._said():
             try:
-                text = (UPath(self.root) / _LOCK).read_text()
+                text = self._path.read_text()
             except FileNotFoundError:
                 return {}
         return _entries_of(text)
 
-    def _write(self, path: Any, entries: dict[str, Any]) -> None:
+    def _write(self, path: Path | UPath, entries: dict[str, Any]) -> None:
         text = yaml.safe_dump({"schema": "2.0", "stages": entries}, sort_keys=False)
         if isinstance(path, Path):
             write_text(path, text)

@@ -70,6 +70,9 @@ def attach(project: Path, jobs: Jobs, job: str) -> int:
 
 
 def _bring_home(project: Path, state: State, stages: Sequence[str]) -> None:
+    if not (project / "dvc.yaml").exists():
+        _say(f"results are at {state.root}; they are brought home by the same command in the project's folder")
+        return
     if state.is_folder and not Path(state.root).is_dir():
         _say(f"results are at {state.root} on the nodes; this machine has no such folder to bring them home from")
         return
