@@ -4,7 +4,6 @@
 is imported before the nodes' packages have been checked.
 """
 
-import contextlib
 import os
 import shutil
 import signal
@@ -37,8 +36,7 @@ def main(stages: Sequence[str]) -> None:
             shutil.copytree(Path.cwd(), workspace, ignore=shutil.ignore_patterns("__pycache__"))
             (workspace / ".dvc").mkdir(exist_ok=True)
             (workspace / ".dvc/config.local").write_text("[core]\n    no_scm = true\n    analytics = false\n")
-            with contextlib.chdir(workspace):
-                kept = state.reproduce(workspace, stages)
+            kept = state.reproduce(workspace, stages)
         _say(f"job: kept at {state.root}: {', '.join(kept) or 'nothing new'}")
     except Fault as fault:
         sys.exit(f"job: {fault}")

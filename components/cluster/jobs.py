@@ -158,6 +158,7 @@ class Jobs:
             Fault: the job or the cluster is gone.
         """
         shown = 0
+        self.get(job)
         while True:
             shown = asyncio.run(self._tail(job, out, shown))
             # The log ends a moment before the status is written.
@@ -168,6 +169,8 @@ class Jobs:
 
     async def _tail(self, job: str, out: TextIO, shown: int) -> int:
         """Copy what the log has after its first `shown` characters; how many there are now."""
+        from aiohttp import ClientError
+
         seen = 0
         try:
             async for text in self._client.tail_job_logs(job):
@@ -176,7 +179,7 @@ class Jobs:
                     out.write(text[-(seen - shown) :])
                     out.flush()
                     shown = seen
-        except (RuntimeError, OSError):
+        except (RuntimeError, OSError, ClientError):
             pass  # the websocket broke; whether the cluster is gone shows in the next question
         return shown
 

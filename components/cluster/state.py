@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,7 +140,8 @@ class State:
         remote = {"core": {"remote": "root"}, "remote": {"root": {"url": f"{self.root}/dvc"}}}
         with self._said():
             try:
-                with Repo(str(folder), config=remote) as repo:
+                # DVC takes the names of stages to be of the folder it stands in.
+                with chdir(folder), Repo(config=remote) as repo:
                     yield repo
             except DvcException as error:
                 reason = f"{error}: {error.__cause__}" if error.__cause__ else str(error)

@@ -1,6 +1,5 @@
 """Stages as jobs: the job itself, and through a real Ray head that wants a token."""
 
-import json
 import os
 import re
 import secrets
@@ -111,12 +110,16 @@ def test_an_upload_of_forgotten_data_is_refused_with_the_largest_names(small, tm
 
 
 def test_a_job_keeps_each_finished_stage_and_the_next_one_goes_on(small, tmp_path):
-    small.set("shard.cut", {"name": "folder", "size": 4096})
+    bad = small.folder / "pictures/train/bad.png"
+    bad.write_bytes(b"no picture")
     output = small.job("shard", status=1)
     assert ran(output) == ["fetch", "shard"]
-    assert re.search(r"^shard: .*4096", output, re.MULTILINE)
-    small.set("shard.cut", {"name": "folder", "size": 32})
-    assert ran(small.job("shard")) == ["shard"]
+    assert re.search(r"^shard: .*bad", output, re.MULTILINE)
+    assert "job: failed to reproduce 'shard': failed to run: python -m pipelines.shard" in output
+    small.set("shard.max_bad", 1)
+    output = small.job("shard")
+    assert ran(output) == ["shard"]
+    assert "job: kept at " in output
     output = small.job("shard")
     assert ran(output) == []
     assert "nothing new" in output
@@ -125,6 +128,7 @@ def test_a_job_keeps_each_finished_stage_and_the_next_one_goes_on(small, tmp_pat
 
 
 @MOTO_WARNINGS
+@pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")  # pygtrie, through DVC
 def test_a_root_in_an_object_store(tmp_path, monkeypatch):
     server = ThreadedMotoServer(port=0)
     server.start()
@@ -227,12 +231,11 @@ class Head:
     def stop(self) -> None:
         os.killpg(self.process.pid, signal.SIGTERM)
         try:
-            self.process.wait(20)
-        finally:
-            if self.process.poll() is None:
-                os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait()
-            self.log.close()
+            self.process.wait(3)  # a head takes its time, and nothing of this one is to be kept
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self.log.close()
 
 
 def free_port() -> int:
@@ -277,13 +280,13 @@ def test_a_submitted_job_is_streamed_and_its_results_are_home(project):
     assert ran(output) == []
     assert "nothing new" in output
 
-    project.set("shard.cut", {"name": "folder", "size": 4096})
+    project.set("fetch.path", "nowhere")
     output = project.pix2pipe("submit", "shard", status=1)
-    assert re.search(r"^shard: .*4096", output, re.MULTILINE)
+    assert re.search(r"^fetch: .*nowhere", output, re.MULTILINE)
     assert re.search(r"^pix2pipe: job \w+: failed$", output, re.MULTILINE)
 
 
-def test_a_job_is_detached_from_refused_twice_attached_to_and_listed(project):
+def test_a_job_is_detached_from_refused_twice_attached_to_and_listed(project, head):
     # A stage that waits until it is let go.
     gate = project.folder.parent / "gate"
     graph = project.folder / "dvc.yaml"
@@ -314,8 +317,18 @@ def test_a_job_is_detached_from_refused_twice_attached_to_and_listed(project):
 
     gate.unlink()
     project.set("shard.samples_per_shard", 4)
-    output = project.pix2pipe("submit", "--detach", "shard")
+    output = project.pix2pipe("submit", "--detach", "shard", AWS_SECRET_ACCESS_KEY="hidden", AWS_REGION="eu-north-1")
     job = re.search(r"`pix2pipe attach (\w+)`", output)[1]
+    request = urllib.request.Request(
+        f"{head.address}/api/jobs/", headers={"Authorization": f"Bearer {head.auth['RAY_AUTH_TOKEN']}"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        shown = answer.read().decode()
+    assert job in shown
+    assert "eu-north-1" in shown
+    assert "hidden" not in shown
+    assert head.auth["RAY_AUTH_TOKEN"] not in shown
+
     project.pix2pipe("stop", job)
     assert f"job {job}: stopped" in project.pix2pipe("attach", job, status=1)
     assert "no job raysubmit_none" in project.pix2pipe("attach", "raysubmit_none", status=1)
@@ -333,20 +346,6 @@ def test_a_token_that_is_missing_or_wrong_is_one_line(project, auth, said):
     output = project.pix2pipe("submit", "shard", status=1, **auth)
     assert re.search(rf"^pix2pipe: RAY_API_SERVER_ADDRESS=.*{said}.*; set RAY_AUTH_MODE=token, and", output)
     assert len(output.splitlines()) == 1
-
-
-def test_no_secret_is_in_what_the_job_server_shows(project, head):
-    project.pix2pipe("submit", "--detach", "fetch", AWS_SECRET_ACCESS_KEY="hidden", AWS_REGION="eu-north-1")
-    request = urllib.request.Request(
-        f"{head.address}/api/jobs/", headers={"Authorization": f"Bearer {head.auth['RAY_AUTH_TOKEN']}"}
-    )
-    with urllib.request.urlopen(request) as answer:
-        shown = answer.read().decode()
-    assert "eu-north-1" in shown
-    assert "hidden" not in shown
-    assert head.auth["RAY_AUTH_TOKEN"] not in shown
-    job = next(job for job in json.loads(shown) if job["metadata"]["pix2pipe_root"] in project.environment.values())
-    project.pix2pipe("attach", job["submission_id"])
 
 
 def test_the_bare_line_of_the_docs_works(project):
