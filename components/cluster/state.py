@@ -68,6 +68,7 @@ class State:
         Raises:
             Fault: a stage failed (it has said why itself), or the root cannot be read or written.
         """
+        self._require_writable()
         self._write(folder / _LOCK, self._entries())
         kept: list[str] = []
 
@@ -105,6 +106,13 @@ class State:
         with self._repo(folder) as repo:
             repo.pull(sorted(arrived))
         return [out["path"] for entry in arrived.values() for out in entry.get("outs", [])]
+
+    def _require_writable(self) -> None:
+        """Find out before a stage runs for hours that its results could not be kept."""
+        with self._said():
+            if isinstance(self._path, Path):
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+            (self._path.parent / ".pix2pipe").write_bytes(b"")
 
     def _keep(self, stage: Any, folder: Path) -> None:
         """The data of a finished stage first, then its entry: what dvc.lock names is always there."""
