@@ -158,12 +158,19 @@ class State:
     @contextmanager
     def _said(self) -> Iterator[None]:
         """Say in one line that the root cannot be reached, whatever library found out."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
             yield
-        except (OSError, BotoCoreError, ClientError) as error:
+        except _refusals() as error:
             raise Fault(f"{ROOT}={self.root}: {' '.join(str(error).split())}") from error
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What file systems and the library of object stores, where it is installed, raise."""
+    try:
+        from botocore.exceptions import BotoCoreError, ClientError
+    except ImportError:
+        return (OSError,)
+    return (OSError, BotoCoreError, ClientError)
 
 
 def _entries_of(text: str) -> dict[str, Any]:
