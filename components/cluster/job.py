@@ -50,10 +50,12 @@ def check_packages(project: Path, client: str) -> None:
         client: versions where the job was submitted, as "ray=2.60.0 torch=2.13.0"; another one is said.
 
     Raises:
-        Fault: packages that are missing or outside the project's ranges, by name.
+        Fault: packages that are missing or outside the project's ranges, by name; no project here.
     """
     from packaging.requirements import Requirement  # Ray needs it too, so it is there
 
+    if not project.exists():
+        raise Fault(f"{project}: not found; upload the project's folder (--working-dir)")
     lacking = []
     for text in tomllib.loads(project.read_text())["project"]["dependencies"]:
         needed = Requirement(text)

@@ -104,8 +104,24 @@ class State:
             arrived = {name: entry for name, entry in self._entries().items() if name in names}
             self._write(folder / _LOCK, home | arrived)
         with self._repo(folder) as repo:
-            repo.pull(sorted(arrived))
+            repo.fetch(sorted(arrived))
+            self._check_out(repo, sorted(arrived))
         return [out["path"] for entry in arrived.values() for out in entry.get("outs", [])]
+
+    @staticmethod
+    def _check_out(repo: Any, stages: list[str]) -> None:
+        from dvc.exceptions import CheckoutError, DvcException
+
+        try:
+            repo.checkout(stages)
+        except CheckoutError:
+            raise
+        except DvcException as error:  # the one other thing it refuses: to overwrite what is saved nowhere
+            lost = ", ".join(str(error).splitlines()[1:])
+            raise Fault(
+                f"the results are in DVC's cache here, but would overwrite what is saved nowhere ({lost}); "
+                "move it away and run `dvc checkout`"
+            ) from error
 
     def _require_writable(self) -> None:
         """Find out before a stage runs for hours that its results could not be kept."""

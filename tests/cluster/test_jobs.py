@@ -110,6 +110,9 @@ def test_an_upload_of_forgotten_data_is_refused_with_the_largest_names(small, tm
 
 
 def test_a_job_keeps_each_finished_stage_and_the_next_one_goes_on(small, tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    small.environment["TMPDIR"] = str(scratch)
     bad = small.folder / "pictures/train/bad.png"
     bad.write_bytes(b"no picture")
     output = small.job("shard", status=1)
@@ -121,7 +124,7 @@ def test_a_job_keeps_each_finished_stage_and_the_next_one_goes_on(small, tmp_pat
     assert ran(output) == ["shard"]
     assert "job: kept at " in output
     assert not (small.folder / "data").exists()
-    assert not list(Path(os.environ.get("TMPDIR", "/tmp")).glob("pix2pipe-*/project/pictures"))
+    assert not list(scratch.iterdir())  # no workspace is left behind
 
 
 @MOTO_WARNINGS
@@ -145,6 +148,9 @@ def test_a_root_in_an_object_store(tmp_path, monkeypatch):
         assert ran(small.job("fetch")) == ["fetch"]
         State("s3://bucket/prefix").bring_home(small.folder, ["fetch"])
         assert "up to date" in small.dvc_status("fetch")
+        (small.folder / "data/raw/mine.txt").write_text("mine")
+        with pytest.raises(Fault, match=r"saved nowhere \(.*data/raw/mine\.txt\); move it away"):
+            State("s3://bucket/prefix").bring_home(small.folder, ["fetch"])
         output = small.job("fetch", status=1, PIX2PIPE_ROOT="s3://nobody/prefix")
         assert ran(output) == []
         assert "job: PIX2PIPE_ROOT=s3://nobody/prefix: " in output
@@ -212,10 +218,11 @@ class Head:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        deadline = time.time() + 90
+        deadline = time.time() + 180
         while not self._answers():
-            assert time.time() < deadline, "the head did not start"
-            assert self.process.poll() is None
+            if time.time() > deadline or self.process.poll() is not None:
+                self.stop()
+                raise AssertionError(f"the head did not start: {Path(self.log.name).read_text()}")
             time.sleep(0.2)
 
     def _answers(self) -> bool:
