@@ -2,17 +2,20 @@
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from components.cluster.jobs import Jobs
+from components.cluster.submit import attach, submit
 from components.faults import Fault
 from components.files import write_text
 from components.home import located
 from components.node_cache import fresh_cache
-from components.params import parse_params
+from components.params import load_params, parse_params
 from components.shards.verify import verify
 from components.sources import SOURCES
 
@@ -36,11 +39,45 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command.add_argument("file", type=Path)
     command.add_argument("--params", type=Path, default=PARAMS, help="default: params.yaml")
     command.set_defaults(run=lambda chosen: _use(chosen.file, chosen.params))
+    _add_job_commands(commands)
     chosen = parser.parse_args(arguments)
     try:
         chosen.run(chosen)
     except Fault as fault:
         sys.exit(f"pix2pipe: {fault}")
+
+
+def _add_job_commands(commands: Any) -> None:
+    """The commands about jobs on a cluster; docs/cluster.md."""
+    command = commands.add_parser("submit", help="run stages as a job on the cluster at RAY_API_SERVER_ADDRESS")
+    command.add_argument("stages", nargs="*", metavar="STAGE", help="default: the whole graph")
+    command.add_argument("--detach", action="store_true", help="do not wait for its end")
+    command.set_defaults(run=lambda chosen: _submit(chosen.stages, chosen.detach))
+    command = commands.add_parser("attach", help="follow a job's log to its end and bring its results home")
+    command.add_argument("job")
+    command.set_defaults(run=lambda chosen: sys.exit(attach(Path.cwd(), Jobs.connect(), chosen.job)))
+    command = commands.add_parser("stop", help="end a job; what it has finished is kept")
+    command.add_argument("job")
+    command.set_defaults(run=lambda chosen: _stop(chosen.job))
+    command = commands.add_parser("jobs", help="list the cluster's jobs of this project, the newest last")
+    command.set_defaults(run=lambda _: _jobs())
+
+
+def _submit(stages: list[str], detach: bool) -> None:
+    load_params(PARAMS)  # a misspelt key is refused here rather than by the job
+    sys.exit(submit(Path.cwd(), stages, detach))
+
+
+def _stop(job: str) -> None:
+    Jobs.connect().stop(job)
+    print(f"pix2pipe: job {job} is told to end")
+
+
+def _jobs() -> None:
+    for job in Jobs.connect().list():
+        if job.root is not None:
+            began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.started))
+            print(f"{job.id}  {job.status:9}  {began}  {' '.join(job.stages) or 'whole graph':20}  {job.root}")
 
 
 def _verify(root: str) -> None:

@@ -1,6 +1,5 @@
 """What runs in a rank's process: the function, after a look at the files that all ranks must share."""
 
-import hashlib
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 
 from components.faults import Fault
+from components.files import sha256_file
 from components.home import AnyPath
 from components.training.group import Group
 
@@ -80,7 +80,7 @@ def check_shared(shared: dict[AnyPath, str], who: str) -> None:
     """Refuse to run where a file of the driver's is missing or another: this node has a disk of its own."""
     for path, digest in shared.items():
         try:
-            seen = hashlib.sha256(path.read_bytes()).hexdigest()
+            seen = sha256_file(path)
         except FileNotFoundError:
             seen = ""
         if seen != digest:

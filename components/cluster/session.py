@@ -2,23 +2,32 @@
 
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
+from components.cluster.upload import pack
 from components.faults import Fault
 
+TOKEN_ADVICE = "set RAY_AUTH_MODE=token, and the cluster's token in RAY_AUTH_TOKEN or its file in RAY_AUTH_TOKEN_PATH"
 _PATIENCE_S = 5.0
+_OF_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the processes of a job
 
 
 @contextmanager
 def ray_session(dashboard: bool = False) -> Iterator[None]:
-    """Be connected to Ray inside the block; a process that is connected already stays so.
+    """Be connected to Ray inside the block.
+
+    A process that is connected already (a worker of Ray, which starts workers of its own) stays so. Nodes of a
+    cluster are sent the project's code, unless this is a job, which has brought it.
 
     Args:
         dashboard: start one with a cluster of this machine's own.
 
     Raises:
-        Fault: nobody answers at RAY_ADDRESS.
+        Fault: nobody answers at RAY_ADDRESS, or its cluster refuses.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")
@@ -28,18 +37,38 @@ def ray_session(dashboard: bool = False) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    _knock(address)
-    try:
-        ray.init(address=address, include_dashboard=dashboard, log_to_driver=False, logging_level="error")
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise Fault(f"RAY_ADDRESS={address}: {str(error).splitlines()[0]}; start the cluster or unset it") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    _require_answer(address)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            ray.init(
+                address=address,
+                include_dashboard=dashboard,
+                log_to_driver=False,
+                logging_level="error",
+                runtime_env=_runtime_env(address, Path(folder)),
+            )
+        except ray.exceptions.AuthenticationError as error:
+            raise Fault(f"RAY_ADDRESS={address}: {str(error).split('. ')[0]}; {TOKEN_ADVICE}") from error
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise Fault(
+                f"RAY_ADDRESS={address}: {str(error).splitlines()[0]}; start the cluster or unset it; "
+                f"if it wants a token, {TOKEN_ADVICE}"
+            ) from error
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
-def _knock(address: str) -> None:
+def _runtime_env(address: str, folder: Path) -> dict[str, Any] | None:
+    """What nodes need of this project before they can run a function of it."""
+    in_a_project = (Path.cwd() / "params.yaml").exists()  # elsewhere the nodes' installed package must do
+    if address == "local" or _OF_A_JOB in os.environ or not in_a_project:
+        return None
+    return {"working_dir": str(pack(Path.cwd(), folder).archive)}
+
+
+def _require_answer(address: str) -> None:
     """Refuse an address that nobody answers in seconds; Ray itself would try for minutes."""
     if address in ("local", "auto"):
         return
@@ -48,7 +77,16 @@ def _knock(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         raise Fault(f"RAY_ADDRESS={address}: not host:port")
+    knock(f"RAY_ADDRESS={address}", host, int(port))
+
+
+def knock(setting: str, host: str, port: int) -> None:
+    """Try a port for five seconds.
+
+    Raises:
+        Fault: nobody answers; `setting` (NAME=value) is named as what to look at.
+    """
     try:
-        socket.create_connection((host, int(port)), timeout=_PATIENCE_S).close()
+        socket.create_connection((host, port), timeout=_PATIENCE_S).close()
     except OSError as error:
-        raise Fault(f"RAY_ADDRESS={address}: nobody answers ({error}); start the cluster or unset it") from error
+        raise Fault(f"{setting}: nobody answers ({error}); start the cluster, or correct or unset it") from error
