@@ -17,7 +17,7 @@ from components.cluster.tuner import Search, search
 from components.params import Params, load_params, value_at, with_values
 from components.search.config import TuneConfig
 from components.search.ledger import Ledger, Trial
-from components.search.meter import Measure, Meter
+from components.search.meter import Measure, Meter, share_judge
 from components.search.outcome import finalists
 from components.search.progress import SearchProgress, describe
 from components.search.space import size
@@ -35,9 +35,8 @@ def run(params: Params, folder: Path, **settings: Any) -> tuple[list[Trial], flo
     """One search; its trials, its seconds, and whether less is better."""
     config = TuneConfig.model_validate(params.tune.model_dump() | settings)
     asked = params.model_copy(update={"tune": config})
-    task = plan(params.system, params.train, SHARDS, folder).task
-    kept = folder.parent / "features"
-    places = (SHARDS.resolve(), JUDGE.resolve(), task, kept)
+    whole = plan(params.system, params.train, SHARDS, folder)
+    places = (whole.shards, share_judge(JUDGE, folder.parent / "judges"), whole.task)
     measure = Measure(config.objective, config.samples, params.evaluate, params.generate, *places)
     objective = Meter(measure).objective
     start = {path: value_at(params, path) for path in config.space}

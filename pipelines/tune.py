@@ -10,7 +10,7 @@ from components.files import sha256_json
 from components.home import LOCAL, AnyPath, absolute, shared
 from components.params import Params, value_at, with_values
 from components.search.ledger import Ledger
-from components.search.meter import Measure, Meter
+from components.search.meter import Measure, Meter, share_judge
 from components.search.outcome import find_winner, write_outcome
 from components.search.progress import SearchProgress, describe
 from components.search.space import Values, check_space, extremes
@@ -31,9 +31,8 @@ def main(params: Params, clock: Clock) -> None:
     check_space(config)
     for path, value in extremes(config):
         with_values(params, {path: value}, WHERE)
-    task = plan(params.system, params.train, SHARDS, LOCAL).task
-    kept = (LOCAL / "cache/features").resolve()
-    places = (SHARDS.resolve(), JUDGE.resolve(), task, kept)
+    whole = plan(params.system, params.train, SHARDS, LOCAL)
+    places = (whole.shards, share_judge(JUDGE, absolute(shared() / "judges")), whole.task)
     measure = Measure(config.objective, config.samples, params.evaluate, params.generate, *places)
     with clock.part("open"):
         objective = Meter(measure).objective

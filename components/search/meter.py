@@ -1,5 +1,6 @@
 """Meter: the objective of a training run as it stands."""
 
+import hashlib
 import math
 import tempfile
 from dataclasses import dataclass
@@ -9,11 +10,15 @@ from pathlib import Path
 from components.evaluation.config import EvaluateConfig
 from components.evaluation.objective import Objective
 from components.faults import Fault
+from components.files import listed, read_bytes, sha256_json, write_bytes
+from components.home import AnyPath
 from components.search.ledger import Rung
 from components.shards.reader import Split
 from components.systems.judge import load_judge
 from components.systems.translator import GenerateConfig, Translator, export_translator
 from components.training.run import Run
+
+_FEATURES = Path("~/.cache/pix2pipe/features")  # of real pictures: taken once on a node
 
 
 @dataclass(frozen=True)
@@ -22,18 +27,16 @@ class Measure:
 
     Attributes:
         figure: as `tune.objective`. samples: val samples, None for all.
-        task: the domains (source, target). judge: folder of the judge.
-        cache: folder where features of real pictures are kept.
+        shards, judge: folders that every node sees. task: the domains (source, target).
     """
 
     figure: str | None
     samples: int | None
     evaluate: EvaluateConfig
     generate: GenerateConfig
-    shards: Path
-    judge: Path
+    shards: AnyPath
+    judge: AnyPath
     task: tuple[str, str]
-    cache: Path
 
 
 class Meter:
@@ -45,9 +48,13 @@ class Meter:
 
     def __init__(self, measure: Measure) -> None:
         train, val = (Split(measure.shards, name) for name in ("train", "val"))
-        judge = load_judge(measure.judge)
+        with tempfile.TemporaryDirectory(prefix="pix2pipe-") as name:
+            for file in listed(measure.judge):
+                write_bytes(Path(name) / file, read_bytes(measure.judge / file))
+            judge = load_judge(Path(name))
+        cache = _FEATURES.expanduser()
         self.objective = Objective(
-            measure.figure, measure.evaluate, train, val, measure.task, judge, measure.cache, measure.samples
+            measure.figure, measure.evaluate, train, val, measure.task, judge, cache, measure.samples
         )
         self._sources = self.objective.sources
         self._generate = measure.generate
@@ -70,6 +77,15 @@ class Meter:
         if not all(map(math.isfinite, (found.value, found.low, found.high))):
             raise Fault(f"step {last.step}: {self.objective.figure} is not finite")
         return Rung(steps=last.step, value=found.value, low=found.low, high=found.high)
+
+
+def share_judge(folder: Path, root: AnyPath) -> AnyPath:
+    """Put the judge where every node sees it, below `root` by its content; gives the folder."""
+    files = {name: read_bytes(folder / name) for name in listed(folder)}
+    there = root / sha256_json({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})[:16]
+    for name in files.keys() - listed(there).keys():
+        write_bytes(there / name, files[name])
+    return there
 
 
 @lru_cache(maxsize=1)

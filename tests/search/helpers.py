@@ -58,7 +58,6 @@ def small_search(shards: Path, folder: Path, **config: Any) -> Search:
         shards,
         folder / "no-judge",
         ("labels", "photo"),
-        folder / "cache",
     )
     run = partial(make_run, shards, folder / "runs", tune)
     return Search(tune, Ledger(folder / "trials"), folder, run, measure, dict(START), True)
