@@ -20,12 +20,9 @@ import torch.multiprocessing as mp
 
 from components.domain import Domain
 from components.params import load_params
-from components.shards.loader import Stream
-from components.shards.reader import Split
 from components.shards.writer import write_set
 from components.systems import build
-from components.tasks.paired import augment
-from components.training.batches import to_batch
+from components.training.batches import to_batch, training_stream
 from components.training.config import TrainConfig
 from components.training.group import Group
 from components.training.run import Run, plan
@@ -57,16 +54,7 @@ def measure(run: Run, group: Group, steps: int, reduce: bool = True) -> dict[str
     shape = run.shape()
     torch.manual_seed(0)
     trainer = Trainer(build(run.system, shape), run.train, 10**6, group)
-    split = Split(run.shards, "train")
-    stream = Stream(
-        split,
-        lambda sample, seed: augment(sample, split.domains, run.train.augment, seed),
-        run.train.batch_size,
-        0,
-        group.rank,
-        group.world,
-    )
-    batches = stream.batches(0, WARM_UP + steps)
+    batches = training_stream(run, group).batches(0, WARM_UP + steps)
     quiet = ExitStack()
     for module in () if reduce else trainer.modules.values():
         quiet.enter_context(module.no_sync())

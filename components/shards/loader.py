@@ -1,23 +1,29 @@
 """Stream: training batches as a pure function of the step, so a resumed run neither repeats nor skips one."""
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
+from contextlib import suppress
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from components.faults import Fault
+from components.shards.order import EpochOrder, windows_at_once
 
 Sample = dict[str, np.ndarray]
+_BLOCK = 64  # steps whose samples are looked up together, since a look-up of few costs as much as one of many
 Transform = Callable[[Sample, int], Sample]
 
 
 class Samples(Protocol):
     """Random access to a split, as components/shards/reader.py gives it."""
 
-    def __len__(self) -> int: ...
+    @property
+    def sizes(self) -> NDArray[np.int64]: ...  # samples of each shard, in order
+    def prepare(self, index: int) -> None: ...  # bring its shard here
     def read(self, index: int) -> tuple[str, Sample]: ...
 
 
@@ -30,8 +36,8 @@ def position_seed(seed: int, position: int) -> int:
 class Stream:
     """Shuffled passes over a split, cut into global batches and dealt to the ranks.
 
-    Position p of the stream is entry p mod n of the permutation of epoch p div n. Step t takes positions
-    t * batch_size onwards; rank r of w takes the r-th w-th of them. Nothing but (seed, step) decides a
+    Step t takes the positions from t * batch_size on, slot by slot; rank r of w takes the r-th w-th of the slots.
+    Which sample stands at a position, components/shards/order.py says. Nothing but (seed, step) decides a
     batch: not the number of ranks, not when the run was killed. An epoch shows each sample once, and a
     batch may span two epochs, so ranks always take equal steps.
 
@@ -41,6 +47,7 @@ class Stream:
         batch_size: over all ranks; a multiple of `world`.
         cache_bytes: decoded samples kept in memory up to this size.
         threads: batches made ahead of the step that needs them; decoding frees the interpreter's lock.
+        shuffle_shards, lanes: see EpochOrder.
     """
 
     def __init__(
@@ -53,16 +60,19 @@ class Stream:
         world: int = 1,
         cache_bytes: int = 1 << 30,
         threads: int = 1,
+        shuffle_shards: int = 16,
+        lanes: int = 128,
     ) -> None:
-        if not len(samples):
+        if not samples.sizes.sum():
             raise Fault("the training split has no samples; see shard.cut and the split it makes")
         if batch_size % world:
             raise Fault(f"train.batch_size {batch_size} cannot be dealt to {world} workers evenly")
         self.samples, self.transform, self.batch_size, self.seed = samples, transform, batch_size, seed
         self.rank, self.world, self.threads = rank, world, threads
+        windows = windows_at_once(batch_size, world, lanes)
+        self.order = EpochOrder(samples.sizes, batch_size, seed, shuffle_shards, lanes, windows)
+        self._block = lru_cache(4)(self._indices_of_block)
         self._cache = _Cache(samples, cache_bytes)
-        self._orders: OrderedDict[int, np.ndarray] = OrderedDict()
-        self._lock = Lock()
 
     def positions(self, step: int) -> range:
         """The positions of this rank at a step (steps count from 0)."""
@@ -70,41 +80,55 @@ class Stream:
         start = step * self.batch_size + self.rank * share
         return range(start, start + share)
 
-    def index(self, position: int) -> int:
-        """Which sample of the split stands at a position."""
-        epoch, place = divmod(position, len(self.samples))
-        with self._lock:
-            if epoch not in self._orders:
-                rng = np.random.default_rng([self.seed, epoch])
-                self._orders[epoch] = rng.permutation(len(self.samples))
-                if len(self._orders) > 3:
-                    self._orders.popitem(last=False)
-            return int(self._orders[epoch][place])
+    def indices(self, step: int) -> list[int]:
+        """The samples of this rank at a step, in the order of its positions."""
+        block, row = divmod(step, _BLOCK)
+        mine: list[int] = self._block(block)[row].tolist()
+        return mine
+
+    def _indices_of_block(self, block: int) -> NDArray[np.int64]:
+        starts = [self.positions(step).start for step in range(block * _BLOCK, (block + 1) * _BLOCK)]
+        positions = np.add.outer(starts, np.arange(self.batch_size // self.world))
+        return self.order.indices(positions.ravel()).reshape(positions.shape)
 
     def batch(self, step: int) -> tuple[Sample, np.ndarray]:
         """This rank's part of a step: stacked uint8 pictures by domain, and the int64 seed of each sample."""
         seeds = [position_seed(self.seed, position) for position in self.positions(step)]
         samples = [
-            self.transform(self._cache.read(self.index(position)), seed)
-            for position, seed in zip(self.positions(step), seeds, strict=True)
+            self.transform(self._cache.read(index), seed) for index, seed in zip(self.indices(step), seeds, strict=True)
         ]
         stacked = {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
         return stacked, np.asarray(seeds, dtype=np.int64)
 
     def batches(self, first: int, last: int) -> Iterator[tuple[Sample, np.ndarray]]:
-        """The batches of steps first to last - 1, made ahead in threads, in order."""
+        """The batches of steps first to last - 1, made ahead in threads, in order.
+
+        Further ahead, where there is more than one window, another thread brings the shards here.
+        """
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="batches")
+        fetcher = ThreadPoolExecutor(1, thread_name_prefix="shards")
         ahead: deque[Future[tuple[Sample, np.ndarray]]] = deque()
+        far = self.order.steps_ahead
         try:
-            steps = iter(range(first, last))
-            for step in steps:
+            for step in range(first, min(first + far, last)):
+                fetcher.submit(self._fetch, step)
+            for step in range(first, last):
+                if far and step + far < last:
+                    fetcher.submit(self._fetch, step + far)
                 ahead.append(pool.submit(self.batch, step))
                 if len(ahead) > 2 * self.threads:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
         finally:
+            fetcher.shutdown(wait=True, cancel_futures=True)
             pool.shutdown(wait=True, cancel_futures=True)
+
+    def _fetch(self, step: int) -> None:
+        """Have the shards of a step at hand; what goes wrong here, its batch meets again and tells."""
+        with suppress(Fault):
+            for index in self.indices(step):
+                self.samples.prepare(index)
 
 
 class _Cache:

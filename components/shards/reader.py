@@ -62,6 +62,10 @@ class Split:
         keys: list[str] = self._column("key", min(self.domains))
         return keys
 
+    def prepare(self, i: int) -> None:
+        """Have the shard of sample i open and checked."""
+        self._find(i)
+
     def read(self, i: int) -> tuple[str, dict[str, Picture]]:
         """Sample i: its key, and one picture a domain, (H, W, 3) RGB or (H, W) class indices, uint8.
 

@@ -15,7 +15,9 @@ class TrainConfig(Section):
     trains in this process without Ray. Each `checkpoint_every` steps the run is validated on
     `validation_samples` of the val split, draws a sample grid and is saved; the last `keep_checkpoints` and
     the best are kept. The learning rate is constant for `constant_share` of the steps and falls linearly to
-    0 over the rest; `learning_rates` overrides it for single phases.
+    0 over the rest; `learning_rates` overrides it for single phases. Samples are shuffled within
+    `shuffle_shards` shards in each of `lanes` places of the split at once (docs/scale.md); a split of no more
+    than `shuffle_shards` is shuffled as a whole.
     """
 
     task: TaskConfig | None = None
@@ -36,6 +38,8 @@ class TrainConfig(Section):
     checkpoint_every: PositiveInt = 250
     keep_checkpoints: PositiveInt = 2
     validation_samples: PositiveInt = 128
+    shuffle_shards: PositiveInt = 16
+    lanes: PositiveInt = 128
     loader_threads: PositiveInt = 1
     cache_mb: NonNegativeFloat = 1024
     timeout_s: PositiveFloat = 300

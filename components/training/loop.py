@@ -10,12 +10,10 @@ import torch
 from torch import Tensor
 
 from components.faults import Fault
-from components.shards.loader import Stream
-from components.shards.reader import Split
 from components.systems import build
 from components.systems.system import Batch, Shape
-from components.tasks.paired import Sample, augment
-from components.training.batches import to_batch
+from components.tasks.paired import Sample
+from components.training.batches import to_batch, training_stream
 from components.training.checkpoint import Checkpoint
 from components.training.clock import RunClock
 from components.training.group import Group
@@ -40,17 +38,7 @@ def fit(run: Run, group: Group) -> None:
     system = build(run.system, shape)
     trainer = Trainer(system, run.train, steps, group)
     step = restore(run, trainer)
-    split = Split(run.shards, "train")
-    stream = Stream(
-        split,
-        lambda sample, seed: augment(sample, split.domains, run.train.augment, seed),
-        run.train.batch_size,
-        run.train.seed,
-        group.rank,
-        group.world,
-        int(run.train.cache_mb * 2**20),
-        run.train.loader_threads,
-    )
+    stream = training_stream(run, group)
     validation = Validation(run, shape, trainer, group)
     with Log(run.folder, step) if group.leads else nullcontext() as log:
         clock = RunClock(run, group, log, step, time.perf_counter() - began)

@@ -1,13 +1,10 @@
 """The parts of training, each against its closed form."""
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from components.faults import Fault
-from components.shards.loader import Stream
-from components.shards.reader import Split
 from components.systems import build
 from components.systems.pix2pix import Pix2PixConfig, UNetConfig
 from components.training.ema import EMA
@@ -16,37 +13,6 @@ from components.training.loop import fit
 from components.training.optimizers import rate_factor
 from components.training.trainer import Trainer
 from tests.training.helpers import small_run
-
-
-def stream(split, **settings):
-    return Stream(split, lambda sample, seed: sample, **({"batch_size": 4, "seed": 1} | settings))
-
-
-def test_an_epoch_shows_each_sample_once_to_one_rank(tiny_shards):
-    split = Split(tiny_shards, "train")
-    seen = [[] for _ in range(2)]
-    for rank in (0, 1):
-        ranked = stream(split, rank=rank, world=2)
-        for step in range(len(split) // 4):
-            seen[rank] += [ranked.index(position) for position in ranked.positions(step)]
-    assert sorted(seen[0] + seen[1]) == list(range(len(split)))
-    second = [stream(split).index(len(split) + place) for place in range(len(split))]
-    assert sorted(second) == list(range(len(split)))
-    assert second != [stream(split).index(place) for place in range(len(split))]
-
-
-def test_batches_made_ahead_are_the_steps_own(tiny_shards):
-    split = Split(tiny_shards, "train")
-    ahead = list(stream(split, threads=3, cache_bytes=0).batches(2, 9))
-    for step, (pictures, seeds) in zip(range(2, 9), ahead, strict=True):
-        expected, expected_seeds = stream(split).batch(step)
-        assert np.array_equal(pictures["photo"], expected["photo"])
-        assert np.array_equal(seeds, expected_seeds)
-
-
-def test_a_batch_that_cannot_be_dealt_is_refused(tiny_shards):
-    with pytest.raises(Fault, match="batch_size 4 cannot be dealt to 3 workers"):
-        stream(Split(tiny_shards, "train"), world=3)
 
 
 def test_learning_rate_is_constant_then_linear_to_zero():
