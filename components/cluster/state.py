@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from upath import UPath
 
 from components.faults import Fault
-from components.files import write_text
+from components.files import read_bytes, write_text
+from components.home import ROOT, AnyPath, located, shared
 
-ROOT = "PIX2PIPE_ROOT"
 _LOCK = "dvc.lock"
 
 
@@ -48,9 +47,8 @@ class State:
         return "://" not in self.root
 
     @property
-    def _path(self) -> Path | UPath:
-        # Without a cache of listings, what another machine wrote is seen.
-        return Path(self.root) / _LOCK if self.is_folder else UPath(self.root, use_listings_cache=False) / _LOCK
+    def _path(self) -> AnyPath:
+        return located(self.root) / _LOCK
 
     def reproduce(self, folder: Path, stages: Sequence[str]) -> list[str]:
         """`dvc repro` of a workspace, in which each stage is kept at the root as soon as it is finished.
@@ -68,7 +66,7 @@ class State:
         Raises:
             Fault: a stage failed (it has said why itself), or the root cannot be read or written.
         """
-        self._require_writable()
+        shared()  # find out before a stage runs for hours that its results could not be kept
         self._write(folder / _LOCK, self._entries())
         kept: list[str] = []
 
@@ -123,13 +121,6 @@ class State:
                 "move it away and run `dvc checkout`"
             ) from error
 
-    def _require_writable(self) -> None:
-        """Find out before a stage runs for hours that its results could not be kept."""
-        with self._said():
-            if isinstance(self._path, Path):
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-            (self._path.parent / ".pix2pipe").write_bytes(b"")
-
     def _keep(self, stage: Any, folder: Path) -> None:
         """The data of a finished stage first, then its entry: what dvc.lock names is always there."""
         stage.repo.push(stage.addressing, run_cache=True)
@@ -137,20 +128,14 @@ class State:
         self._write(self._path, self._entries() | {stage.addressing: entry})
 
     def _entries(self) -> dict[str, Any]:
-        with self._said():
-            try:
-                text = self._path.read_text()
-            except FileNotFoundError:
-                return {}
-        return _entries_of(text)
+        try:
+            return _entries_of(read_bytes(self._path).decode())
+        except FileNotFoundError:
+            return {}
 
-    def _write(self, path: Path | UPath, entries: dict[str, Any]) -> None:
-        text = yaml.safe_dump({"schema": "2.0", "stages": entries}, sort_keys=False)
-        if isinstance(path, Path):
-            write_text(path, text)
-        else:
-            with self._said():
-                path.write_text(text)  # an object store shows the whole object or the one before
+    @staticmethod
+    def _write(path: AnyPath, entries: dict[str, Any]) -> None:
+        write_text(path, yaml.safe_dump({"schema": "2.0", "stages": entries}, sort_keys=False))
 
     @contextmanager
     def _repo(self, folder: Path) -> Iterator[Any]:

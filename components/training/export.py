@@ -1,5 +1,6 @@
 """What a finished run hands to the next stages: files that are the same whenever and wherever it was trained."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -26,6 +27,8 @@ from components.training import log
 from components.training.checkpoint import WEIGHTS, Checkpoint
 from components.training.config import TrainConfig
 from components.training.run import Run
+
+COMMIT = "PIX2PIPE_COMMIT"
 
 
 def export_run(run: Run, out: Path) -> None:
@@ -82,7 +85,12 @@ def export_trained(out: Path, config: GenerateConfig, shards: Path, folder: Path
 
 
 def git_commit() -> str:
-    """The commit of the working folder, with `-dirty` when tracked files differ; empty outside git."""
+    """The commit of the working folder, with `-dirty` when tracked files differ; empty outside git.
+
+    A job has no repository; who submitted it says in PIX2PIPE_COMMIT what it was sent from.
+    """
+    if COMMIT in os.environ:
+        return os.environ[COMMIT]
     command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
