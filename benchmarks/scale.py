@@ -1,8 +1,9 @@
-"""An epoch of 10^8 samples in 10^5 shards for 1 to 1,024 ranks: `python -m benchmarks.scale`, a few minutes.
+"""An epoch of 10^8 samples in 10^5 shards for 1 to 1,024 ranks: `python -m benchmarks.scale`.
 
-Nothing is trained: a manifest of shards that do not exist is written, and planned from by the classes that
-train (Split, Stream). A rank plans in a fresh process, which is timed and weighed; then all ranks' samples of
-an epoch are dealt in this one, and counted: each once, and the shards that each node must read for them.
+About half a minute of a core for each number of ranks. Nothing is trained: a manifest of shards that do not
+exist is written, and planned from by the classes that train (Split, Stream). A rank plans in a fresh process,
+which is timed and weighed; then all ranks' samples of an epoch are dealt in this one, and counted: each once,
+and the shards that each node must read for them.
 """
 
 import argparse
