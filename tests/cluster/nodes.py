@@ -39,10 +39,7 @@ class Nodes:
         self.foreign: Path | None = None
         self._folder = tempfile.mkdtemp(prefix="n", dir=folder or "/tmp")
         self._running: list[subprocess.Popen[bytes]] = []
-        self._start(
-            cpus, "--head", f"--port={port}", f"--temp-dir={self._folder}", "--include-dashboard=false", prefix=prefix
-        )
-        self.await_nodes(1)
+        self._head = (cpus, "--head", f"--port={port}", f"--temp-dir={self._folder}", "--include-dashboard=false")
 
     def join(self, cpus: int = 2, prefix: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
         """Start one more node; `prefix` is a command to run it under."""
@@ -78,6 +75,12 @@ class Nodes:
         raise TimeoutError(f"not {count} nodes after {seconds} s: {seen.stdout}{seen.stderr[-500:]}")
 
     def __enter__(self) -> Self:
+        self._start(*self._head, prefix=self.prefix)
+        try:
+            self.await_nodes(1)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -85,7 +88,7 @@ class Nodes:
             node.terminate()
         for node in self._running:
             try:
-                node.wait(30)
+                node.wait(60)
             except subprocess.TimeoutExpired:
                 node.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
