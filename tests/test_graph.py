@@ -125,6 +125,26 @@ def test_a_param_reruns_its_stage_and_what_follows(project):
     assert ran(project.repro()) == STAGES[STAGES.index("evaluate") :]
 
 
+def test_a_search_hands_its_winner_to_train_and_none_passes_the_params_through(project):
+    before = (project.folder / "params.yaml").read_text()
+    project.set("tune.num_trials", 3)
+    assert ran(project.repro()) == STAGES[STAGES.index("tune") :]
+    winner = yaml.safe_load((project.folder / "data/tune/winner.yaml").read_text())
+    summary = json.loads((project.folder / "data/tune/search.json").read_text())
+    assert summary["trials"] == 3
+    assert summary["figure"] == "fcn_class_iou"
+    trained = json.loads((project.folder / "data/runs/run.json").read_text())
+    assert trained["system"]["lambda_l1"] == winner["system"]["lambda_l1"]
+    assert trained["train"]["learning_rate"] == winner["train"]["learning_rate"]
+    assert trained["train"]["steps"] == 4
+    assert "The search before it" in (project.folder / "data/report/index.html").read_text()
+    project.set("tune.num_trials", 0)
+    assert (project.folder / "params.yaml").read_text() == before
+    project.repro()
+    assert yaml.safe_load((project.folder / "data/tune/winner.yaml").read_text()) == {}
+    assert "The search before it" not in (project.folder / "data/report/index.html").read_text()
+
+
 def test_a_killed_training_goes_on_where_it_stood_and_nothing_before_it_reruns(project):
     project.set("system.lambda_l1", 50)
     project.set("train.steps", 200)
@@ -152,7 +172,7 @@ def test_the_other_direction_needs_no_new_shards(project):
     project.set("train.task", {"source": "photo", "target": "labels"})
     project.set("train.steps", 4)
     project.set("train.checkpoint_every", 2)
-    assert ran(project.repro()) == STAGES[STAGES.index("train") :]
+    assert ran(project.repro()) == STAGES[STAGES.index("tune") :]
     metrics = json.loads((project.folder / "data/metrics/pix2pix.json").read_text())
     assert 0 <= metrics["rows"]["model"]["labels_pixel_accuracy"]["value"] <= 1
     assert "fcn" in metrics["skipped"]
