@@ -62,6 +62,7 @@ def trial_run(params: Params, runs: AnyPath, values: Values, repeat: int) -> Run
         "keep_checkpoints": 1,
         "seed": chosen.train.seed + repeat,
         "num_workers": config.num_workers,
+        "cpus_per_worker": chosen.train.cpus_per_worker or 1,  # there are other trials beside it
     }
     train = type(chosen.train).model_validate(chosen.train.model_dump() | short)
     return plan(chosen.system, train, SHARDS.resolve(), runs)

@@ -56,6 +56,7 @@ def test_the_papers_setting_is_the_published_one(tmp_path):
     taken = load_params(params)
     system = build(taken.system, Shape(Domain(kind="image"), Domain(kind="image"), (256, 256)))
     assert system.num_parameters() == {"generator": 54_413_955, "discriminator": 2_768_705}
+    assert taken.tune.num_trials == 0
     assert (taken.train.batch_size, taken.train.epochs, taken.train.learning_rate) == (1, 200, 2e-4)
     assert taken.train.betas == (0.5, 0.999)
     assert (taken.system.lambda_l1, taken.system.patch_size, taken.train.augment.resize) == (100, 70, 286)

@@ -170,7 +170,7 @@ def _room(work: Search) -> tuple[int, dict[str, float]]:
     train = work.make_run(work.start, 0).train
     cpus, gpus = int(has.get("CPU", 0)), int(has.get("GPU", 0)) if train.device != "cpu" else 0
     ranks = max(1, config.num_workers)
-    most = (gpus or cpus) // ranks
+    most = gpus // ranks if gpus else cpus // (ranks * max(1, train.cpus_per_worker))
     if most < 1:
         raise Fault(
             f"tune.num_workers {config.num_workers}: the cluster offers {gpus or cpus} {'GPUs' if gpus else 'CPUs'}"
