@@ -40,5 +40,6 @@ check: install
 	pytest
 
 bench: install
+	dvc repro judge
 	python -m benchmarks.step
 	python -m benchmarks.search

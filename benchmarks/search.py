@@ -40,7 +40,7 @@ def run(params: Params, folder: Path, **settings: Any) -> tuple[list[Trial], flo
     measure = Measure(config.objective, config.samples, params.evaluate, params.generate, *places)
     objective = Meter(measure).objective
     start = {path: value_at(params, path) for path in config.space}
-    ledger, make_run = Ledger(folder / "trials"), partial(trial_run, asked, folder / "runs")
+    ledger, make_run = Ledger(folder / "trials"), partial(trial_run, asked, whole.shards, folder / "runs")
     work = Search(config, ledger, folder, make_run, measure, start, objective.less_is_better)
     began = time.perf_counter()
     with SearchProgress(ledger, config.num_trials, objective.figure) as progress:

@@ -37,22 +37,22 @@ def main(params: Params, clock: Clock) -> None:
     with clock.part("open"):
         objective = Meter(measure).objective
     start = {path: value_at(params, path) for path in config.space}
-    key = [config.decisive(), trial_run(params, LOCAL, start, 0).key, objective.protocol.hash]
+    key = [config.decisive(), trial_run(params, whole.shards, LOCAL, start, 0).key, objective.protocol.hash]
     folder = absolute(shared() / "tune" / sha256_json(key)[:16])
-    ledger, make_run = Ledger(folder / "trials"), partial(trial_run, params, folder / "runs")
+    ledger, make_run = Ledger(folder / "trials"), partial(trial_run, params, whole.shards, folder / "runs")
     work = Search(config, ledger, LOCAL / "ray", make_run, measure, start, objective.less_is_better)
     with SearchProgress(ledger, config.num_trials, objective.figure) as progress, clock.part("search"):
         ray = search(work, progress)
     clock.add("ray", ray)
     clock.add("search", -ray)
     trials = [trial for trial in ledger.all() if trial.number < config.num_trials]
-    winner = find_winner(config, trials, objective.less_is_better)
+    winner = find_winner(config, trials, objective.less_is_better, str(folder))
     measured = {"figure": objective.figure, "less_is_better": objective.less_is_better}
     write_outcome(OUT, config, trials, winner, measured | {"protocol": objective.protocol.as_json()})
     print(f"tune: {objective.figure} {winner.value:.4g} with {describe(winner.values)}", file=sys.stderr)
 
 
-def trial_run(params: Params, runs: AnyPath, values: Values, repeat: int) -> Run:
+def trial_run(params: Params, shards: AnyPath, runs: AnyPath, values: Values, repeat: int) -> Run:
     """The training run of a trial: the same training with other values, and short."""
     config, chosen = params.tune, with_values(params, values, WHERE)
     short: dict[str, Any] = {
@@ -65,7 +65,7 @@ def trial_run(params: Params, runs: AnyPath, values: Values, repeat: int) -> Run
         "cpus_per_worker": chosen.train.cpus_per_worker or 1,  # there are other trials beside it
     }
     train = type(chosen.train).model_validate(chosen.train.model_dump() | short)
-    return plan(chosen.system, train, SHARDS.resolve(), runs)
+    return plan(chosen.system, train, shards, runs)
 
 
 if __name__ == "__main__":

@@ -47,8 +47,11 @@ def finalists(config: TuneConfig, trials: list[Trial], less_is_better: bool) -> 
     return ranked[: config.finalists if config.num_seeds > 1 else 1]
 
 
-def find_winner(config: TuneConfig, trials: list[Trial], less_is_better: bool) -> Winner:
+def find_winner(config: TuneConfig, trials: list[Trial], less_is_better: bool, folder: str = "the search") -> Winner:
     """The best finalist by the mean of its seeds; one that failed with any seed is out.
+
+    Args:
+        folder: of the search, for the message.
 
     Raises:
         Fault: no trial gave a figure; it names what went wrong with the first.
@@ -60,7 +63,9 @@ def find_winner(config: TuneConfig, trials: list[Trial], less_is_better: bool) -
             standing.append(_standing([first, *repeats]))
     if not standing:
         reason = next((trial.reason for trial in trials if trial.reason), "none has ended")
-        raise Fault(f"tune: no trial of {len(trials)} can win; the first that failed: {reason}")
+        raise Fault(
+            f"no trial of {len(trials)} can win; the first that failed: {reason}; remove {folder} to search anew"
+        )
     return min(standing, key=lambda winner: winner.value if less_is_better else -winner.value)
 
 

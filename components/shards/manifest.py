@@ -120,13 +120,13 @@ class Manifest(Section):
         """Where a tar lies, for a manifest that was read from `folder`."""
         return (folder if self.root is None else located(self.root)) / entry.path
 
-    def published(self, folder: Path) -> AnyPath:
+    def published(self, folder: AnyPath) -> AnyPath:
         """Where every node can read this manifest, which was read from `folder`, and its index.
 
         Where the tars lie at a root of their own, a copy of both lies there, named by what they hold.
         """
         if self.root is None:
-            return folder.resolve()
+            return folder.resolve() if isinstance(folder, Path) else folder
         return located(self.root) / "manifests" / f"{self.sha256[:16]}-{self.index.sha256[:8]}"
 
     def count(self, split: str) -> int:

@@ -61,7 +61,7 @@ class Run:
 def plan(
     system: AnySystemConfig,
     train: TrainConfig,
-    shards: Path,
+    shards: AnyPath,
     runs_root: AnyPath,
     task: tuple[str, str] | None = None,
 ) -> Run:
