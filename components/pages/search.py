@@ -19,7 +19,7 @@ from components.search.outcome import read_search, read_trials
 Row = dict[str, Any]
 # Colours that stand for the page's own, which are others in the dark.
 _INK, _BEST, _REST, _PRUNED = "#010203", "#010204", "#010205", "#010206"
-_COLOURS = {_INK: "currentColor", _BEST: "var(--accent)", _REST: "var(--other)", _PRUNED: "var(--line)"}
+_COLOURS = {_INK: "currentColor", _BEST: "var(--accent)", _REST: "var(--soft)", _PRUNED: "var(--other)"}
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _shown(row: Row, paths: tuple[str, ...], won: bool) -> TrialRow:
     return TrialRow(
         name=f"{row['number']}" + (f", seed +{row['repeat']}" if row["repeat"] else ""),
         state=row["state"],
-        values=tuple(number(v) if isinstance(v := row[path], float) else str(v) for path in paths),
+        values=tuple(_text(row[path]) for path in paths),
         objective=number(row["objective"]) if measured else "none",
         interval=f"{number(row['low'])} to {number(row['high'])}" if measured else "",
         steps=row["steps"],
@@ -116,7 +116,16 @@ def _parallel(rows: list[Row], paths: tuple[str, ...], best: int, less: bool) ->
         won = rows[i]["number"] == best
         colour = _BEST if won else _REST if rows[i]["state"] == "finished" else _PRUNED
         line = [column[0][i] for column in columns]
-        axes.plot(range(len(line)), line, color=colour, lw=2.6 if won else 1.2, marker="o", ms=3.5, clip_on=False)
+        axes.plot(
+            range(len(line)),
+            line,
+            color=colour,
+            lw=2.6 if won else 1.2,
+            marker="o",
+            ms=3.5,
+            alpha=_alpha(colour),
+            clip_on=False,
+        )
     for x, (_, bottom, top) in enumerate(columns):
         axes.axvline(x, color=_INK, lw=0.7, alpha=0.5, clip_on=False)
         for y, text in ((0, bottom), (1, top)):
@@ -128,6 +137,17 @@ def _parallel(rows: list[Row], paths: tuple[str, ...], best: int, less: bool) ->
     return figure
 
 
+def _alpha(colour: str) -> float:
+    return 0.5 if colour == _PRUNED else 1.0
+
+
+def _text(value: Any) -> str:
+    """A param's value as people write it; whole numbers come as floats out of the table."""
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and value < 1e6 else number(value)
+    return str(value)
+
+
 def _scaled(values: list[Any]) -> tuple[list[float], str, str]:
     """Places from 0 to 1, and what stands at both ends; words in the order of their names, wide ranges as logs."""
     if any(isinstance(value, str) for value in values):
@@ -137,7 +157,7 @@ def _scaled(values: list[Any]) -> tuple[list[float], str, str]:
     wide = low > 0 and high / low > 20
     scaled = [math.log(value) for value in values] if wide else [float(value) for value in values]
     span = max(scaled) - min(scaled)
-    return [(value - min(scaled)) / span if span else 0.5 for value in scaled], number(low), number(high)
+    return [(value - min(scaled)) / span if span else 0.5 for value in scaled], _text(low), _text(high)
 
 
 def _curves(rows: list[Row], best: int, name: str) -> Figure:
@@ -148,7 +168,7 @@ def _curves(rows: list[Row], best: int, name: str) -> Figure:
         won = row["number"] == best
         colour = _BEST if won else _REST if row["state"] == "finished" else _PRUNED
         line = (row["rung_steps"], row["rung_objective"])
-        axes.plot(*line, color=colour, lw=2.4 if won else 1.2, marker="o", ms=4, clip_on=False)
+        axes.plot(*line, color=colour, lw=2.4 if won else 1.2, marker="o", ms=4, alpha=_alpha(colour), clip_on=False)
     steps = sorted({step for row in rows for step in row["rung_steps"]})
     if len(steps) > 1:
         axes.set_xscale("log")

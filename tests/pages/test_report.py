@@ -199,7 +199,7 @@ def test_the_search_is_a_table_and_two_pictures(html: str, project: Path) -> Non
     for plot in plots:
         svg = plot[: plot.index("</svg>")]
         assert svg.count("var(--accent)") >= 1
-        assert svg.count("var(--line)") >= 2
+        assert svg.count("var(--other)") >= 2
         assert "#0102" not in svg
     for path in ("system.lambda_l1", "system.adversarial"):
         assert path in plots[0]
