@@ -29,7 +29,7 @@ from components.training.clock import THROUGHPUT
 from components.training.config import TrainConfig
 from components.training.loop import fit
 from components.training.run import Run, plan
-from tests.cluster.nodes import AUTH, Nodes
+from tests.cluster.nodes import ENVIRONMENT, Nodes
 
 HEAD, OTHER = "10.99.7.1", "10.99.7.2"
 WARM_UP = 10
@@ -93,7 +93,7 @@ class Bench:
         """Start a driver on the head."""
         what = [str(self.shards), str(self.root / name), json.dumps(self.settings(placement))]
         command = [*self.nodes.prefix, sys.executable, "-W", "ignore", "-m", "benchmarks.two_nodes", "--drive", *what]
-        environment = os.environ | AUTH | {"RAY_ADDRESS": self.nodes.address, "GLOO_SOCKET_IFNAME": "cable"}
+        environment = os.environ | ENVIRONMENT | {"RAY_ADDRESS": self.nodes.address, "GLOO_SOCKET_IFNAME": "cable"}
         return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 

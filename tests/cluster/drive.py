@@ -16,15 +16,13 @@ from components.cluster.workers import Workers
 from components.faults import Fault
 from components.training.loop import fit
 from tests.cluster import functions
-from tests.cluster.nodes import AUTH
+from tests.cluster.nodes import ENVIRONMENT
 from tests.training.helpers import small_run
-
-ROOT = Path(__file__).parents[2]
 
 
 def start(address: str, **what: Any) -> "subprocess.Popen[str]":
     """Start `main` on a cluster; its stderr says what Workers says, the last line is the Fault."""
-    environment = os.environ | AUTH | {"RAY_ADDRESS": address, "PYTHONPATH": str(ROOT)}
+    environment = os.environ | ENVIRONMENT | {"RAY_ADDRESS": address}
     command = [sys.executable, "-W", "ignore", "-m", "tests.cluster.drive", json.dumps(what)]
     elsewhere = tempfile.gettempdir()  # from a project's folder its code would be sent to the nodes
     return subprocess.Popen(command, cwd=elsewhere, env=environment, stderr=subprocess.PIPE, text=True)

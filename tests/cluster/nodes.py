@@ -14,7 +14,8 @@ from typing import Self
 from ray.util import get_node_ip_address
 
 RAY = Path(sys.executable).with_name("ray")
-AUTH = {"RAY_AUTH_MODE": "disabled"}  # nobody else reaches a cluster of this test
+# Nobody else reaches a cluster of these tests; its workers are handed functions of tests/.
+ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 class Nodes:
@@ -63,7 +64,7 @@ class Nodes:
     def await_nodes(self, count: int, seconds: float = 90) -> None:
         """Wait until so many nodes live."""
         code = "import ray; ray.init(logging_level='error'); print(sum(node['Alive'] for node in ray.nodes()))"
-        environment = os.environ | AUTH | {"RAY_ADDRESS": self.address}
+        environment = os.environ | ENVIRONMENT | {"RAY_ADDRESS": self.address}
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             seen = subprocess.run(
@@ -98,7 +99,7 @@ class Nodes:
         command += ["--min-worker-port=0", "--max-worker-port=0"]
         command += ["--object-store-memory=100000000", "--disable-usage-stats"]
         log = (Path(self._folder) / f"node_{len(self._running)}.log").open("wb")
-        environment = os.environ | AUTH | self._environment | {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
+        environment = os.environ | ENVIRONMENT | self._environment | {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
         with log:
             node = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         self._running.append(node)

@@ -24,6 +24,7 @@ from components.cluster.jobs import Jobs
 from components.cluster.state import State
 from components.cluster.upload import listed, pack
 from components.faults import Fault
+from tests.storage.s3 import forget_clients
 from tests.test_graph import ROOT, Project, ran
 
 BIN = Path(sys.executable).parent
@@ -143,6 +144,7 @@ def test_a_root_in_an_object_store(tmp_path, monkeypatch):
         }
         for name, value in secrets_of_the_node.items():
             monkeypatch.setenv(name, value)
+        forget_clients()
         boto3.client("s3").create_bucket(Bucket="bucket")
         small = Small(tmp_path / "project", "s3://bucket/prefix")
         assert ran(small.job("fetch")) == ["fetch"]
@@ -155,6 +157,7 @@ def test_a_root_in_an_object_store(tmp_path, monkeypatch):
         assert ran(output) == []
         assert "job: PIX2PIPE_ROOT=s3://nobody/prefix: " in output
     finally:
+        forget_clients()
         server.stop()
 
 

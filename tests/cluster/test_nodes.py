@@ -32,7 +32,7 @@ def test_two_nodes_train_the_weights_of_one(two_nodes, tiny_shards, tmp_path):
 
 def test_a_rank_that_hangs_in_python_ends_the_run_by_name(two_nodes, tmp_path):
     status, said = drive(two_nodes.address, folder=str(tmp_path), function="sleeps", timeout_s=6)
-    assert status == 1
+    assert status == 1, said
     last = said.splitlines()[-1]
     pid = (tmp_path / "mishap").read_text()
     assert re.fullmatch(

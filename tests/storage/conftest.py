@@ -9,7 +9,7 @@ import pytest
 from upath import UPath
 
 from components.home import located
-from tests.storage.s3 import BUCKET, Proxy, credentials, moto_server, proxied
+from tests.storage.s3 import BUCKET, Proxy, credentials, forget_clients, moto_server, proxied
 
 
 @pytest.fixture(scope="session")
@@ -18,9 +18,10 @@ def endpoint() -> Iterator[Proxy]:
     with moto_server() as port, proxied(port) as proxy, pytest.MonkeyPatch.context() as patch:
         for name, value in (credentials() | {"AWS_ENDPOINT_URL": proxy.url}).items():
             patch.setenv(name, value)
+        forget_clients()
         fsspec.filesystem("s3").mkdir(BUCKET)
         yield proxy
-        fsspec.filesystem("s3").clear_instance_cache()
+        forget_clients()
 
 
 @pytest.fixture

@@ -13,8 +13,18 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
+import fsspec
+
+from components.home import located
+
 BUCKET = "pictures"
 SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
+
+
+def forget_clients() -> None:
+    """Let go of the clients that fsspec keeps: they know the endpoint of the environment they were made in."""
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    located.cache_clear()
 
 
 def free_port() -> int:
