@@ -40,6 +40,5 @@ check: install
 	pytest
 
 bench: install
-	dvc repro judge
 	python -m benchmarks.step
 	python -m benchmarks.search

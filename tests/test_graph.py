@@ -122,7 +122,8 @@ def test_the_graph_runs_and_then_has_nothing_to_do(project):
 
 def test_a_param_reruns_its_stage_and_what_follows(project):
     project.set("evaluate.seed", 7)
-    assert ran(project.repro()) == STAGES[STAGES.index("evaluate") :]
+    # The objective of a search is a figure of evaluate; train goes by its winner, which is the same.
+    assert sorted(ran(project.repro()), key=STAGES.index) == ["tune", *STAGES[STAGES.index("evaluate") :]]
 
 
 def test_a_search_hands_its_winner_to_train_and_none_passes_the_params_through(project):

@@ -10,7 +10,7 @@ from components.params import load_params
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.stage import Clock
-from pipelines import fetch, generate, shard, train
+from pipelines import fetch, generate, shard, train, tune
 from tests.test_graph import SMALL, Project
 
 
@@ -25,7 +25,7 @@ def projects(tmp_path):
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     params = load_params(Path("params.yaml"))
-    for stage in (fetch, shard, train, generate):
+    for stage in (fetch, shard, tune, train, generate):
         stage.main(params, Clock(stage.__name__))
 
 
