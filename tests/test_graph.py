@@ -129,7 +129,10 @@ def test_a_param_reruns_its_stage_and_what_follows(project):
 def test_a_search_hands_its_winner_to_train_and_none_passes_the_params_through(project):
     before = (project.folder / "params.yaml").read_text()
     project.set("tune.num_trials", 3)
-    assert ran(project.repro()) == STAGES[STAGES.index("tune") :]
+    # Where the params as they stood have won, train gives what it gave, and generate has nothing to do.
+    executed = ran(project.repro())
+    assert executed[:2] == ["tune", "train"]
+    assert executed[-2:] == ["register", "report"]
     winner = yaml.safe_load((project.folder / "data/tune/winner.yaml").read_text())
     summary = json.loads((project.folder / "data/tune/search.json").read_text())
     assert summary["trials"] == 3
