@@ -13,12 +13,15 @@ class Domain(Section):
     """A photo, a map or a label map; a sample holds one picture of each of its domains, all of one size.
 
     kind "image": uint8 RGB, (height, width, 3). kind "label": uint8 class indices, (height, width), each
-    below `len(classes)`; `palette` says how a class is drawn where people look.
+    below `len(classes)`; `palette` says how a class is drawn where people look. `encoding` is how networks
+    see a label map: `one_hot`, a channel a class, or `colour`, drawn in its palette, as the authors of
+    pix2pix and CycleGAN do.
     """
 
     kind: Literal["image", "label"]
     classes: tuple[str, ...] = ()
     palette: tuple[Colour, ...] = ()
+    encoding: Literal["one_hot", "colour"] = "one_hot"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -31,6 +34,11 @@ class Domain(Section):
         return self
 
     @property
+    def in_colour(self) -> bool:
+        """Whether networks see three channels in [-1, 1]: an image, or a label map drawn in its palette."""
+        return self.kind == "image" or self.encoding == "colour"
+
+    @property
     def channels(self) -> int:
-        """Channels as a network sees them: 3 for an image, one a class for a label map (one-hot)."""
-        return 3 if self.kind == "image" else len(self.classes)
+        """Channels as a network sees them."""
+        return 3 if self.in_colour else len(self.classes)

@@ -9,11 +9,10 @@ from torch import Tensor, nn
 
 from components.faults import Fault
 from components.networks.fcn8s import FCN8s
-from components.schema import Section
-from components.systems.system import Batch, Phase, Shape, System, Terms, Translation
+from components.systems.system import Batch, Phase, Shape, System, SystemSection, Terms, Translation
 
 
-class FCN8sConfig(Section):
+class FCN8sConfig(SystemSection):
     """FCN-8s (Long et al. 2015). `width` 64 is the published network.
 
     `balance` weighs a class by its frequency to the power of -balance: 0 not at all, 1 fully.
@@ -31,8 +30,8 @@ def fcn8s(config: FCN8sConfig, shape: Shape) -> System:
     Raises:
         Fault: the target is not a label map, the source no image, or the size no multiple of 32.
     """
-    if shape.target.kind != "label" or shape.source.kind != "image":
-        raise Fault("system fcn8s reads labels from images: its task needs an image source and a label target")
+    if shape.target.kind != "label" or shape.source.kind != "image" or shape.target.in_colour:
+        raise Fault("system fcn8s reads labels from images: it needs an image source and a one-hot label target")
     if any(side % 32 for side in shape.size):
         raise Fault(f"system fcn8s needs sides that are multiples of 32, not {shape.size[0]}x{shape.size[1]}")
     classes = len(shape.target.classes)

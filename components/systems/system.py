@@ -2,15 +2,27 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from components.domain import Domain
+from components.schema import Section
 
 Batch = dict[str, Tensor]
 Terms = dict[str, Tensor]
+
+
+class SystemSection(Section):
+    """What every system's params have in common.
+
+    Attributes:
+        paired: whether source and target of a batch are aligned pictures of the same samples. An unpaired
+            system is given two independent streams, even where the data is aligned.
+    """
+
+    paired: ClassVar[bool] = True
 
 
 class Memory(Protocol):
@@ -51,11 +63,13 @@ class Phase:
 class Translation:
     """One direction a system translates: run(network, source (N, C, H, W), seeds (N,)) to the target.
 
-    Seeds decide all that is random of each sample, so a picture does not depend on its batch.
+    Seeds decide all that is random of each sample, so a picture does not depend on its batch. A `reverse`
+    one goes from the task's target to its source.
     """
 
     network: str
     run: Callable[[nn.Module, Tensor, Tensor], Tensor]
+    reverse: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,5 +94,5 @@ class System:
 
 
 def output(domain: Domain, x: Tensor) -> Tensor:
-    """The output activation of a translator: tanh for an image, probabilities for a label map."""
-    return torch.tanh(x) if domain.kind == "image" else torch.softmax(x, dim=1)
+    """The output activation of a translator: tanh for what is seen in colour, else probabilities of the classes."""
+    return torch.tanh(x) if domain.in_colour else torch.softmax(x, dim=1)

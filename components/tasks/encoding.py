@@ -15,26 +15,40 @@ def encode(domain: Domain, batch: np.ndarray, device: torch.device | str = "cpu"
     """Turn uint8 pictures into network input.
 
     An image batch (N, H, W, 3) becomes (N, 3, H, W) in [-1, 1]; a label batch (N, H, W) of class indices
-    becomes one-hot (N, classes, H, W) in {0, 1}. Bytes cross to the device, floats are made there.
+    becomes one-hot (N, classes, H, W) in {0, 1} or, encoded in colour, (N, 3, H, W) in [-1, 1]. Bytes cross
+    to the device, floats are made there.
 
     Raises:
         Fault: a class index that the domain does not have.
     """
-    pictures = torch.from_numpy(np.ascontiguousarray(batch)).to(device, non_blocking=True)
-    if domain.kind == "image":
-        return pictures.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
     classes = len(domain.classes)
-    if batch.size and int(batch.max()) >= classes:
+    if domain.kind == "label" and batch.size and int(batch.max()) >= classes:
         raise Fault(f"label {int(batch.max())} is outside the {classes} classes (0 to {classes - 1})")
+    drawn = render(domain, batch) if domain.in_colour else batch
+    pictures = torch.from_numpy(np.ascontiguousarray(drawn)).to(device, non_blocking=True)
+    if domain.in_colour:
+        return pictures.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
     return F.one_hot(pictures.long(), classes).permute(0, 3, 1, 2).float()
 
 
 def decode(domain: Domain, batch: Tensor) -> np.ndarray:
-    """Turn network output back into uint8: images (N, H, W, 3) from [-1, 1], labels (N, H, W) by arg max."""
+    """Turn network output back into uint8: images (N, H, W, 3) from [-1, 1]; labels (N, H, W) by arg max or,
+    encoded in colour, by the nearest colour of the palette (of equals the first)."""
+    if domain.kind == "label" and domain.in_colour:
+        return _nearest(domain, batch).to(torch.uint8).cpu().numpy()
     if domain.kind == "label":
         return batch.argmax(dim=1).to(torch.uint8).cpu().numpy()
     pixels = batch.float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
     return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def _nearest(domain: Domain, batch: Tensor) -> Tensor:
+    """The class whose colour is nearest in RGB, (N, H, W), of (N, 3, H, W) in [-1, 1]."""
+    palette = torch.tensor(domain.palette, device=batch.device).float().div(127.5).sub(1)
+    # |x - c|^2 = |x|^2 - 2 x.c + |c|^2, and |x|^2 is the same for every class.
+    dots = torch.einsum("nchw,kc->nkhw", batch.float(), palette)
+    distances = palette.square().sum(dim=1)[:, None, None] - 2 * dots
+    return distances.argmin(dim=1)
 
 
 def render(domain: Domain, batch: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The paired task: source and target are two aligned pictures of one sample."""
+"""What is asked of the data: which domain becomes which, and the jitter of training pictures."""
 
 import numpy as np
 from PIL import Image
@@ -18,7 +18,7 @@ class TaskConfig(Section):
 
 
 class AugmentConfig(Section):
-    """Jitter of the training pairs, the same for both pictures (Isola et al. 2017, section 6.2).
+    """Jitter of the training pictures, the same for both of a pair (Isola et al. 2017, section 6.2).
 
     `resize` enlarges to that many pixels a side and crops the sample's own size at random; flips are by
     a fair coin each. A map has no up or down, so the Earth flips both ways; a facade only horizontally.

@@ -1,36 +1,79 @@
 """A rank's batches: which samples, and from stacked uint8 pictures to the tensors that a phase sees."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
 import numpy as np
 import torch
 
-from components.shards.loader import Stream
+from components.shards.loader import Stream, position_seed
 from components.shards.order import windows_at_once
-from components.shards.reader import Split
+from components.shards.reader import Split, open_side
 from components.systems.system import Batch, Shape
 from components.tasks.encoding import encode
 from components.tasks.paired import Sample, augment
 from components.training.group import Group
 from components.training.run import Run
 
+_TARGET = 1  # the position whose seed is the seed of the target's own stream
 
-def training_stream(run: Run, group: Group) -> Stream:
-    """This rank's part of every batch of the run."""
+
+class Batches(Protocol):
+    """A rank's training batches."""
+
+    def batches(self, first: int, last: int) -> Iterator[tuple[Sample, np.ndarray]]:
+        """Pictures by domain, stacked, and the seeds of the samples, for steps first to last - 1."""
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Source and target drawn independently: each side has its own order, its own epochs and its own jitter.
+
+    Each is a function of the step alone, so a resumed run neither repeats nor skips a sample of either.
+    """
+
+    source: Stream
+    target: Stream
+
+    def batches(self, first: int, last: int) -> Iterator[tuple[Sample, np.ndarray]]:
+        """As many pictures of each side; the seeds are the source's."""
+        sides = (side.batches(first, last) for side in (self.source, self.target))
+        for (source, seeds), (target, _) in zip(*sides, strict=True):
+            yield source | target, seeds
+
+
+def training_stream(run: Run, group: Group) -> Batches:
+    """This rank's part of every batch of the run: aligned pairs, or two sides drawn independently."""
+    if run.system.paired:
+        return _stream(run, group, Split(run.shards, "train", _open_shards(run, group), run.task), run.train.seed)
+    source, target = (open_side(run.shards, "train", name, open_shards=_open_shards(run, group)) for name in run.task)
+    # Where the data is aligned both sides are one split, and only another seed keeps the pairs apart.
+    other = position_seed(run.train.seed, _TARGET)
+    return Sides(_stream(run, group, source, run.train.seed, 0.5), _stream(run, group, target, other, 0.5))
+
+
+def _stream(run: Run, group: Group, split: Split, seed: int, share: float = 1.0) -> Stream:
+    """A stream over a split; `share` of the memory for decoded samples is its own."""
     train = run.train
-    windows = windows_at_once(train.batch_size, group.world, train.lanes)
-    split = Split(run.shards, "train", open_shards=max(64, windows * train.shuffle_shards))
     return Stream(
         split,
         lambda sample, seed: augment(sample, split.domains, train.augment, seed),
         train.batch_size,
-        train.seed,
+        seed,
         group.rank,
         group.world,
-        cache_bytes=int(train.cache_mb * 2**20),
+        cache_bytes=int(share * train.cache_mb * 2**20),
         threads=train.loader_threads,
         prefetch=train.prefetch,
         shuffle_shards=train.shuffle_shards,
         lanes=train.lanes,
     )
+
+
+def _open_shards(run: Run, group: Group) -> int:
+    windows = windows_at_once(run.train.batch_size, group.world, run.train.lanes)
+    return max(64, windows * run.train.shuffle_shards)
 
 
 def to_batch(

@@ -17,9 +17,11 @@ class TrainConfig(Section):
     trains in this process without Ray. Each `checkpoint_every` steps the run is validated on
     `validation_samples` of the val split, draws a sample grid and is saved; the last `keep_checkpoints` and
     the best are kept. The learning rate is constant for `constant_share` of the steps and falls linearly to
-    0 over the rest; `learning_rates` overrides it for single phases. Samples are shuffled within
+    0 over the rest; `learning_rates` overrides it for single phases. Networks see a label map as `labels`
+    says: one_hot, a channel a class, or colour, drawn in its palette. Samples are shuffled within
     `shuffle_shards` shards in each of `lanes` places of the split at once (docs/scale.md); a split of no more
-    than `shuffle_shards` is shuffled as a whole.
+    than `shuffle_shards` is shuffled as a whole. An epoch is a pass over the training samples; where the two
+    sides are drawn independently, over the larger side.
 
     Where it runs (docs/nodes.md): `placement` is Ray's strategy for the ranks over the nodes;
     `cpus_per_worker` 0 is as many as the nodes can give each rank; `workers_per_gpu` ranks share a GPU;
@@ -28,6 +30,7 @@ class TrainConfig(Section):
     """
 
     task: TaskConfig | None = None
+    labels: Literal["one_hot", "colour"] = "one_hot"
     steps: PositiveInt | None = None
     epochs: PositiveInt | None = None
     batch_size: PositiveInt = 1

@@ -8,8 +8,8 @@ from components.files import sha256_file, sha256_json
 from components.home import AnyPath
 from components.schema import Section
 from components.shards.manifest import Manifest
-from components.shards.reader import Split
-from components.systems import AnySystemConfig
+from components.shards.reader import open_side
+from components.systems import AnySystemConfig, unpaired_systems
 from components.systems.system import Shape
 from components.training.checkpoint import CheckpointStore
 from components.training.config import TrainConfig
@@ -45,17 +45,21 @@ class Run:
 
     def shape(self) -> Shape:
         """What the system must fit."""
-        split = Split(self.shards, "train")
-        source, target = (split.domains[name] for name in self.task)
+        manifest = Manifest.read(self.shards)
+        source, target = (
+            domain.model_copy(update={"encoding": self.train.labels}) if domain.kind == "label" else domain
+            for domain in (manifest.domains[name] for name in self.task)
+        )
         frequencies: tuple[float, ...] = ()
         if target.kind == "label":
-            counts = split.histogram(self.task[1])
+            counts = open_side(self.shards, "train", self.task[1]).histogram(self.task[1])
             frequencies = tuple((counts / max(1, counts.sum())).tolist())
-        return Shape(source, target, split.manifest.size, frequencies)
+        return Shape(source, target, manifest.size, frequencies)
 
     def num_steps(self) -> int:
-        """Steps of the whole run."""
-        return self.train.num_steps(Manifest.read(self.shards).count("train"))
+        """Steps of the whole run; an epoch of two sides of unequal size is one of the larger."""
+        manifest = Manifest.read(self.shards)
+        return self.train.num_steps(max(manifest.count(manifest.side("train", name)) for name in self.task))
 
 
 def plan(
@@ -71,7 +75,8 @@ def plan(
         task: overrides both the params' and the data's direction.
 
     Raises:
-        Fault: the task names a domain that the shards do not have, or one domain twice.
+        Fault: the task names a domain that the shards do not have, or one domain twice; or the system learns
+            from pairs, and the shards hold none.
     """
     manifest = Manifest.read(shards)
     if task is None:
@@ -81,6 +86,11 @@ def plan(
             raise Fault(f"train.task.{role}: no domain {name}; the shards have {', '.join(manifest.domains)}")
     if task[0] == task[1]:
         raise Fault(f"train.task: source and target are both {task[0]}")
+    if system.paired and not manifest.aligned:
+        raise Fault(
+            f"system.name: {system.name} learns from aligned pairs, and {task[0]} and {task[1]} are two sides "
+            f"without pairs; systems that learn without: {', '.join(unpaired_systems())}"
+        )
     if train.num_workers and train.batch_size % train.num_workers:
         raise Fault(f"train.batch_size {train.batch_size} cannot be dealt to {train.num_workers} workers evenly")
     decisive: dict[str, object] = {

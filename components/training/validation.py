@@ -9,7 +9,8 @@ from PIL import Image
 
 from components.files import atomic_path
 from components.home import AnyPath
-from components.shards.reader import Split
+from components.shards.manifest import Manifest
+from components.shards.reader import open_side
 from components.systems.system import Batch, Shape
 from components.tasks.encoding import content_seed, decode, render
 from components.training.batches import to_batch
@@ -24,14 +25,16 @@ _BATCH = 16
 class Validation:
     """Figures over samples of the val split, shared among the ranks, and a grid of eight, evenly spaced.
 
-    Networks are in eval mode and carry their averages where the run keeps an EMA.
+    Networks are in eval mode and carry their averages where the run keeps an EMA. Of an unaligned set the
+    samples of the two sides are put together as they lie, and a grid shows no true target.
     """
 
     def __init__(self, run: Run, shape: Shape, trainer: Trainer, group: Group) -> None:
         self._run, self._shape, self._trainer, self._group = run, shape, trainer, group
-        self._split = Split(run.shards, "val")
-        self._samples = _evenly(len(self._split), run.train.validation_samples)
-        self._pictures = _evenly(len(self._split), _PICTURES)
+        self._sides = [open_side(run.shards, "val", name) for name in run.task]
+        self._aligned = Manifest.read(run.shards).aligned
+        self._samples = self._evenly(run.train.validation_samples)
+        self._pictures = self._evenly(_PICTURES)
 
     def measure(self) -> dict[str, float]:
         """The system's validation figures, each the mean over the samples; on every rank."""
@@ -50,23 +53,31 @@ class Validation:
         return {name: mean / count for name, mean in zip(sums, means, strict=True)}
 
     def draw(self, step: int) -> None:
-        """Write samples/step_N.png: sources, their translations, the true targets, one row each."""
+        """Write samples/step_N.png: for each translation sources, what is made of them, and the true targets."""
         if not self._group.leads:
             return
         system, batch = self._trainer.system, self._batch(self._pictures)
-        translation = next(iter(system.translations.values()))
+        domains = {"source": self._shape.source, "target": self._shape.target}
+        rows = []
         with self._looking():
-            made = translation.run(system.networks[translation.network], batch["source"], batch["seeds"])
-        rows = (
-            render(self._shape.source, decode(self._shape.source, batch["source"])),
-            render(self._shape.target, decode(self._shape.target, made)),
-            render(self._shape.target, decode(self._shape.target, batch["target"])),
-        )
-        save_grid(self._run.folder / "samples" / f"step_{step:06d}.png", rows)
+            for translation in system.translations.values():
+                start, end = ("target", "source") if translation.reverse else ("source", "target")
+                made = translation.run(system.networks[translation.network], batch[start], batch["seeds"])
+                shown = [(start, batch[start]), (end, made), (end, batch[end])]
+                rows += [render(domains[name], decode(domains[name], x)) for name, x in shown[: 2 + self._aligned]]
+        save_grid(self._run.folder / "samples" / f"step_{step:06d}.png", tuple(rows))
 
-    def _batch(self, indices: list[int]) -> Batch:
-        samples = [self._split.read(index)[1] for index in indices]
-        pictures = {name: np.stack([sample[name] for sample in samples]) for name in self._run.task}
+    def _evenly(self, count: int) -> list[tuple[int, int]]:
+        """`count` samples (or all there are), their places in the two sides, spread over each."""
+        least = min(count, *map(len, self._sides))
+        places = [np.linspace(0, len(side) - 1, least).round().astype(int).tolist() for side in self._sides]
+        return list(zip(*places, strict=True))
+
+    def _batch(self, places: list[tuple[int, int]]) -> Batch:
+        pictures = {
+            name: np.stack([side.picture(place[i], name) for place in places])
+            for i, (name, side) in enumerate(zip(self._run.task, self._sides, strict=True))
+        }
         seeds = np.asarray([content_seed(picture) for picture in pictures[self._run.task[0]]])
         return to_batch(pictures, seeds, self._run.task, self._shape, self._group.device)
 
@@ -78,11 +89,6 @@ class Validation:
         with torch.no_grad(), ema.applied() if ema else nullcontext():
             yield
         networks.train()
-
-
-def _evenly(samples: int, count: int) -> list[int]:
-    """`count` indices (or all there are) spread over a split, whose order is by place or name."""
-    return [int(index) for index in np.linspace(0, samples - 1, min(samples, count)).round()]
 
 
 def save_grid(path: AnyPath, rows: tuple[np.ndarray, ...]) -> None:

@@ -1,0 +1,70 @@
+"""ResNet generator of CycleGAN (Zhu et al. 2017, section 7.1; Johnson et al. 2016, arXiv:1603.08155)."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from components.networks.layers import NormName, needs_bias, norm
+
+UpsampleName = Literal["transposed", "nearest"]
+
+
+class ResidualBlock(nn.Module):
+    """Two reflect-padded 3x3 convolutions whose output is added to their input."""
+
+    def __init__(self, width: int, norm_name: NormName) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *_conv(width, width, 3, 1, norm_name), nn.ReLU(inplace=True), *_conv(width, width, 3, 1, norm_name)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, width, H, W) to the same."""
+        out: Tensor = x + self.layers(x)
+        return out
+
+
+class ResNet(nn.Module):
+    """A 7x7 convolution, two stride-2 ones, residual blocks, two upsamplings and a 7x7 convolution.
+
+    Widths width, 2 width, 4 width; 9 blocks and width 64 are the published network for 256 pixels, 6 for 128.
+    Upsampling is by transposed 3x3 convolutions as published, or by nearest neighbours and a 3x3 convolution,
+    which has no checkerboard. (N, in_channels, H, W) to (N, out_channels, H, W), H and W multiples of 4.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        blocks: int = 9,
+        width: int = 64,
+        norm_name: NormName = "instance",
+        upsample: UpsampleName = "transposed",
+    ) -> None:
+        super().__init__()
+        layers = [*_conv(in_channels, width, 7, 1, norm_name), nn.ReLU(inplace=True)]
+        for wide in (width, 2 * width):
+            down = nn.Conv2d(wide, 2 * wide, 3, 2, 1, bias=needs_bias(norm_name))
+            layers += [down, norm(norm_name, 2 * wide), nn.ReLU(inplace=True)]
+        layers += [ResidualBlock(4 * width, norm_name) for _ in range(blocks)]
+        for wide in (4 * width, 2 * width):
+            layers += [*_up(wide, wide // 2, norm_name, upsample), nn.ReLU(inplace=True)]
+        layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels, 7)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor, seeds: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """Translate; the caller applies tanh or softmax. Nothing in it is random, so seeds have no use."""
+        out: Tensor = self.layers(x)
+        return out
+
+
+def _conv(inside: int, outside: int, kernel: int, stride: int, norm_name: NormName) -> list[nn.Module]:
+    convolution = nn.Conv2d(inside, outside, kernel, stride, bias=needs_bias(norm_name))
+    return [nn.ReflectionPad2d(kernel // 2), convolution, norm(norm_name, outside)]
+
+
+def _up(inside: int, outside: int, norm_name: NormName, upsample: UpsampleName) -> list[nn.Module]:
+    if upsample == "transposed":
+        bias = needs_bias(norm_name)
+        return [nn.ConvTranspose2d(inside, outside, 3, 2, 1, 1, bias=bias), norm(norm_name, outside)]
+    return [nn.Upsample(scale_factor=2.0, mode="nearest"), *_conv(inside, outside, 3, 1, norm_name)]

@@ -1,0 +1,119 @@
+"""CycleGAN: two translators without pairs, each the other's inverse (Zhu et al. 2017, arXiv:1703.10593)."""
+
+from typing import ClassVar, Literal
+
+import torch.nn.functional as F
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
+from torch import Tensor, nn
+
+from components.faults import Fault
+from components.networks.patchgan import PatchSize
+from components.objectives.adversarial import ADVERSARIAL, AdversarialName
+from components.objectives.replay_pool import ReplayPool
+from components.systems.parts import GeneratorConfig, PatchGANConfig, ResNetConfig, make_generator, make_patchgan
+from components.systems.system import Batch, Phase, Shape, System, SystemSection, Terms, Translation, output
+
+
+class CycleGANConfig(SystemSection):
+    """The defaults are the paper's (configs/papers/cyclegan.yaml).
+
+    Attributes:
+        lambda_cycle: weight of |F(G(source)) - source|. lambda_cycle_back: of |G(F(target)) - target|.
+        lambda_identity: of |G(target) - target| and |F(source) - source|, as a share of the cycle weights:
+            0.5 in the authors' PyTorch release, 0 in their first one (Lua).
+        pool_size: past fakes kept for each discriminator.
+    """
+
+    paired: ClassVar[bool] = False
+    name: Literal["cyclegan"] = "cyclegan"
+    lambda_cycle: NonNegativeFloat = 10.0
+    lambda_cycle_back: NonNegativeFloat = 10.0
+    lambda_identity: NonNegativeFloat = 0.5
+    adversarial: AdversarialName = "lsgan"
+    patch_size: PatchSize = 70
+    pool_size: NonNegativeInt = 50
+    generator: GeneratorConfig = Field(default_factory=ResNetConfig)
+    discriminator: PatchGANConfig = Field(default_factory=lambda: PatchGANConfig(norm="instance"))
+
+
+def cyclegan(config: CycleGANConfig, shape: Shape) -> System:
+    """Generators, then discriminators, as the authors step, each pair with one optimizer.
+
+    The paper's G and D_Y are `generator` and `discriminator` (of the target), its F and D_X `generator_back`
+    and `discriminator_back`. A discriminator's loss is halved.
+
+    Raises:
+        Fault: the identity loss between domains of unequal channels.
+    """
+    if config.lambda_identity and shape.source.channels != shape.target.channels:
+        raise Fault(
+            "system.lambda_identity: source and target differ in their channels; set train.labels to colour, "
+            "or lambda_identity to 0"
+        )
+    loss = ADVERSARIAL[config.adversarial]
+    pool, pool_back = ReplayPool(config.pool_size, seed=0), ReplayPool(config.pool_size, seed=1)
+
+    def forward(network: nn.Module, source: Tensor, seeds: Tensor) -> Tensor:
+        return output(shape.target, network(source, seeds))
+
+    def backward(network: nn.Module, target: Tensor, seeds: Tensor) -> Tensor:
+        return output(shape.source, network(target, seeds))
+
+    def generator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+        source, target, seeds = batch["source"], batch["target"], batch["seeds"]
+        fake = forward(networks["generator"], source, seeds)
+        fake_back = backward(networks["generator_back"], target, seeds)
+        batch["fake"], batch["fake_back"] = fake.detach(), fake_back.detach()
+        cycled = backward(networks["generator_back"], fake, seeds)
+        cycled_back = forward(networks["generator"], fake_back, seeds)
+        terms = {
+            "adversarial": loss.generator(networks["discriminator"](fake)),
+            "adversarial_back": loss.generator(networks["discriminator_back"](fake_back)),
+            "cycle": config.lambda_cycle * F.l1_loss(cycled, source),
+            "cycle_back": config.lambda_cycle_back * F.l1_loss(cycled_back, target),
+        }
+        if config.lambda_identity:
+            same = forward(networks["generator"], target, seeds)
+            same_back = backward(networks["generator_back"], source, seeds)
+            share = config.lambda_identity
+            terms["identity"] = share * config.lambda_cycle_back * F.l1_loss(same, target)
+            terms["identity_back"] = share * config.lambda_cycle * F.l1_loss(same_back, source)
+        return terms
+
+    def discriminator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+        discriminator, discriminator_back = networks["discriminator"], networks["discriminator_back"]
+        return {
+            "fake": 0.5 * loss.fake(discriminator(pool.draw(batch["fake"]))),
+            "real": 0.5 * loss.real(discriminator(batch["target"])),
+            "fake_back": 0.5 * loss.fake(discriminator_back(pool_back.draw(batch["fake_back"]))),
+            "real_back": 0.5 * loss.real(discriminator_back(batch["source"])),
+        }
+
+    def validation(networks: nn.ModuleDict, batch: Batch) -> Terms:
+        source, target, seeds = batch["source"], batch["target"], batch["seeds"]
+        there = forward(networks["generator"], source, seeds)
+        cycled = backward(networks["generator_back"], there, seeds)
+        back = backward(networks["generator_back"], target, seeds)
+        cycled_back = forward(networks["generator"], back, seeds)
+        return {"cycle": 0.5 * (F.l1_loss(cycled, source) + F.l1_loss(cycled_back, target))}
+
+    ends = {"": (shape.source, shape.target), "_back": (shape.target, shape.source)}
+    generators = {f"generator{end}": make_generator(config.generator, *ends[end], shape.size) for end in ends}
+    discriminators = {
+        f"discriminator{end}": make_patchgan(config.discriminator, ends[end][1].channels, config.patch_size)
+        for end in ends
+    }
+    return System(
+        networks=nn.ModuleDict(generators | discriminators),
+        phases=(
+            Phase("generators", tuple(generators), generator_terms),
+            Phase("discriminators", tuple(discriminators), discriminator_terms),
+        ),
+        translations={
+            "forward": Translation("generator", forward),
+            "backward": Translation("generator_back", backward, reverse=True),
+        },
+        validation=validation,
+        averaged=tuple(generators),
+        memories={"pool": pool, "pool_back": pool_back},
+    )

@@ -1,0 +1,96 @@
+"""The generators and discriminators that systems are composed of, as params."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveInt
+from torch import nn
+
+from components.domain import Domain
+from components.faults import Fault
+from components.networks.layers import InitName, NormName, init_kaiming, init_normal
+from components.networks.patchgan import PatchGAN, PatchSize
+from components.networks.resnet import ResNet, UpsampleName
+from components.networks.texture_unet import TextureUNet
+from components.networks.unet import UNet
+from components.schema import Section
+
+
+class UNetConfig(Section):
+    """pix2pix's generator; `levels` is by default as many as bring the shorter side to 1 pixel."""
+
+    name: Literal["unet"] = "unet"
+    width: PositiveInt = 64
+    levels: PositiveInt | None = None
+    norm: NormName = "batch"
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+
+
+class TextureUNetConfig(Section):
+    """A lean U-Net with noise and a label shortcut (components/networks/texture_unet.py)."""
+
+    name: Literal["texture_unet"] = "texture_unet"
+    widths: tuple[PositiveInt, ...] = Field(default=(8, 24, 48, 64, 64), min_length=2)
+    norm: NormName = "batch"
+    noise: bool = True
+    shortcut: NonNegativeFloat = 10.0
+
+
+class ResNetConfig(Section):
+    """CycleGAN's generator; `blocks` is by default the paper's: 9 from 256 pixels on, 6 below."""
+
+    name: Literal["resnet"] = "resnet"
+    width: PositiveInt = 64
+    blocks: PositiveInt | None = None
+    norm: NormName = "instance"
+    upsample: UpsampleName = "transposed"
+
+
+AnyGeneratorConfig = UNetConfig | TextureUNetConfig | ResNetConfig
+GeneratorConfig = Annotated[AnyGeneratorConfig, Field(discriminator="name")]
+
+
+class PatchGANConfig(Section):
+    """pix2pix's discriminator; `spectral` normalises its weights (Miyato et al. 2018, arXiv:1802.05957)."""
+
+    width: PositiveInt = 64
+    norm: NormName = "batch"
+    spectral: bool = False
+    init: InitName = "normal"
+
+
+def make_generator(config: AnyGeneratorConfig, source: Domain, target: Domain, size: tuple[int, int]) -> nn.Module:
+    """A freshly initialised generator from one domain to another; the caller applies the output activation.
+
+    Raises:
+        Fault: the pictures' sides are no multiple of what the network halves them by.
+    """
+    channels = source.channels, target.channels
+    match config:
+        case TextureUNetConfig():
+            _require_multiple(size, len(config.widths) - 1, "widths")
+            texture = TextureUNet(*channels, config.widths, config.norm, config.noise, config.shortcut)
+            init_normal(texture)
+            texture.zero_shortcut()
+            return texture
+        case UNetConfig():
+            levels = config.levels or max(2, min(size).bit_length() - 1)
+            _require_multiple(size, levels, "levels")
+            return init_normal(UNet(*channels, levels, config.width, config.norm, config.dropout))
+        case ResNetConfig():
+            _require_multiple(size, 2, "name")
+            blocks = config.blocks or (9 if min(size) >= 256 else 6)
+            return init_normal(ResNet(*channels, blocks, config.width, config.norm, config.upsample))
+
+
+def make_patchgan(config: PatchGANConfig, channels: int, patch_size: PatchSize) -> nn.Module:
+    """A freshly initialised PatchGAN that sees so many channels."""
+    network = PatchGAN(channels, patch_size, config.width, config.norm, config.spectral)
+    return (init_kaiming if config.init == "kaiming" else init_normal)(network)
+
+
+def _require_multiple(size: tuple[int, int], levels: int, param: str) -> None:
+    if any(side % 2**levels for side in size):
+        raise Fault(
+            f"system.generator.{param}: {levels} stride-2 levels need sides that are multiples of {2**levels}, "
+            f"not {size[0]}x{size[1]}; set it, or another shard.cut.size"
+        )
