@@ -1,7 +1,8 @@
 # make demo   install and run the whole graph on real data
 # make test   install and run the tests
 # make check  what a change must pass: format, lint, types, layers, tests
-# make bench  images/s, where a step's time goes, one worker against two; ASHA against the grid
+# make bench  images/s, where a step's time goes, one worker against two; CycleGAN against its plain step;
+#             ASHA against the grid
 #
 # TORCH picks the build: the default is the registry's ordinary one (with CUDA on Linux);
 # for a CPU-only one, point pip at PyTorch's CPU index or pass a wheel: make TORCH=path/to/torch.whl demo
@@ -41,4 +42,5 @@ check: install
 
 bench: install
 	python -m benchmarks.step
+	python -m benchmarks.cyclegan
 	python -m benchmarks.search

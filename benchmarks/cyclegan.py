@@ -1,0 +1,125 @@
+"""`make bench`: a step of CycleGAN through the loop against the same step written out plainly, in turns.
+
+Both have the same networks, batches and arithmetic (no average is kept). What the plain one lacks is all that the
+loop does beside: streams from shards, encoding, schedules, means of the losses.
+"""
+
+import argparse
+import itertools
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch.optim import Adam
+
+from benchmarks.step import make_shards
+from components.objectives.replay_pool import ReplayPool
+from components.systems import build
+from components.systems.cyclegan import CycleGANConfig
+from components.systems.parts import ResNetConfig
+from components.training.batches import to_batch, training_stream
+from components.training.config import TrainConfig
+from components.training.group import Group
+from components.training.run import Run, plan
+from components.training.trainer import Trainer
+
+WARM_UP = 2
+
+
+def through_the_loop(run: Run, steps: int) -> float:
+    """Seconds a step of Trainer, with its data."""
+    shape = run.shape()
+    torch.manual_seed(0)
+    trainer = Trainer(build(run.system, shape), run.train, 10**6, Group())
+    batches = training_stream(run, Group()).batches(0, WARM_UP + steps)
+
+    def step(index: int) -> None:
+        pictures, seeds = next(batches)
+        trainer.step(index, to_batch(pictures, seeds, run.task, shape, Group().device))
+
+    return timed(step, steps)
+
+
+def plainly(run: Run, steps: int) -> float:
+    """Seconds a step as a script would write it, on one batch that is in memory."""
+    shape = run.shape()
+    torch.manual_seed(0)
+    networks = build(run.system, shape).networks.to(memory_format=torch.channels_last)
+    names = ("generator", "generator_back", "discriminator", "discriminator_back")
+    g, f, d_target, d_source = (networks[name] for name in names)
+    pools = ReplayPool(50), ReplayPool(50)
+    optimizers = [
+        Adam(itertools.chain(*(network.parameters() for network in pair)), 2e-4, (0.5, 0.999), fused=True)
+        for pair in ((g, f), (d_target, d_source))
+    ]
+    pictures, seeds = next(training_stream(run, Group()).batches(0, 1))
+    batch = to_batch(pictures, seeds, run.task, shape, Group().device)
+    real_source, real_target = batch["source"], batch["target"]
+
+    def step(_: int) -> None:
+        for parameter in itertools.chain(d_target.parameters(), d_source.parameters()):
+            parameter.requires_grad_(False)
+        fake_target, fake_source = torch.tanh(g(real_source)), torch.tanh(f(real_target))
+        loss = (d_target(fake_target) - 1).square().mean() + (d_source(fake_source) - 1).square().mean()
+        loss = loss + 10 * F.l1_loss(torch.tanh(f(fake_target)), real_source)
+        loss = loss + 10 * F.l1_loss(torch.tanh(g(fake_source)), real_target)
+        loss = loss + 5 * F.l1_loss(torch.tanh(g(real_target)), real_target)
+        loss = loss + 5 * F.l1_loss(torch.tanh(f(real_source)), real_source)
+        optimizers[0].zero_grad()
+        loss.backward()
+        optimizers[0].step()
+        for parameter in itertools.chain(d_target.parameters(), d_source.parameters()):
+            parameter.requires_grad_(True)
+        optimizers[1].zero_grad()
+        for discriminator, fake, real, pool in (
+            (d_target, fake_target, real_target, pools[0]),
+            (d_source, fake_source, real_source, pools[1]),
+        ):
+            loss = discriminator(pool.draw(fake)).square().mean() + (discriminator(real) - 1).square().mean()
+            (0.5 * loss).backward()
+        optimizers[1].step()
+
+    return timed(step, steps)
+
+
+def timed(step: Callable[[int], None], steps: int) -> float:
+    """The median of the seconds of a step, after the first ones."""
+    seconds = []
+    for index in range(WARM_UP + steps):
+        began = time.perf_counter()
+        step(index)
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds[WARM_UP:])
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=10, help="steps a measurement (default 10)")
+    parser.add_argument("--rounds", type=int, default=4, help="measurements of each kind, in turns (default 4)")
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--width", type=int, default=24, help="of the ResNet with 6 blocks and of the PatchGAN")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        shards = make_shards(Path(name) / "shards", 64)
+        system = CycleGANConfig(generator=ResNetConfig(width=arguments.width, blocks=6))
+        system = system.model_copy(
+            update={"discriminator": system.discriminator.model_copy(update={"width": arguments.width})}
+        )
+        train = TrainConfig(steps=1, batch_size=arguments.batch, labels="colour")
+        run = plan(system, train, shards, Path(name) / "runs")
+        ours, plain = [], []
+        for _ in range(arguments.rounds):
+            ours.append(through_the_loop(run, arguments.steps))
+            plain.append(plainly(run, arguments.steps))
+        fast, slow = statistics.median(ours), statistics.median(plain)
+        print(f"CycleGAN, batch {arguments.batch}: {1000 * fast:.0f} ms a step, plainly {1000 * slow:.0f}: ", end="")
+        print(f"ratio {fast / slow:.2f} ({', '.join(f'{a / b:.2f}' for a, b in zip(ours, plain, strict=True))})")
+
+
+if __name__ == "__main__":
+    main()
