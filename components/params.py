@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Self, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -19,14 +19,23 @@ from components.sources import CutConfig, FetchConfig
 from components.systems import SystemConfig
 from components.systems.fcn8s import FCN8sConfig
 from components.systems.translator import GenerateConfig
+from components.tasks.derive import Derivation, DomainName
 from components.tracking.config import RegisterConfig
 from components.training.config import TrainConfig
 
 
 class ShardSection(ShardConfig):
-    """The `shard` section: how the source is cut into samples, and how those are packed."""
+    """The `shard` section: how the source is cut into samples, and how those are packed.
+
+    Attributes:
+        cut: the source's own.
+        derive: further domains of every sample, by name, each made of an image domain (docs/tasks.md).
+        direction: (source, target) domains of the default task; null is the source's own.
+    """
 
     cut: CutConfig
+    derive: dict[DomainName, Derivation] = Field(default_factory=dict)
+    direction: tuple[str, str] | None = None
 
 
 class JudgeSection(Section):
@@ -143,7 +152,12 @@ def _follow(path: tuple[int | str, ...]) -> tuple[list[int | str], list[type[Bas
     """
     keys: list[int | str] = []
     sections: list[type[BaseModel]] = [Params]
+    named = False
     for part in path:
+        if named:  # an entry of a mapping: what it is called is the person's own choice
+            keys.append(part)
+            named = False
+            continue
         fields = [f for section in sections for name, f in section.model_fields.items() if part in (name, f.alias)]
         tagged = [s for s in sections if "name" in s.model_fields and s.model_fields["name"].default == part]
         if not fields and tagged:
@@ -152,6 +166,7 @@ def _follow(path: tuple[int | str, ...]) -> tuple[list[int | str], list[type[Bas
             keys.append(part)
             if fields:
                 sections = [inner for field in fields for inner in _models(field.annotation)]
+                named = any(get_origin(field.annotation) is dict for field in fields)
     return keys, sections
 
 
