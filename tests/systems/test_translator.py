@@ -14,7 +14,14 @@ from components.systems import build
 from components.systems.cyclegan import CycleGANConfig
 from components.systems.fcn8s import FCN8sConfig, class_weights, fcn8s
 from components.systems.judge import export_judge, judge_task, load_judge
-from components.systems.parts import PatchGANConfig, ResNetConfig, TextureUNetConfig, UNetConfig
+from components.systems.parts import (
+    EncoderDecoderConfig,
+    PatchGANConfig,
+    ResNetConfig,
+    TextureEncoderDecoderConfig,
+    TextureUNetConfig,
+    UNetConfig,
+)
 from components.systems.pix2pix import Pix2PixConfig
 from components.systems.system import Shape
 from components.systems.translator import (
@@ -35,6 +42,8 @@ SHAPE = Shape(LABELS, PHOTO, (32, 32))
 GENERATORS = {
     "unet": UNetConfig(width=4, levels=3, dropout=0.5),
     "texture_unet": TextureUNetConfig(widths=(4, 8, 8)),
+    "encoder_decoder": EncoderDecoderConfig(width=4, levels=3, dropout=0.5),
+    "texture_encoder_decoder": TextureEncoderDecoderConfig(widths=(4, 8, 8)),
 }
 
 
