@@ -26,7 +26,7 @@ OUT = Path("data/judge")
 def main(params: Params, clock: Clock) -> None:
     """Train the judge on real photos and labels, and score it on real val and test photos."""
     manifest = Manifest.read(SHARDS)
-    task = judge_task(manifest.direction, manifest.domains)
+    task = judge_task(manifest.direction, manifest.domains) if manifest.aligned else None  # a sample shows one side
     if task is None:
         reason = "the task has no image domain beside a label domain"
         print(f"judge: skipped: {reason}", file=sys.stderr)
