@@ -1,6 +1,7 @@
 """Manifest: what is in a set of shards, with the hash of every file."""
 
 import os
+from collections.abc import Iterable
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal, Self
@@ -58,8 +59,9 @@ class Manifest(Section):
         direction: (source domain, target domain) of the default task.
         size: (height, width) of every picture, in pixels.
         root: where the tars lie: beside the manifest (None), or the URL of a folder.
-        splits: the shards of each split, in order.
-        totals: split -> label domain -> pixels of each class over the split.
+        splits: the shards of each split, in order. Of an aligned set they are train, val and test, and each
+            sample shows every domain; of an unaligned one train/DOMAIN and so on, and it shows that domain.
+        totals: split -> label domain that its samples show -> pixels of each class over the split.
         bad: samples left out.
         index: the Parquet index of the samples.
     """
@@ -77,8 +79,13 @@ class Manifest(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        classes = {name: len(domain.classes) for name, domain in self.domains.items() if domain.kind == "label"}
+        if len({"/" in split for split in self.splits}) > 1:
+            raise ValueError("splits of an aligned and of an unaligned set in one")
         for split in self.splits:
+            held = {name: self.domains[name] for name in self.held(split) if name in self.domains}
+            if not held and not self.aligned:
+                raise ValueError(f"split {split} shows no domain of the set")
+            classes = {name: len(domain.classes) for name, domain in held.items() if domain.kind == "label"}
             if {name: len(counts) for name, counts in self.totals.get(split, {}).items()} != classes:
                 raise ValueError(f"totals of {split} are not those of the label domains")
         return self
@@ -129,14 +136,39 @@ class Manifest(Section):
             return folder.resolve() if isinstance(folder, Path) else folder
         return located(self.root) / "manifests" / f"{self.sha256[:16]}-{self.index.sha256[:8]}"
 
+    @property
+    def aligned(self) -> bool:
+        """Whether each sample shows every domain."""
+        return not any("/" in split for split in self.splits)
+
+    def side(self, split: str, domain: str) -> str:
+        """The name of the split whose samples show a domain: of train and horse, train or train/horse.
+
+        Raises:
+            Fault: the set has no such domain.
+        """
+        if domain not in self.domains:
+            raise Fault(f"the shards have no domain {domain}; they have {', '.join(self.domains)}")
+        return split if self.aligned else f"{split}/{domain}"
+
+    def held(self, split: str) -> tuple[str, ...]:
+        """The domains that the samples of a split show."""
+        return held_domains(self.domains, split)
+
     def count(self, split: str) -> int:
-        """The number of samples of a split."""
+        """The number of samples of a split, by its name in `splits`."""
         return sum(entry.samples for entry in self.splits[split])
 
     def __copy__(self) -> Self:
         copied = super().__copy__()
         copied.__dict__.pop("sha256", None)  # model_copy(update=...) changes what it is a hash of
         return copied
+
+
+def held_domains(domains: Iterable[str], split: str) -> tuple[str, ...]:
+    """Which of a set's domains the samples of a split show: its own (train/horse), or all (train)."""
+    _, slash, domain = split.partition("/")
+    return (domain,) if slash else tuple(domains)
 
 
 @lru_cache(maxsize=4)

@@ -2,6 +2,7 @@
 
 import io
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
@@ -30,23 +31,28 @@ class Split:
 
     Args:
         root: the folder of manifest.json and index.parquet.
-        name: train, val or test.
+        name: train, val or test; of an unaligned set, train/DOMAIN and so on (see `open_side`).
         open_shards: tars held open, and their places remembered; beyond, the one that was read longest ago
             is let go, to be checked again if it is needed again.
+        domains: which of a sample's pictures `read` decodes; all that it shows unless given.
 
     Attributes:
+        domains: those that `read` gives.
         sizes: the number of samples of each shard, in order.
 
     Raises:
-        Fault: the manifest or the split is missing or broken.
+        Fault: the manifest or the split is missing or broken, or a domain is not in it.
     """
 
-    def __init__(self, root: AnyPath, name: str, open_shards: int = 64) -> None:
+    def __init__(self, root: AnyPath, name: str, open_shards: int = 64, domains: Sequence[str] | None = None) -> None:
         self.root, self.name = root, name
         self.manifest = Manifest.read(root)
         if name not in self.manifest.splits:
             raise Fault(f"{root}: has no split {name}; it has {', '.join(self.manifest.splits)}")
-        self.domains: dict[str, Domain] = dict(self.manifest.domains)
+        self._held = self.manifest.held(name)
+        if missing := set(domains or ()) - set(self._held):
+            raise Fault(f"{root}: {name} shows no {min(missing)}; it shows {', '.join(self._held)}")
+        self.domains: dict[str, Domain] = {held: self.manifest.domains[held] for held in domains or self._held}
         self.sizes: NDArray[np.int64] = np.array([entry.samples for entry in self._entries], np.int64)
         self._ends = np.cumsum(self.sizes)
         self._limit = open_shards
@@ -67,7 +73,7 @@ class Split:
         self._find(i)
 
     def read(self, i: int) -> tuple[str, dict[str, Picture]]:
-        """Sample i: its key, and one picture a domain, (H, W, 3) RGB or (H, W) class indices, uint8.
+        """Sample i: its key, and one picture for each of `domains`, (H, W, 3) RGB or (H, W) class indices, uint8.
 
         Raises:
             Fault: the shard is not what the manifest says, naming it and the bytes.
@@ -115,7 +121,7 @@ class Split:
             shard = self._open.pop(number, None)
             if shard is None:
                 entry = self._entries[number]
-                shard = Shard(partial(self._locate, entry), entry.samples, list(self.domains))
+                shard = Shard(partial(self._locate, entry), entry.samples, self._held)
             self._open[number] = shard
             if len(self._open) > self._limit:
                 self._open.popitem(last=False)
@@ -141,7 +147,7 @@ class Split:
                 picture = np.array(image)
         except (OSError, SyntaxError, ValueError) as error:
             raise Fault(f"{shard.where(place, domain)}: not a PNG ({error})") from error
-        expected = self.manifest.size + ((3,) if self.domains[domain].kind == "image" else ())
+        expected = self.manifest.size + ((3,) if self.manifest.domains[domain].kind == "image" else ())
         if picture.shape != expected or picture.dtype != np.uint8:
             raise Fault(f"{shard.where(place, domain)}: {picture.dtype} {picture.shape} is not uint8 {expected}")
         return picture
@@ -158,3 +164,18 @@ class Split:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state | {"_open": OrderedDict(), "_lock": Lock()}
+
+
+def open_side(root: AnyPath, split: str, domain: str, **options: Any) -> Split:
+    """One domain of a split, aligned or not: the samples of `split` that show it, and that picture of each.
+
+    Args:
+        root: the folder of manifest.json.
+        split: train, val or test.
+        domain: whose pictures are wanted.
+        options: of `Split`.
+
+    Raises:
+        Fault: as `Split`; or the set has no such domain.
+    """
+    return Split(root, Manifest.read(root).side(split, domain), domains=(domain,), **options)

@@ -1,7 +1,7 @@
 """Store: tars at a root of their own, under names that say what they hold."""
 
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from components.files import listed, put_file
 from components.home import AnyPath
@@ -26,13 +26,14 @@ class Store:
             Fault: the store refuses, or stays away.
         """
         local = folder / entry.path
-        split, name = local.parent.name, f"{local.stem}-{entry.sha256[:16]}.tar"
+        split, name = str(PurePosixPath(entry.path).parent), f"{local.stem}-{entry.sha256[:16]}.tar"
         if split not in self._there:
             self._there[split] = listed(self.root / split)
         if self._there[split].get(name) != entry.bytes:
             put_file(local, self.root / split / name)
         local.unlink()
-        local.parent.rmdir()
+        for place in PurePosixPath(entry.path).parents[:-1]:
+            (folder / place).rmdir()
         return replace(entry, path=f"{split}/{name}")
 
     def publish(self, manifest: Manifest, folder: Path) -> None:

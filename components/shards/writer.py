@@ -4,7 +4,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,11 +14,11 @@ from tqdm import tqdm
 
 from components.domain import Domain
 from components.faults import Fault
-from components.files import atomic_path, faults_of_the_disk
+from components.files import faults_of_the_disk
 from components.home import AnyPath
 from components.shards.config import ShardConfig
 from components.shards.index import write_index
-from components.shards.manifest import BadEntry, Manifest, ShardEntry
+from components.shards.manifest import BadEntry, Manifest, ShardEntry, held_domains
 from components.shards.pool import ordered_map
 from components.shards.store import Store
 from components.shards.tar import Encoded, Picture, TarWriter, encode
@@ -130,7 +130,8 @@ def write_set(
         domains: of the pictures in each sample.
         direction: (source domain, target domain) of the task.
         size: (height, width) of each picture.
-        splits: split -> (key, {domain: uint8 picture}), in the order they are to be written.
+        splits: split -> (key, {domain: uint8 picture}), in the order they are to be written; of an unaligned
+            set train/DOMAIN -> (key, {that domain: picture}).
         samples_per_shard: samples in one tar.
         store: where the tars go, if not below `root`.
 
@@ -140,21 +141,10 @@ def write_set(
     done = _Set(store=Store(store) if store else None)
     with _staged(root) as folder:
         for split, samples in splits.items():
-            good = (encode(key, pictures, domains) for key, pictures in samples)
+            shown = _shown(domains, split)
+            good = (encode(key, pictures, shown) for key, pictures in samples)
             _pack(folder, split, good, samples_per_shard, done)
         return done.finish(folder, source, domains, direction, size)
-
-
-def write_tar(
-    path: Path, samples: Iterable[tuple[str, Mapping[str, Picture]]], domains: Mapping[str, Domain]
-) -> ShardEntry:
-    """Write one tar, atomically; the entry's path is the last two parts, such as test/00000.tar."""
-    with atomic_path(path) as temporary:
-        writer = TarWriter(temporary.parent, temporary.name)
-        with writer:
-            for key, pictures in samples:
-                writer.add(encode(key, pictures, domains))
-    return replace(writer.entry(), path=f"{path.parent.name}/{path.name}")
 
 
 @contextmanager
@@ -188,7 +178,7 @@ def _encode_all(
     """The good samples of a split in order; the bad ones are named on stderr and put in `bad`."""
     iterator = iter(units)
     chunks = iter(lambda: list(islice(iterator, _CHUNK)), [])
-    for results in ordered_map(_read_chunk, source, chunks, num_workers):
+    for results in ordered_map(_read_chunk, (source, _shown(source.domains, split)), chunks, num_workers):
         for key, result in results:
             if isinstance(result, Encoded):
                 yield result
@@ -198,8 +188,14 @@ def _encode_all(
         bar.update(len(results))
 
 
-def _read_chunk(source: Samples, units: list[Unit]) -> list[tuple[str, Encoded | str]]:
+def _shown(domains: Mapping[str, Domain], split: str) -> dict[str, Domain]:
+    """The domains that the samples of a split show."""
+    return {name: domains[name] for name in held_domains(domains, split)}
+
+
+def _read_chunk(shared: tuple[Samples, Mapping[str, Domain]], units: list[Unit]) -> list[tuple[str, Encoded | str]]:
     """Each unit's key with the encoded sample, or with what is wrong with it."""
+    source, domains = shared
     results: list[tuple[str, Encoded | str]] = []
     for unit in units:
         try:
@@ -207,7 +203,7 @@ def _read_chunk(source: Samples, units: list[Unit]) -> list[tuple[str, Encoded |
         except Fault as fault:
             results.append((unit.key, str(fault)))
             continue
-        results.append((unit.key, encode(unit.key, pictures, source.domains)))
+        results.append((unit.key, encode(unit.key, pictures, domains)))
     return results
 
 

@@ -26,7 +26,7 @@ class Unit(Protocol):
 
 
 class Source(Protocol):
-    """Aligned pictures of one or more domains, in three splits."""
+    """Pictures of one or more domains, in three splits, or in three splits a domain where they are not aligned."""
 
     @property
     def name(self) -> str:
@@ -46,10 +46,13 @@ class Source(Protocol):
 
     @property
     def splits(self) -> Mapping[str, Sequence[Any]]:
-        """Train, val and test, each a sequence of the source's own units in a fixed order."""
+        """Train, val and test, each a sequence of the source's own units in a fixed order.
+
+        Where samples do not show every domain: train/DOMAIN and so on, of samples that show that domain.
+        """
 
     def read(self, unit: Any, /) -> dict[str, Picture]:
-        """One picture a domain: (H, W, 3) RGB or (H, W) class indices.
+        """One picture for each domain that its split shows: (H, W, 3) RGB or (H, W) class indices.
 
         Raises:
             BadSample: the sample's files are broken or do not fit together.

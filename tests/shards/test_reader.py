@@ -19,7 +19,7 @@ from components.files import sha256_file
 from components.shards.cache import check_file
 from components.shards.index import write_index
 from components.shards.manifest import Manifest
-from components.shards.reader import Split
+from components.shards.reader import Split, open_side
 from components.shards.verify import verify
 from tests.conftest import tiny_sample
 
@@ -218,6 +218,23 @@ def test_survives_pickle_and_close(tiny_shards):
     split.close()
     for reader in (other, split):
         np.testing.assert_array_equal(reader.picture(3, "photo"), tiny_sample(2003)["photo"])
+
+
+def test_only_the_domains_asked_for_are_decoded(tiny_shards, monkeypatch):
+    decoded = []
+    decode = Split._decode
+    monkeypatch.setattr(Split, "_decode", lambda *args: decoded.append(args[-1]) or decode(*args))
+    split = Split(tiny_shards, "val", domains=("photo",))
+    assert list(split.domains) == ["photo"]
+    for side in (split, open_side(tiny_shards, "val", "photo", open_shards=1)):
+        key, pictures = side.read(6)
+        assert (key, list(pictures)) == ("tiny_val_006", ["photo"])
+        np.testing.assert_array_equal(pictures["photo"], tiny_sample(1006)["photo"])
+        assert side.keys == Split(tiny_shards, "val").keys
+    assert decoded == ["photo", "photo"]
+    np.testing.assert_array_equal(split.picture(6, "labels"), tiny_sample(1006)["labels"])
+    with pytest.raises(Fault, match="val shows no depth; it shows labels, photo"):
+        Split(tiny_shards, "val", domains=("photo", "depth"))
 
 
 def test_unknown_split_and_domain(tiny_shards):

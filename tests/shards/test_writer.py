@@ -18,7 +18,7 @@ from components.shards.config import ShardConfig
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.tar import TarWriter, encode
-from components.shards.writer import write_set, write_shards, write_tar
+from components.shards.writer import write_shards
 from tests.conftest import TINY_CLASSES, TINY_PALETTE, tiny_sample
 
 DOMAINS = {
@@ -155,10 +155,3 @@ def test_doubled_key_is_refused(tmp_path):
 
     with pytest.raises(Fault, match="two samples have the key x"):
         write_shards(Doubled(), tmp_path / "s", ShardConfig())
-
-
-def test_write_tar_equals_the_shard_of_a_set(tmp_path):
-    samples = [(f"k{i}", {"photo": tiny_sample(i)["photo"]}) for i in range(3)]
-    photo = {"photo": DOMAINS["photo"]}
-    manifest = write_set(tmp_path / "s", "x", photo, ("labels", "photo"), (32, 32), {"test": samples})
-    assert write_tar(tmp_path / "t" / "test" / "00000.tar", samples, photo) == manifest.splits["test"][0]
