@@ -21,6 +21,7 @@ class TextureUNet(nn.Module):
       `shortcut`: within some hundred steps it paints each class its mean colour with sharp borders, and
       the U-Net learns what is missing rather than the edges. It is meant for one-hot sources; 0 leaves it out.
 
+    Without `skips` it is an encoder-decoder of the same layers; give it no shortcut then, which is a skip too.
     (N, in_channels, H, W) and seeds (N,) to (N, out_channels, H, W) before the output activation; H and W
     are multiples of 2 ** (len(widths) - 1).
     """
@@ -33,15 +34,17 @@ class TextureUNet(nn.Module):
         norm_name: NormName = "batch",
         noise: bool = True,
         shortcut: float = 10.0,
+        skips: bool = True,
     ) -> None:
         super().__init__()
+        self.skips = skips
         bias = needs_bias(norm_name)
         self.stem = nn.Sequential(nn.Conv2d(in_channels, widths[0], 3, 1, 1), nn.LeakyReLU(0.2, inplace=True))
         self.down, self.up, self.up_norm = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for above, wide in itertools.pairwise(widths):
             down = nn.Conv2d(above, wide, 4, 2, 1, bias=bias)
             self.down.append(nn.Sequential(down, norm(norm_name, wide), nn.LeakyReLU(0.2, inplace=True)))
-            self.up.append(nn.Conv2d(wide + above, above, 3, 1, 1, bias=bias))
+            self.up.append(nn.Conv2d(wide + above * skips, above, 3, 1, 1, bias=bias))
             self.up_norm.append(norm(norm_name, above))
         self.strengths = nn.ParameterList(nn.Parameter(torch.full((wide, 1, 1), 0.5)) for wide in widths[:-1])
         if not noise:
@@ -66,7 +69,9 @@ class TextureUNet(nn.Module):
         sides = [tuple(skip.shape[-2:]) for skip in skips]
         maps = noise_maps(seeds, sides, x.device) if len(self.strengths) else None
         for level in reversed(range(len(self.up))):
-            h = torch.cat([F.interpolate(h, scale_factor=2.0, mode="nearest"), skips[level]], dim=1)
+            h = F.interpolate(h, scale_factor=2.0, mode="nearest")
+            if self.skips:
+                h = torch.cat([h, skips[level]], dim=1)
             h = self.up_norm[level](self.up[level](h))
             if maps is not None:
                 h = h + self.strengths[level] * maps[level].to(h.dtype)

@@ -1,4 +1,4 @@
-"""U-Net generator of pix2pix (Isola et al. 2017, section 6.1; Ronneberger et al. 2015)."""
+"""Generators of pix2pix: U-Net and encoder-decoder (Isola et al. 2017, section 6.1; Ronneberger et al. 2015)."""
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ class UNet(nn.Module):
 
     Widths width x 1, 2, 4, 8, 8, ...; the first and the innermost level are not normalised; LeakyReLU
     0.2 down, ReLU up; dropout after the decoder levels that stay at full width (three of the U-Net-256).
+    Without `skips` it is the paper's encoder-decoder: the same layers, all through the bottleneck.
     (N, in_channels, H, W) to (N, out_channels, H, W) before the output activation; H and W are
     multiples of 2**levels.
     """
@@ -23,8 +24,10 @@ class UNet(nn.Module):
         width: int = 64,
         norm_name: NormName = "batch",
         dropout: float = 0.5,
+        skips: bool = True,
     ) -> None:
         super().__init__()
+        self.skips = skips
         widths = [width * min(2**level, 8) for level in range(levels)]
         bias = needs_bias(norm_name)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
@@ -38,7 +41,8 @@ class UNet(nn.Module):
             self.down.append(nn.Sequential(*down))
             up: list[nn.Module] = [nn.ReLU()]
             above = out_channels if outermost else inside
-            up.append(nn.ConvTranspose2d(wide if innermost else 2 * wide, above, 4, 2, 1, bias=bias or outermost))
+            below = 2 * wide if skips and not innermost else wide
+            up.append(nn.ConvTranspose2d(below, above, 4, 2, 1, bias=bias or outermost))
             if not outermost:
                 up.append(norm(norm_name, above))
             if dropout and not innermost and inside == wide == 8 * width:
@@ -54,6 +58,6 @@ class UNet(nn.Module):
         x = skips.pop()
         for level in range(len(self.up) - 1, -1, -1):
             x = self.up[level](x)
-            if level:
+            if level and self.skips:
                 x = torch.cat([skips.pop(), x], dim=1)
         return x

@@ -35,6 +35,25 @@ class TextureUNetConfig(Section):
     shortcut: NonNegativeFloat = 10.0
 
 
+class EncoderDecoderConfig(Section):
+    """pix2pix's U-Net without its skips, as its paper compares them; the same params."""
+
+    name: Literal["encoder_decoder"] = "encoder_decoder"
+    width: PositiveInt = 64
+    levels: PositiveInt | None = None
+    norm: NormName = "batch"
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+
+
+class TextureEncoderDecoderConfig(Section):
+    """The lean U-Net without its skips, and so without the shortcut."""
+
+    name: Literal["texture_encoder_decoder"] = "texture_encoder_decoder"
+    widths: tuple[PositiveInt, ...] = Field(default=(8, 24, 48, 64, 64), min_length=2)
+    norm: NormName = "batch"
+    noise: bool = True
+
+
 class ResNetConfig(Section):
     """CycleGAN's generator; `blocks` is by default the paper's: 9 from 256 pixels on, 6 below."""
 
@@ -45,7 +64,7 @@ class ResNetConfig(Section):
     upsample: UpsampleName = "transposed"
 
 
-AnyGeneratorConfig = UNetConfig | TextureUNetConfig | ResNetConfig
+AnyGeneratorConfig = UNetConfig | TextureUNetConfig | EncoderDecoderConfig | TextureEncoderDecoderConfig | ResNetConfig
 GeneratorConfig = Annotated[AnyGeneratorConfig, Field(discriminator="name")]
 
 
@@ -66,16 +85,19 @@ def make_generator(config: AnyGeneratorConfig, source: Domain, target: Domain, s
     """
     channels = source.channels, target.channels
     match config:
-        case TextureUNetConfig():
+        case TextureUNetConfig() | TextureEncoderDecoderConfig():
             _require_multiple(size, len(config.widths) - 1, "widths")
-            texture = TextureUNet(*channels, config.widths, config.norm, config.noise, config.shortcut)
+            skips = isinstance(config, TextureUNetConfig)
+            shortcut = config.shortcut if isinstance(config, TextureUNetConfig) else 0.0
+            texture = TextureUNet(*channels, config.widths, config.norm, config.noise, shortcut, skips)
             init_normal(texture)
             texture.zero_shortcut()
             return texture
-        case UNetConfig():
+        case UNetConfig() | EncoderDecoderConfig():
             levels = config.levels or max(2, min(size).bit_length() - 1)
             _require_multiple(size, levels, "levels")
-            return init_normal(UNet(*channels, levels, config.width, config.norm, config.dropout))
+            skips = isinstance(config, UNetConfig)
+            return init_normal(UNet(*channels, levels, config.width, config.norm, config.dropout, skips))
         case ResNetConfig():
             _require_multiple(size, 2, "name")
             blocks = config.blocks or (9 if min(size) >= 256 else 6)

@@ -1,10 +1,10 @@
 """pix2pix: a conditional GAN with an L1 term over aligned pairs (Isola et al. 2017, arXiv:1611.07004)."""
 
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat, model_validator
 from torch import Tensor, nn
 
 from components.networks.patchgan import PatchSize
@@ -14,27 +14,40 @@ from components.systems.system import Batch, Phase, Shape, System, SystemSection
 
 
 class Pix2PixConfig(SystemSection):
-    """The defaults are the paper's (configs/papers/pix2pix.yaml)."""
+    """The defaults are the paper's (configs/papers/pix2pix.yaml).
+
+    The paper's five objectives are params: L1 is `lambda_adversarial` 0, which leaves out the discriminator
+    and its phase; cGAN is `lambda_l1` 0; L1+cGAN has both; GAN and L1+GAN are these with `conditional` false.
+    """
 
     name: Literal["pix2pix"] = "pix2pix"
     lambda_l1: NonNegativeFloat = 100.0
+    lambda_adversarial: NonNegativeFloat = 1.0
     patch_size: PatchSize = 70
     adversarial: AdversarialName = "vanilla"
     conditional: bool = True
     generator: GeneratorConfig = Field(default_factory=UNetConfig)
     discriminator: PatchGANConfig = Field(default_factory=PatchGANConfig)
 
+    @model_validator(mode="after")
+    def _learns_from_something(self) -> Self:
+        if not (self.lambda_l1 or self.lambda_adversarial):
+            raise ValueError("lambda_l1 and lambda_adversarial are both 0: there is nothing to learn from")
+        return self
+
 
 def pix2pix(config: Pix2PixConfig, shape: Shape) -> System:
     """Discriminator, then generator, as the authors step; the fake of a step is made once.
 
     The discriminator sees the source beside the picture (cGAN) or, with `conditional: false`, the
-    picture alone; its loss is halved.
+    picture alone; its loss is halved. A term whose weight is 0 is not computed, and with `lambda_adversarial`
+    0 there is no discriminator.
     """
     loss = ADVERSARIAL[config.adversarial]
-    generator = make_generator(config.generator, shape.source, shape.target, shape.size)
-    seen = shape.target.channels + (shape.source.channels if config.conditional else 0)
-    discriminator = make_patchgan(config.discriminator, seen, config.patch_size)
+    networks = nn.ModuleDict({"generator": make_generator(config.generator, shape.source, shape.target, shape.size)})
+    if config.lambda_adversarial:
+        seen = shape.target.channels + (shape.source.channels if config.conditional else 0)
+        networks["discriminator"] = make_patchgan(config.discriminator, seen, config.patch_size)
 
     def translate(network: nn.Module, source: Tensor, seeds: Tensor) -> Tensor:
         return output(shape.target, network(source, seeds))
@@ -50,31 +63,41 @@ def pix2pix(config: Pix2PixConfig, shape: Shape) -> System:
         real = judge(networks, batch, batch["target"])
         return {"fake": 0.5 * loss.fake(fake), "real": 0.5 * loss.real(real)}
 
-    def generator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+    def adversarial_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
         fake = batch["fake"]  # with the graph of the discriminator's phase: the generator has not moved since
-        return {
-            "adversarial": loss.generator(judge(networks, batch, fake)),
-            "l1": config.lambda_l1 * F.l1_loss(fake, batch["target"]),
-        }
+        terms = {"adversarial": config.lambda_adversarial * loss.generator(judge(networks, batch, fake))}
+        if config.lambda_l1:
+            terms["l1"] = config.lambda_l1 * F.l1_loss(fake, batch["target"])
+        return terms
+
+    def l1_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+        fake = translate(networks["generator"], batch["source"], batch["seeds"])
+        return {"l1": config.lambda_l1 * F.l1_loss(fake, batch["target"])}
 
     def validation(networks: nn.ModuleDict, batch: Batch) -> Terms:
         fake = translate(networks["generator"], batch["source"], batch["seeds"])
         return {"l1": F.l1_loss(fake, batch["target"])}
 
-    notes: tuple[str, ...] = ()
-    if config.patch_size > max(shape.size):
-        notes = (
-            f"system.patch_size {config.patch_size} is larger than the {shape.size[0]}x{shape.size[1]} "
-            "picture: the discriminator sees it whole",
+    phases: tuple[Phase, ...] = (Phase("generator", ("generator",), l1_terms),)
+    if config.lambda_adversarial:
+        phases = (
+            Phase("discriminator", ("discriminator",), discriminator_terms),
+            Phase("generator", ("generator",), adversarial_terms),
         )
     return System(
-        networks=nn.ModuleDict({"generator": generator, "discriminator": discriminator}),
-        phases=(
-            Phase("discriminator", ("discriminator",), discriminator_terms),
-            Phase("generator", ("generator",), generator_terms),
-        ),
+        networks=networks,
+        phases=phases,
         translations={"generator": Translation("generator", translate)},
         validation=validation,
         averaged=("generator",),
-        notes=notes,
+        notes=_notes(config, shape),
+    )
+
+
+def _notes(config: Pix2PixConfig, shape: Shape) -> tuple[str, ...]:
+    if not config.lambda_adversarial or config.patch_size <= max(shape.size):
+        return ()
+    return (
+        f"system.patch_size {config.patch_size} is larger than the {shape.size[0]}x{shape.size[1]} "
+        "picture: the discriminator sees it whole",
     )

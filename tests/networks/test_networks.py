@@ -1,5 +1,7 @@
 """Networks against the published counts and sizes."""
 
+import itertools
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from torch import nn
 from components.networks.fcn8s import FCN8s
 from components.networks.layers import SyncBatchNorm2d
 from components.networks.patchgan import PatchGAN
+from components.networks.texture_unet import TextureUNet
 from components.networks.unet import UNet
 
 
@@ -19,6 +22,29 @@ def test_published_parameter_counts():
     assert count(PatchGAN(6)) == 2_768_705  # 2.769 M
     assert count(PatchGAN(3, norm_name="instance")) == 2_764_737  # 2.765 M
     assert round(count(FCN8s(21, 64)) / 1e6, 1) == 134.5  # FCN-8s on VGG-16, 21 classes
+
+
+def encoder_decoder_parameters(levels: int, width: int, inside: int, outside: int) -> int:
+    """In closed form: 4x4 convolutions without bias, two BatchNorm parameters a normalised channel."""
+    widths = [width * min(2**level, 8) for level in range(levels)]
+    pairs = sum(a * b for a, b in itertools.pairwise(widths))
+    convolutions = 16 * (inside * widths[0] + 2 * pairs + widths[0] * outside) + outside
+    return convolutions + 2 * (sum(widths[1:-1]) + sum(widths[:-1]))
+
+
+def test_encoder_decoder_has_the_closed_form_count():
+    """The U-Net-256 without skips: its decoder's convolutions take half the channels, but the innermost's."""
+    assert encoder_decoder_parameters(8, 64, 3, 3) == count(UNet(3, 3, skips=False)) == 39_075_459
+    widths = [64, 128, 256, 512, 512, 512, 512]
+    saved = 16 * sum(wide * above for wide, above in zip(widths, [3, *widths], strict=False))
+    assert count(UNet(3, 3)) - count(UNet(3, 3, skips=False)) == saved
+    assert count(UNet(9, 3, levels=6, width=16, skips=False)) == encoder_decoder_parameters(6, 16, 9, 3)
+
+
+def test_texture_twin_saves_the_skips_convolutions_and_nothing_else():
+    widths = (8, 24, 48, 64, 64)
+    whole, twin = TextureUNet(9, 3, widths, shortcut=0), TextureUNet(9, 3, widths, shortcut=0, skips=False)
+    assert count(whole) - count(twin) == 9 * sum(wide * wide for wide in widths[:-1])
 
 
 @pytest.mark.parametrize(("patch", "side"), [(1, 256), (16, 126), (34, 62), (70, 30), (142, 14), (286, 6)])

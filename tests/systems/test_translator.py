@@ -13,7 +13,14 @@ from components.files import sha256_file
 from components.systems import build
 from components.systems.fcn8s import FCN8sConfig, class_weights, fcn8s
 from components.systems.judge import export_judge, judge_task, load_judge
-from components.systems.pix2pix import PatchGANConfig, Pix2PixConfig, TextureUNetConfig, UNetConfig
+from components.systems.parts import (
+    EncoderDecoderConfig,
+    PatchGANConfig,
+    TextureEncoderDecoderConfig,
+    TextureUNetConfig,
+    UNetConfig,
+)
+from components.systems.pix2pix import Pix2PixConfig
 from components.systems.system import Shape
 from components.systems.translator import CARD, WEIGHTS, GenerateConfig, Translator, export_translator
 
@@ -23,6 +30,8 @@ SHAPE = Shape(LABELS, PHOTO, (32, 32))
 GENERATORS = {
     "unet": UNetConfig(width=4, levels=3, dropout=0.5),
     "texture_unet": TextureUNetConfig(widths=(4, 8, 8)),
+    "encoder_decoder": EncoderDecoderConfig(width=4, levels=3, dropout=0.5),
+    "texture_encoder_decoder": TextureEncoderDecoderConfig(widths=(4, 8, 8)),
 }
 
 
