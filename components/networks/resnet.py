@@ -2,11 +2,13 @@
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from components.networks.layers import NormName, needs_bias, norm
 
 UpsampleName = Literal["transposed", "nearest"]
+_INSIDE = 0.98  # of the range of tanh, whose inverse is infinite at its ends
 
 
 class ResidualBlock(nn.Module):
@@ -29,7 +31,9 @@ class ResNet(nn.Module):
 
     Widths width, 2 width, 4 width; 9 blocks and width 64 are the published network for 256 pixels, 6 for 128.
     Upsampling is by transposed 3x3 convolutions as published, or by nearest neighbours and a 3x3 convolution,
-    which has no checkerboard. (N, in_channels, H, W) to (N, out_channels, H, W), H and W multiples of 4.
+    which has no checkerboard. With `residual` the layers add to the source, taken back through tanh, so that an
+    untrained network gives its source again: for two domains that are mostly alike.
+    (N, in_channels, H, W) to (N, out_channels, H, W), H and W multiples of 4.
     """
 
     def __init__(
@@ -40,8 +44,10 @@ class ResNet(nn.Module):
         width: int = 64,
         norm_name: NormName = "instance",
         upsample: UpsampleName = "transposed",
+        residual: bool = False,
     ) -> None:
         super().__init__()
+        self.residual = residual
         layers = [*_conv(in_channels, width, 7, 1, norm_name), nn.ReLU(inplace=True)]
         for wide in (width, 2 * width):
             down = nn.Conv2d(wide, 2 * wide, 3, 2, 1, bias=needs_bias(norm_name))
@@ -55,7 +61,7 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor, seeds: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """Translate; the caller applies tanh or softmax. Nothing in it is random, so seeds have no use."""
         out: Tensor = self.layers(x)
-        return out
+        return out + torch.atanh(_INSIDE * x) if self.residual else out
 
 
 def _conv(inside: int, outside: int, kernel: int, stride: int, norm_name: NormName) -> list[nn.Module]:

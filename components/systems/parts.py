@@ -55,13 +55,17 @@ class TextureEncoderDecoderConfig(Section):
 
 
 class ResNetConfig(Section):
-    """CycleGAN's generator; `blocks` is by default the paper's: 9 from 256 pixels on, 6 below."""
+    """CycleGAN's generator; `blocks` is by default the paper's: 9 from 256 pixels on, 6 below.
+
+    `residual` makes it start as the identity, which needs source and target of equal channels.
+    """
 
     name: Literal["resnet"] = "resnet"
     width: PositiveInt = 64
     blocks: PositiveInt | None = None
     norm: NormName = "instance"
     upsample: UpsampleName = "transposed"
+    residual: bool = False
 
 
 AnyGeneratorConfig = UNetConfig | TextureUNetConfig | EncoderDecoderConfig | TextureEncoderDecoderConfig | ResNetConfig
@@ -100,8 +104,11 @@ def make_generator(config: AnyGeneratorConfig, source: Domain, target: Domain, s
             return init_normal(UNet(*channels, levels, config.width, config.norm, config.dropout, skips))
         case ResNetConfig():
             _require_multiple(size, 2, "name")
+            if config.residual and not (source.in_colour and target.in_colour):
+                raise Fault("system.generator.residual: adds to what it is given in colour; see train.labels")
             blocks = config.blocks or (9 if min(size) >= 256 else 6)
-            return init_normal(ResNet(*channels, blocks, config.width, config.norm, config.upsample))
+            residual = ResNet(*channels, blocks, config.width, config.norm, config.upsample, config.residual)
+            return init_normal(residual)
 
 
 def make_patchgan(config: PatchGANConfig, channels: int, patch_size: PatchSize) -> nn.Module:
