@@ -18,8 +18,8 @@ class DiscoGANConfig(SystemSection):
     """The defaults are the paper's losses and generators: four stride-2 levels down and up, no skips.
 
     The published discriminator gives one logit a 64-pixel picture; this one gives logits of patches that see all
-    of such a picture. Not here: the weight decay of 1e-5 of the authors' release, and its three-to-one alternation
-    of the phases.
+    of such a picture. Not here, of the authors' release: the weight decay of 1e-5, the weights that
+    change with the steps, and two steps of the generators for each of the discriminators.
 
     Attributes:
         lambda_reconstruction: weight of the squared error of a picture after both translations.
