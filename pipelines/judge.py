@@ -29,7 +29,11 @@ def main(params: Params, clock: Clock) -> None:
     task = judge_task(manifest.direction, manifest.domains) if manifest.aligned else None
     if task is None:
         beside = "the task has no image domain beside a label domain"
-        reason = beside if manifest.aligned else "a sample of two unaligned sides shows one picture, with no labels beside it"
+        reason = (
+            beside
+            if manifest.aligned
+            else "a sample of two unaligned sides shows one picture, with no labels beside it"
+        )
         print(f"judge: skipped: {reason}", file=sys.stderr)
         write_json(OUT / CARD, {"skipped": reason})
         return
