@@ -23,7 +23,6 @@ from components.tables.config import RunParams, TablesParams
 from components.tracking.config import RegisterConfig
 from components.training.config import TrainConfig
 
-
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
