@@ -70,7 +70,8 @@ def build_table(name: str, config: TableConfig, cells: Cells, reference: Mapping
             lines.append(Line(text, "cannot be told", "a row was not run"))
         else:
             lines.append(Line(text, *verdict(ordering.figure, both[0], both[1])))
-    seeds = max((len(cells[row.run]) for row in config.rows.values() if row.run in cells), default=0)
+    ran = [cells[row.run] for row in config.rows.values() if row.run is not None and row.run in cells]
+    seeds = max(map(len, ran), default=0)
     return Table(name, config, seeds, reference["protocol"]["hash"], rows, tuple(lines))
 
 
