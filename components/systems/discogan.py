@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from pydantic import Field, NonNegativeFloat
 from torch import nn
 
-from components.networks.patchgan import PatchSize
+from components.networks.patchgan import PatchGAN, PatchSize
 from components.objectives.adversarial import ADVERSARIAL, AdversarialName
 from components.objectives.feature_matching import feature_matching
-from components.systems.parts import GeneratorConfig, PatchGANConfig, UNetConfig, make_patchgan
+from components.systems.parts import EncoderDecoderConfig, GeneratorConfig, PatchGANConfig, make_patchgan
 from components.systems.system import Batch, Phase, Shape, System, SystemSection, Terms
 from components.systems.two_ways import TwoWays
 
@@ -33,7 +33,7 @@ class DiscoGANConfig(SystemSection):
     lambda_features: NonNegativeFloat = 0.0
     adversarial: AdversarialName = "vanilla"
     patch_size: PatchSize = 142
-    generator: GeneratorConfig = Field(default_factory=lambda: UNetConfig(levels=4, dropout=0, skips=False))
+    generator: GeneratorConfig = Field(default_factory=lambda: EncoderDecoderConfig(levels=4, dropout=0))
     discriminator: PatchGANConfig = Field(default_factory=PatchGANConfig)
 
 
@@ -55,6 +55,7 @@ def discogan(config: DiscoGANConfig, shape: Shape) -> System:
         }
         for end, made, real in (("", fake, target), ("_back", fake_back, source)):
             discriminator = networks[f"discriminator{end}"]
+            assert isinstance(discriminator, PatchGAN)
             *features, logits = discriminator.features(made)
             terms[f"adversarial{end}"] = loss.generator(logits)
             if config.lambda_features:

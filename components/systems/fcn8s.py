@@ -30,8 +30,10 @@ def fcn8s(config: FCN8sConfig, shape: Shape) -> System:
     Raises:
         Fault: the target is not a label map, the source no image, or the size no multiple of 32.
     """
-    if shape.target.kind != "label" or shape.source.kind != "image" or shape.target.in_colour:
-        raise Fault("system fcn8s reads labels from images: it needs an image source and a one-hot label target")
+    if shape.target.kind != "label" or shape.source.kind != "image":
+        raise Fault("system fcn8s reads labels from images: its task needs an image source and a label target")
+    if shape.target.in_colour:
+        raise Fault("system fcn8s learns classes: set train.labels to one_hot")
     if any(side % 32 for side in shape.size):
         raise Fault(f"system fcn8s needs sides that are multiples of 32, not {shape.size[0]}x{shape.size[1]}")
     classes = len(shape.target.classes)
