@@ -101,7 +101,7 @@ def write_text(path: "AnyPath", text: str) -> None:
 
 
 def write_json(path: "AnyPath", value: Any, in_order: bool = False) -> None:
-    """Write a JSON value atomically, readable and with sorted keys, or with keys as they are where these have an order."""
+    """Write a JSON value atomically, readable and with sorted keys, or `in_order` as they are."""
     write_text(path, json.dumps(value, indent=2, sort_keys=not in_order, allow_nan=False) + "\n")
 
 

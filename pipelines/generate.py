@@ -1,4 +1,4 @@
-"""generate: every test sample translated, by each of the system's translations, into tars keyed like the test shards."""
+"""generate: every test sample translated, in each direction the system has, into tars keyed like the test shards."""
 
 import shutil
 from pathlib import Path

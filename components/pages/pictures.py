@@ -109,7 +109,7 @@ def evenly(samples: int, count: int) -> list[int]:
 
 
 def over_time(folder: Path, count: int, pairs: bool = True, place: int = 0, places: int = 1) -> list[Row]:
-    """Sample grids as one column: the sources, the generated row of each step, and the true pictures if there are pairs.
+    """Sample grids as one column: the sources, the generated row of each step and, if there are pairs, the truth.
 
     Args:
         folder: of step_N.png, which hold for each translation a row of sources, one of what is made of them

@@ -39,7 +39,7 @@ def register_all(store: Store, run_id: str, outputs: Outputs, config: RegisterCo
         What stands in data/registered/version.json of each direction.
     """
     metrics = read_json(outputs.metrics_file)
-    made = {}
+    made: dict[str, dict[str, Any]] = {}
     for card in read_cards(outputs.generated):
         name = "-".join([config.model, *((card.task[0], "to", card.task[1]) if made else ())])
         folder, measured = outputs.generated / card.direction, metrics[card.direction]
