@@ -1,6 +1,7 @@
 """tables: the papers' tables from their cells (a stage of tables/dvc.yaml)."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ def main(params: TablesParams) -> None:
     cells = {run: [read_json(CELLS / f"{run}-{seed}.json") for seed in params.cells.seed] for run in params.cells.run}
     references: dict[str, Any] = {}
     for name, config in params.tables.items():
+        if not any(row.run in cells for row in config.rows.values()):
+            print(f"tables: {name} is left out: none of its runs is in cells.run", file=sys.stderr)
+            continue
         if config.direction not in references:
             references[config.direction] = _reference(params, config)
         table = build_table(name, config, cells, references[config.direction])
