@@ -32,10 +32,11 @@ def main() -> None:
     arguments = parser.parse_args()
     run = json.loads(Path("data/runs/run.json").read_text())
     folder = arguments.checkpoints or Path(".pix2pipe/runs") / run["key"] / "checkpoints"
-    rows = json.loads(Path(f"data/metrics/{run['system']['name']}.json").read_text())["rows"]
+    task = (run["task"]["source"], run["task"]["target"])
+    metrics = json.loads(Path(f"data/metrics/{run['system']['name']}.json").read_text())
+    rows = metrics["_to_".join(task)]["rows"]
     floor, painter = (rows[name]["fid_efficientnet_lite0"]["value"] for name in ("floor", "mean_colour"))
     system = TypeAdapter[AnySystemConfig](SystemConfig).validate_python(run["system"])
-    task = (run["task"]["source"], run["task"]["target"])
     shards, test = Path("data/shards"), Split(Path("data/shards"), "test")
     shape = Run(system, TrainConfig.model_validate(run["train"]), shards, folder, task, run["key"]).shape()
     network = efficientnet_lite0()

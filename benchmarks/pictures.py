@@ -1,11 +1,11 @@
 """docs/images/results.png: test samples at even steps through the split, as they stand in data/ after `dvc repro`."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from components.shards.reader import Split
+from components.systems.translator import read_cards
 from components.tasks.encoding import render
 from components.training.validation import save_grid
 
@@ -14,8 +14,9 @@ COUNT, SCALE = 12, 2
 
 def main() -> None:
     """Write the grid: sources, generated, true."""
-    test, generated = Split(Path("data/shards"), "test"), Split(Path("data/generated"), "test")
-    source, target = json.loads(Path("data/generated/translator.json").read_text())["task"]
+    first = read_cards(Path("data/generated"))[0]
+    test, generated = Split(Path("data/shards"), "test"), Split(Path("data/generated") / first.direction, "test")
+    source, target = first.task
     indices = [int(index) for index in np.linspace(0, len(test) - 1, COUNT + 2)[1:-1]]
     rows = []
     for split, domain in ((test, source), (generated, target), (test, target)):

@@ -100,9 +100,9 @@ def write_text(path: "AnyPath", text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_json(path: "AnyPath", value: Any) -> None:
-    """Write a JSON value atomically, readable and with sorted keys."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+def write_json(path: "AnyPath", value: Any, in_order: bool = False) -> None:
+    """Write a JSON value atomically, readable and with sorted keys, or `in_order` as they are."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=not in_order, allow_nan=False) + "\n")
 
 
 def put_file(local: Path, path: "AnyPath") -> None:

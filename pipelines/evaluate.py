@@ -7,11 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.evaluation.evaluate import evaluate
-from components.files import atomic_path, read_json, write_json
+from components.evaluation.sides import open_sides
+from components.files import atomic_path, write_json
 from components.params import Params
 from components.shards.reader import Split
 from components.stage import Clock, run_stage
 from components.systems.judge import load_judge
+from components.systems.translator import read_cards
 
 SHARDS = Path("data/shards")
 GENERATED = Path("data/generated")
@@ -21,19 +23,22 @@ CACHE = Path(".pix2pipe/cache/features")
 
 
 def main(params: Params, clock: Clock) -> None:
-    """Write data/metrics/SYSTEM.json and data/metrics/per_sample.parquet."""
-    card = read_json(GENERATED / "translator.json")
-    source, target = card["task"]
-    train, test = Split(SHARDS, "train"), Split(SHARDS, "test")
-    generated = Split(GENERATED, "test")
-    with clock.part("measure"):
-        done = evaluate(params.evaluate, train, test, generated, (source, target), load_judge(JUDGE), cache=CACHE)
-    lineage = {**card, "manifest": test.manifest.sha256, "shards": test.manifest.source}
-    with atomic_path(OUT / "per_sample.parquet") as temporary:
-        pq.write_table(pa.table(done.per_sample), temporary)
-    write_json(OUT / f"{params.system.name}.json", {**done.metrics, "lineage": lineage})
-    for name, ratio in done.metrics["summary"].items():
-        print(f"evaluate: {name.replace('_', ' ')} {ratio:.3f} (0 real, 1 the flat painter)", file=sys.stderr)
+    """Write data/metrics/SYSTEM.json and data/metrics/per_sample/SOURCE_to_TARGET.parquet, a part a translation."""
+    judge, metrics = load_judge(JUDGE), {}
+    for card in read_cards(GENERATED):
+        name = card.direction
+        train, test, sources = open_sides(SHARDS, card.task)
+        generated = Split(GENERATED / name, "test")
+        with clock.part("measure"):
+            done = evaluate(params.evaluate, train, test, generated, card.task, judge, cache=CACHE, sources=sources)
+        data = {"manifest": test.manifest.sha256, "shards": test.manifest.source}
+        metrics[name] = {**done.metrics, "lineage": card.model_dump(mode="json") | data}
+        with atomic_path(OUT / f"per_sample/{name}.parquet") as temporary:
+            pq.write_table(pa.table(done.per_sample), temporary)
+        for figure, ratio in done.metrics["summary"].items():
+            words = f"{name} {figure}".replace("_", " ")
+            print(f"evaluate: {words} {ratio:.3f} (0 real, 1 the flat painter)", file=sys.stderr)
+    write_json(OUT / f"{params.system.name}.json", metrics, in_order=True)
 
 
 if __name__ == "__main__":

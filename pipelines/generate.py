@@ -1,4 +1,4 @@
-"""generate: every test sample translated, into tars keyed like the test shards."""
+"""generate: every test sample translated, in each direction the system has, into tars keyed like the test shards."""
 
 import shutil
 from pathlib import Path
@@ -10,9 +10,9 @@ from components.params import Params
 from components.shards.manifest import Manifest
 from components.shards.writer import write_set
 from components.stage import Clock, run_stage
-from components.systems.translator import CARD, WEIGHTS
+from components.systems.translator import CARD, WEIGHTS, Card
 from components.training.export import export_trained
-from components.training.translate import Translation, translate_part, translated
+from components.training.translate import Translation, translate_parts, translated
 
 SHARDS = Path("data/shards")
 RUN = Path("data/runs")
@@ -21,37 +21,45 @@ WORK = Path(".pix2pipe/generate")
 
 
 def main(params: Params, clock: Clock) -> None:
-    """Translate the test split with the checkpoint that `generate` names."""
+    """Translate the test samples with the checkpoint that `generate` names."""
     root = shared()
-    shutil.rmtree(WORK, ignore_errors=True)
+    for folder in (WORK, OUT):
+        shutil.rmtree(folder, ignore_errors=True)
     with clock.part("open"):
-        card = export_trained(RUN, params.generate, SHARDS, WORK)
-        work = _for_all_ranks(root)
+        cards = export_trained(RUN, params.generate, SHARDS, WORK)
+        work = _for_all_ranks(root, cards)
     shards = Manifest.read(SHARDS)
-    job = Translation(work, shards.published(SHARDS), "test", work / "parts")
+    jobs = [_job(card, shards, work / card.direction) for card in cards]
     workers = Workers(params.generate.num_workers, params.generate.device, work)
     with clock.part("translate"):
-        ray = workers.run(translate_part, job)
+        ray = workers.run(translate_parts, jobs)
     clock.add("ray", ray)
     clock.add("translate", -ray)
     with clock.part("write"):
-        domains = {card.task[1]: card.target}
-        made = translated(job, card, max(1, params.generate.num_workers))
         store = None if root is LOCAL else root / "generated"
-        write_set(OUT, shards.source, domains, card.task, card.size, {"test": made}, store=store)
-        for name in (WEIGHTS, CARD):
-            write_bytes(OUT / name, (WORK / name).read_bytes())
+        for card, job in zip(cards, jobs, strict=True):
+            out, target = OUT / card.direction, card.task[1]
+            made = translated(job, card, max(1, params.generate.num_workers))
+            domains = {target: shards.domains[target]}
+            write_set(out, shards.source, domains, card.task, card.size, {"test": made}, store=store)
+            for name in (WEIGHTS, CARD):
+                write_bytes(out / name, (WORK / card.direction / name).read_bytes())
     remove_folder(work)
     shutil.rmtree(WORK, ignore_errors=True)
 
 
-def _for_all_ranks(root: AnyPath) -> AnyPath:
-    """Where the translator lies for every rank, and their parts are put: WORK, or a copy below the root."""
+def _job(card: Card, shards: Manifest, work: AnyPath) -> Translation:
+    return Translation(work, shards.published(SHARDS), shards.side("test", card.task[0]), work / "parts")
+
+
+def _for_all_ranks(root: AnyPath, cards: list[Card]) -> AnyPath:
+    """Where the translators lie for every rank, and their parts are put: WORK, or a copy below the root."""
     if root is LOCAL:
         return WORK.resolve()
-    work = root / "work" / sha256_file(WORK / CARD)[:16]
-    for name in (WEIGHTS, CARD):
-        put_file(WORK / name, work / name)
+    work = root / "work" / sha256_file(WORK / cards[0].direction / CARD)[:16]
+    for card in cards:
+        for name in (WEIGHTS, CARD):
+            put_file(WORK / card.direction / name, work / card.direction / name)
     return work
 
 

@@ -1,4 +1,4 @@
-"""register: the graph in MLflow, and its generator as a candidate of the model registry."""
+"""register: the graph in MLflow, and each of its translators as a candidate of the model registry."""
 
 import sys
 from dataclasses import replace
@@ -10,7 +10,7 @@ from components.params import Params
 from components.search.outcome import read_search, read_trials
 from components.stage import Clock, run_stage
 from components.tracking.record import Outputs, gather
-from components.tracking.registry import register_translator
+from components.tracking.registry import register_all
 from components.tracking.run import log_record
 from components.tracking.search import log_search
 from components.tracking.store import open_store, tracking_uri
@@ -22,7 +22,7 @@ OUT = Path("data/registered/version.json")
 
 
 def main(params: Params, clock: Clock) -> None:
-    """Log the search and the run of this graph, and register its generator."""
+    """Log the search and the run of this graph, and register its translators."""
     config = params.register_
     timed = shared() / "runs" / read_json(RUN / "run.json")["key"] / "throughput.json"
     outputs = Outputs(RUN, GENERATED, METRICS, timed, Path("dvc.lock"))
@@ -35,19 +35,10 @@ def main(params: Params, clock: Clock) -> None:
             search_id = log_search(store, found, read_trials(TUNED))
             record = replace(record, tags=record.tags | {"pix2pipe.search": search_id})
         run_id = log_record(store, record)
-        version = register_translator(store, run_id, GENERATED, outputs.metrics_file, config)
-    write_json(
-        OUT,
-        {
-            "model": config.model,
-            "alias": config.alias,
-            "version": int(version.version),
-            "key": record.key,
-            "weights_sha256": record.tags["pix2pipe.weights"],
-            "protocol_hash": record.tags["pix2pipe.protocol"],
-        },
-    )
-    print(f"register: {config.model} version {version.version} is {config.alias}", file=sys.stderr)
+        versions = register_all(store, run_id, outputs, config)
+    write_json(OUT, {"versions": versions}, in_order=True)
+    for made in versions.values():
+        print(f"register: {made['model']} version {made['version']} is {made['alias']}", file=sys.stderr)
 
 
 if __name__ == "__main__":

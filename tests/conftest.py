@@ -46,6 +46,31 @@ def write_tiny(
     return root
 
 
+def write_sides(root: Path) -> Path:
+    """Shards without pairs: 20 labels and 14 photos to train on, 3 and 4 for val, 6 and 9 to test on."""
+    domains = {
+        "labels": Domain(kind="label", classes=TINY_CLASSES, palette=TINY_PALETTE),
+        "photo": Domain(kind="image"),
+    }
+    counts = {"train": (20, 14), "val": (3, 4), "test": (6, 9)}
+    splits = {
+        f"{split}/{name}": [
+            (f"{split}_{name}_{i:02d}", {name: tiny_sample(10_000 * (1 + s) + 1000 * side + i)[name]})
+            for i in range(counts[split][side])
+        ]
+        for s, split in enumerate(counts)
+        for side, name in enumerate(domains)
+    }
+    write_set(root, "tiny", domains, ("labels", "photo"), (32, 32), splits, samples_per_shard=8)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_sides(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Labels and photos of different samples (`write_sides`); to be read, not changed."""
+    return write_sides(tmp_path_factory.mktemp("sides") / "shards")
+
+
 @pytest.fixture(scope="session")
 def tiny_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 train, 8 val and 8 test samples of 32x32, labels (4 classes) and photo; to be read, not changed."""

@@ -18,30 +18,38 @@ from components.search.outcome import find_winner, write_outcome
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.writer import write_set
-from components.systems import build
-from components.systems.pix2pix import PatchGANConfig, Pix2PixConfig, UNetConfig
+from components.systems import AnySystemConfig, build
+from components.systems.cyclegan import CycleGANConfig
+from components.systems.parts import PatchGANConfig, ResNetConfig, UNetConfig
+from components.systems.pix2pix import Pix2PixConfig
 from components.systems.system import Shape
-from components.systems.translator import GenerateConfig, Translator, export_translator
+from components.systems.translator import Card, GenerateConfig, Translator, export_translators
 from components.tasks.encoding import render
 
 SYSTEM = Pix2PixConfig(generator=UNetConfig(width=4, levels=3), discriminator=PatchGANConfig(width=4), patch_size=16)
+BOTH_WAYS = CycleGANConfig(
+    generator=ResNetConfig(width=4, blocks=1), discriminator=PatchGANConfig(width=4), patch_size=16, lambda_identity=0
+)
 ROWS = ("model", "real", "floor", "mean_colour", "mismatched", "input")
 KEY = "0123456789abcdef"
 
 
-def build_outputs(root: Path, shards: Path) -> Path:
-    """Write data/ and .pix2pipe/ below `root`, with the tiny shards and a generator of random weights."""
+def build_outputs(root: Path, shards: Path, system: AnySystemConfig = SYSTEM) -> Path:
+    """Write data/ and .pix2pipe/ below `root`, with the tiny shards and generators of random weights."""
     data = root / "data"
     shutil.copytree(shards, data / "shards")
-    translator = _generated(data)
-    _run(data / "runs")
-    _grids(data, translator)
-    _measured(data)
+    cards = _generated(data, system)
+    _run(data / "runs", system)
+    _grids(data, cards)
+    _measured(data, cards)
     write_search(data / "tune")
     judge = {"ceiling": {s: {"pixel_accuracy": 0.9, "class_iou": 0.7} for s in ("val", "test")}, "key": KEY}
     write_json(data / "judge/judge.json", judge | {"weights_sha256": "ab" * 32, "manifest": "cd" * 32})
     write_json(data / "raw/source.json", {"name": "tiny", "licence": "CC0", "origin": "waves"})
-    write_json(data / "registered/version.json", {"model": "tiny", "alias": "candidate", "version": 1})
+    versions = {
+        card.direction: {"model": "tiny", "alias": "candidate", "version": i + 1} for i, card in enumerate(cards)
+    }
+    write_json(data / "registered/version.json", {"versions": versions}, in_order=True)
     work = root / ".pix2pipe"
     write_json(work / f"runs/{KEY}/throughput.json", {"images_per_second": 80.5, "seconds": {"steps": 40.0}})
     for i, (stage, seconds) in enumerate({"fetch": 4.0, "shard": 3.0, "train": 60.0, "generate": 5.0}.items()):
@@ -82,29 +90,32 @@ def figure(value: float, spread: float = 0.1) -> dict[str, float]:
     return {"value": value, "low": value * (1 - spread), "high": value * (1 + spread)}
 
 
-def _generated(data: Path) -> Translator:
-    test = Split(data / "shards", "test")
-    shape = Shape(test.domains["labels"], test.domains["photo"], test.manifest.size)
+def _generated(data: Path, system: AnySystemConfig) -> list[Card]:
+    manifest = Manifest.read(data / "shards")
+    shape = Shape(manifest.domains["labels"], manifest.domains["photo"], manifest.size)
     torch.manual_seed(0)
     # Weights as they are drawn give grey; these give pictures with something to compare.
     weights = {
         name: 8 * value if value.dim() == 4 else value
-        for name, value in build(SYSTEM, shape).networks.state_dict().items()
+        for name, value in build(system, shape).networks.state_dict().items()
     }
     lineage = {"checkpoint": "last", "step": 40, "key": KEY}
-    work, generated = data / ".work", data / "generated"
-    card = export_translator(work, weights, SYSTEM, shape, ("labels", "photo"), GenerateConfig(batch_size=4), lineage)
-    translator = Translator.load(work, "cpu")
-    batch = np.stack([test.picture(i, "labels") for i in range(len(test))])
-    made = [(key, {"photo": picture}) for key, picture in zip(test.keys, translator.translate(batch), strict=True)]
-    write_set(generated, "tiny", {"photo": card.target}, card.task, card.size, {"test": made})
-    for file in list(work.iterdir()):
-        file.rename(generated / file.name)
-    work.rmdir()
-    return translator
+    work, generate = data / ".work", GenerateConfig(batch_size=4)
+    cards = export_translators(work, weights, system, shape, ("labels", "photo"), generate, lineage)
+    for card in cards:
+        source, target = card.task
+        test, folder = Split(data / "shards", manifest.side("test", source)), data / "generated" / card.direction
+        batch = np.stack([test.picture(i, source) for i in range(len(test))])
+        pictures = Translator.load(work / card.direction, "cpu").translate(batch)
+        made = [(key, {target: picture}) for key, picture in zip(test.keys, pictures, strict=True)]
+        write_set(folder, "tiny", {target: manifest.domains[target]}, card.task, card.size, {"test": made})
+        for file in list((work / card.direction).iterdir()):
+            file.rename(folder / file.name)
+    shutil.rmtree(work)
+    return cards
 
 
-def _run(run: Path) -> None:
+def _run(run: Path, system: AnySystemConfig) -> None:
     checkpoints = {}
     for name, step in (("last", 40), ("best", 30)):
         folder = run / "checkpoints" / name
@@ -125,7 +136,7 @@ def _run(run: Path) -> None:
         run / "run.json",
         {
             "key": KEY,
-            "system": SYSTEM.model_dump(mode="json"),
+            "system": system.model_dump(mode="json"),
             "train": {"steps": 40, "batch_size": 4, "augment": {"vertical_flip": True}, "num_workers": 2},
             "task": {"source": "labels", "target": "photo"},
             "manifest": Manifest.read(run.parent / "shards").sha256,
@@ -137,42 +148,51 @@ def _run(run: Path) -> None:
     )
 
 
-def _grids(data: Path, translator: Translator) -> None:
-    test = Split(data / "shards", "test")
+def _grids(data: Path, cards: list[Card]) -> None:
+    manifest = Manifest.read(data / "shards")
     folder = data / "runs/samples"
     folder.mkdir()
     for step in (10, 20, 30, 40):
-        columns = []
-        for i in range(4):
-            labels, photo = test.picture(i, "labels"), test.picture(i, "photo")
-            shown = render(test.domains["labels"], labels)
-            columns.append(np.concatenate([shown, translator.translate(labels[None])[0], photo]))
-        Image.fromarray(np.concatenate(columns, 1)).save(folder / f"step_{step:06d}.png")
+        rows = []
+        for card in cards:
+            made = Split(data / "generated" / card.direction, "test")
+            first, second = (Split(data / "shards", manifest.side("test", name)) for name in card.task)
+            shown = [(first, card.task[0]), (made, card.task[1]), (second, card.task[1])]
+            for split, domain in shown if manifest.aligned else shown[:2]:
+                pictures = np.stack([split.picture(i, domain) for i in range(4)])
+                rows.append(np.concatenate(list(render(split.domains[domain], pictures)), axis=1))
+        Image.fromarray(np.concatenate(rows)).save(folder / f"step_{step:06d}.png")
 
 
-def _measured(data: Path) -> None:
-    test = Split(data / "shards", "test")
-    keys, classes = test.keys, test.domains["labels"]
-    random = np.random.default_rng(1)
-    rows: dict[str, Any] = {}
-    for i, name in enumerate(ROWS):
-        worse = (4 - i) % 6 + 1
-        rows[name] = {
-            "fid_efficientnet_lite0": figure(32.0 * worse),
-            "kid_efficientnet_lite0": figure(0.01 * worse),
-            "fcn_pixel_accuracy": figure(0.9 / worse),
-            "fcn_class_iou": figure(0.7 / worse),
-            "fcn_iou_per_class": {label: figure(0.8 / worse / (j + 1)) for j, label in enumerate(classes.classes)},
-            "psnr": figure(30.0 / worse),
-        }
-    rows["floor"] = {name: rows["floor"][name] for name in ("fid_efficientnet_lite0", "kid_efficientnet_lite0")}
-    protocol = {"arithmetic": 1, "judge": "ab" * 32, "seed": 0, "classes": list(classes.classes), "hash": "ef" * 32}
-    lineage = {"key": KEY, "mode": "eval", "checkpoint": "last"}
-    write_json(data / "metrics/pix2pix.json", {"protocol": protocol, "rows": rows, "lineage": lineage})
-    columns: dict[str, Any] = {"key": keys}
-    for name in ("fcn_pixel_accuracy", "fcn_class_iou", "l1", "psnr", "ssim"):
-        columns[name] = random.random(len(keys)).tolist()
-    pq.write_table(pa.table(columns), data / "metrics/per_sample.parquet")
+def _measured(data: Path, cards: list[Card]) -> None:
+    manifest, metrics = Manifest.read(data / "shards"), {}
+    for place, card in enumerate(cards):
+        test = Split(data / "shards", manifest.side("test", card.task[0]))
+        classes = manifest.domains["labels"].classes if manifest.aligned else ()
+        random = np.random.default_rng(1)
+        rows: dict[str, Any] = {}
+        for i, name in enumerate(ROWS):
+            worse = (4 - i) % 6 + 1 + place
+            rows[name] = {
+                "fid_efficientnet_lite0": figure(32.0 * worse),
+                "kid_efficientnet_lite0": figure(0.01 * worse),
+            }
+            if manifest.aligned and name != "floor":
+                rows[name] |= {
+                    "fcn_pixel_accuracy": figure(0.9 / worse),
+                    "fcn_class_iou": figure(0.7 / worse),
+                    "fcn_iou_per_class": {label: figure(0.8 / worse / (j + 1)) for j, label in enumerate(classes)},
+                    "psnr": figure(30.0 / worse),
+                }
+        protocol = {"arithmetic": 1, "judge": "ab" * 32, "seed": 0, "classes": list(classes)}
+        protocol["hash"] = ("ef", "12")[place] * 32
+        metrics[card.direction] = {"protocol": protocol, "rows": rows, "lineage": card.model_dump(mode="json")}
+        columns: dict[str, Any] = {"key": test.keys}
+        for name in ("fcn_pixel_accuracy", "fcn_class_iou", "l1", "psnr", "ssim") if manifest.aligned else ():
+            columns[name] = random.random(len(test)).tolist()
+        (data / "metrics/per_sample").mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table(columns), data / f"metrics/per_sample/{card.direction}.parquet")
+    write_json(data / f"metrics/{cards[0].system.name}.json", metrics, in_order=True)
 
 
 def rewrite(path: Path, change: dict[str, Any]) -> None:

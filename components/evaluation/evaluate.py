@@ -1,7 +1,7 @@
 """evaluate: from generated pictures and true ones to the table of metrics, each figure with its interval."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from components.evaluation.frechet import frechet
 from components.evaluation.inception_score import inception_score
 from components.evaluation.intervals import PERCENT, at_least, draws, linear_figure, mean_figure
 from components.evaluation.kid import kid
-from components.evaluation.measure import Measured, Measurer, Truth
+from components.evaluation.measure import Measured, Measurer, Subset, Truth
 from components.evaluation.protocol import Protocol, SampleProtocol
 from components.evaluation.rows import Row, build_rows
+from components.faults import Fault
 from components.files import sha256_json
 from components.shards.reader import Split
 from components.systems.judge import Judge
@@ -28,7 +29,7 @@ Table = dict[str, list[Any]]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The content of data/metrics/SYSTEM.json but the lineage, and the columns of per_sample.parquet."""
+    """One direction of data/metrics/SYSTEM.json but the lineage, and the columns of its per-sample table."""
 
     metrics: Metrics
     per_sample: Table
@@ -42,41 +43,59 @@ def evaluate(
     task: tuple[str, str],
     judge: Judge | None,
     cache: Path | None = None,
+    sources: Split | None = None,
+    only: Collection[str] | None = None,
 ) -> Evaluation:
     """Measure generated pictures and the rows that give their figures a meaning.
 
     Args:
-        train, test: splits of the data. generated: one picture of the target domain for each test sample.
+        train, test: splits of the data whose samples show the target.
+        generated: one picture of the target domain for each translated sample.
         task: (source, target) domains. judge: reads labels from photos, None where there is none.
         cache: folder where features of real pictures are kept for the next time.
+        sources: the translated samples, where they are others than `test` (components/evaluation/sides.py).
+        only: the rows that are wanted beside `model`, with the same figures as in the whole table; None: all.
 
     Raises:
         Fault: generated pictures of other samples or of another size, fewer than 2 test samples, bad weights.
     """
-    target = task[1]
-    rows = build_rows(train, test, generated, task, config.seed)
+    rows = {row.name: row for row in build_rows(train, test, generated, task, config.seed, sources)}
+    wanted = rows.keys() if only is None else {"model", *only}
+    if unknown := sorted(wanted - rows.keys()):
+        raise Fault(f"there is no row {unknown[0]} of metrics here; there are {', '.join(rows)}")
+    if "real" not in wanted:  # its features are what distances are measured to
+        rows["real"] = replace(rows["real"], score=False, labels=False)
+    looked = [row for name, row in rows.items() if name in {"real", *wanted}]
     networks = open_networks(config)
-    truth, skipped = open_truth(test, target, judge)
-    with tqdm(total=sum(row.count for row in rows), unit="picture", desc="evaluate") as bar:
+    truth, skipped = open_truth(Subset(test), task, judge, Subset(sources) if sources else None)
+    with tqdm(total=sum(row.count for row in looked), unit="picture", desc="evaluate") as bar:
         measurer = Measurer(networks, truth, config.batch_size, cache, bar)
-        measured = {row.name: measurer.measure(row) for row in rows}
-    figures = {row.name: figures_of(row, measured, networks, truth, config) for row in rows}
+        measured = {row.name: measurer.measure(row) for row in looked}
+    figures = {row.name: figures_of(row, measured, networks, truth, config) for row in looked if row.name in wanted}
     protocol = make_protocol(figures["model"], networks, truth, train, task, config)
     metrics = {"protocol": protocol.as_json(), "rows": figures, "summary": _summary(figures, networks)}
     if skipped:
         metrics["skipped"] = skipped
-    return Evaluation(metrics, _per_sample(test.keys, measured["model"], measured["real"], truth))
+    return Evaluation(metrics, _per_sample(measured["model"], measured["real"], truth))
 
 
-def open_truth(test: Split, target: str, judge: Judge | None) -> tuple[Truth, dict[str, str]]:
+def open_truth(
+    test: Subset, task: tuple[str, str], judge: Judge | None, sources: Subset | None = None
+) -> tuple[Truth, dict[str, str]]:
     """Which labels can be compared and by whom; and why not where they cannot."""
-    if test.domains[target].kind == "label":
+    source, target = task
+    domains = test.split.domains
+    read = "labels" if domains[target].kind == "label" else "fcn"
+    if sources is not None:
+        reason = f"no aligned truth: {source} and {target} are pictures of different samples"
+        return Truth(test, target, None, None, sources), {read: reason, "pixels": reason}
+    if domains[target].kind == "label":
         reason = "the target is a label map: its labels are compared directly (labels_*)"
         return Truth(test, target, target, None), {"fcn": reason, "pixels": reason}
     if judge is None:
         return Truth(test, target, None, None), {"fcn": "no judge: the data has no labels beside its photos"}
     photo, labels = judge.card.task
-    if photo != target or judge.classes != test.domains[labels].classes:
+    if photo != target or judge.classes != domains[labels].classes:
         return Truth(test, target, None, None), {"fcn": f"the judge reads {labels} from {photo}, not from {target}"}
     return Truth(test, target, labels, judge), {}
 
@@ -90,17 +109,17 @@ def make_protocol(
     config: EvaluateConfig,
 ) -> Protocol:
     """How figures of these names are measured."""
-    test = truth.test
     return Protocol(
         metrics=tuple(sorted(names)),
         networks={suffix: network.protocol for suffix, network in networks.items()},
         judge=truth.judge.sha256 if truth.judge else None,
         source=task[0],
         target=task[1],
-        size=test.manifest.size,
-        classes=test.domains[truth.labels].classes if truth.labels else (),
-        test=_samples(test, truth.keys),
-        train=_samples(train, train.keys),
+        size=train.manifest.size,
+        classes=truth.domains[truth.labels].classes if truth.labels else (),
+        test=_samples(truth.test),
+        train=_samples(Subset(train)),
+        sources=_samples(truth.sources) if truth.sources else None,
         seed=config.seed,
         num_bootstrap=config.num_bootstrap,
         is_splits=config.is_splits,
@@ -117,48 +136,52 @@ def figures_of(
 ) -> Metrics:
     """The figures of one row, as its flags ask; the row "real" must have been measured for distances."""
     done, real = measured[row.name], measured["real"]
-    test_draws = draws(len(truth), config.num_bootstrap, config.seed)
+    own = draws(row.count, config.num_bootstrap, config.seed)
     out: Metrics = {}
     for suffix, network in networks.items():
         end = f"_{suffix}" if suffix else ""
         if row.distances:
-            out |= _distances(row, done, real, suffix, network.protocol.dimensions, config)
+            paired = truth.sources is None
+            out |= _distances(row, done, real, suffix, network.protocol.dimensions, config, paired)
         if row.score:
-            score = inception_score(done.log_p[suffix], test_draws, config.is_splits, config.seed)
+            score = inception_score(done.log_p[suffix], own, config.is_splits, config.seed)
             out[f"inception_score{end}"] = score.as_json()
     if row.score and done.judge_log_p is not None:
-        score = inception_score(done.judge_log_p, test_draws, config.is_splits, config.seed)
+        score = inception_score(done.judge_log_p, own, config.is_splits, config.seed)
         out["inception_score_judge"] = score.as_json()
     if done.confusion is not None and truth.labels is not None:
-        names = truth.test.domains[truth.labels].classes
-        out |= fcn_figures(done.confusion, names, test_draws, _prefix(truth))
+        out |= fcn_figures(done.confusion, truth.domains[truth.labels].classes, own, _prefix(truth))
     for name, values in done.pixels.items():
-        out[name] = mean_figure(values, test_draws).as_json()
+        out[name] = mean_figure(values, own).as_json()
     return out
 
 
 def _distances(
-    row: Row, done: Measured, real: Measured, suffix: str, dimensions: int, config: EvaluateConfig
+    row: Row, done: Measured, real: Measured, suffix: str, dimensions: int, config: EvaluateConfig, paired: bool
 ) -> Metrics:
-    """FID and KID to the true test pictures: as many of them as the row has."""
+    """FID and KID to the true test pictures: as many of them as the row has, or all where there are no pairs."""
     end = f"_{suffix}" if suffix else ""
-    first = done.features[suffix]
-    second = real.features[suffix][: len(first)]
+    first, second = done.features[suffix], real.features[suffix]
+    if paired:
+        second = second[: len(first)]
     theirs = draws(len(second), config.num_bootstrap, config.seed)
-    paired = row.name != "floor"  # its train pictures are drawn on their own
-    own = theirs if paired else draws(len(first), config.num_bootstrap, config.seed + 1)
+    together = paired and row.name != "floor"  # its train pictures are drawn on their own
+    own = theirs if together else draws(len(first), config.num_bootstrap, config.seed + 1)
     distance = frechet(first, second)
-    notes = {} if len(first) > dimensions else {"note": f"biased: {len(first)} images for {dimensions} dimensions"}
+    least = min(len(first), len(second))
+    notes = {} if least > dimensions else {"note": f"biased: {least} images for {dimensions} dimensions"}
     fid = linear_figure(distance.value, (distance.first, own), (distance.second, theirs), **notes)
     return {
         f"fid{end}": at_least(0.0, fid).as_json(),
-        f"kid{end}": kid(first, second, own, theirs, paired).as_json(),
+        f"kid{end}": kid(first, second, own, theirs, together).as_json(),
     }
 
 
 def _summary(figures: dict[str, Metrics], networks: dict[str, FeatureNetwork]) -> dict[str, float]:
     """(model - floor) / (mean_colour - floor) of FID and KID: 0 is real, 1 the flat painter; first network bare."""
-    out = {}
+    out: dict[str, float] = {}
+    if not {"floor", "mean_colour"} <= figures.keys():
+        return out
     for position, suffix in enumerate(networks):
         for metric in ("fid", "kid"):
             name = f"{metric}_{suffix}" if suffix else metric
@@ -169,13 +192,14 @@ def _summary(figures: dict[str, Metrics], networks: dict[str, FeatureNetwork]) -
     return out
 
 
-def _per_sample(keys: list[str], model: Measured, real: Measured, truth: Truth) -> Table:
-    columns: Table = {"key": list(keys), **{name: values.tolist() for name, values in model.pixels.items()}}
+def _per_sample(model: Measured, real: Measured, truth: Truth) -> Table:
+    """The model's figures picture by picture: of no more than the keys where no picture has a true one."""
+    columns: Table = {"key": list(truth.asked.keys), **{name: each.tolist() for name, each in model.pixels.items()}}
     if model.confusion is not None:
         scores = corrected(model.confusion)
         columns[f"{_prefix(truth)}_pixel_accuracy"] = scores.pixel_accuracy.tolist()
         columns[f"{_prefix(truth)}_class_iou"] = scores.class_iou.tolist()
-    for suffix, features in model.features.items():
+    for suffix, features in model.features.items() if truth.sources is None else ():
         distance = torch.linalg.vector_norm(features.double() - real.features[suffix].double(), dim=1)
         columns[f"feature_distance_{suffix or 'inception'}"] = distance.tolist()
     return columns
@@ -185,8 +209,8 @@ def _prefix(truth: Truth) -> str:
     return "fcn" if truth.judge else "labels"
 
 
-def _samples(split: Split, keys: list[str]) -> SampleProtocol:
-    entries = split.manifest.splits[split.name]
+def _samples(samples: Subset) -> SampleProtocol:
+    keys, entries = samples.keys, samples.split.manifest.splits[samples.split.name]
     return SampleProtocol(
         count=len(keys), keys=sha256_json(keys), pictures=sha256_json([entry.sha256 for entry in entries])
     )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from components.domain import Domain
 from components.evaluation.cache import FeatureCache, content_hash
 from components.evaluation.fcn_score import confusions
 from components.evaluation.features import FeatureNetwork
@@ -20,6 +21,26 @@ from components.tasks.encoding import render
 
 
 @dataclass(frozen=True)
+class Subset:
+    """Some samples of a split, counted from 0: those whose indices are `chosen`, all where it is None."""
+
+    split: Split
+    chosen: tuple[int, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.split) if self.chosen is None else len(self.chosen)
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the samples, in order."""
+        return self.split.keys if self.chosen is None else [self.split.keys[i] for i in self.chosen]
+
+    def picture(self, i: int, domain: str) -> Picture:
+        """One picture of the i-th of them."""
+        return self.split.picture(i if self.chosen is None else self.chosen[i], domain)
+
+
+@dataclass(frozen=True)
 class Truth:
     """What the rows are compared with.
 
@@ -27,32 +48,31 @@ class Truth:
         test: the true samples. target: the domain they are compared in.
         labels: the domain whose classes are compared, None where there is none.
         judge: reads labels from pictures; None where the target is itself a label map, or nothing can.
-        chosen: the indices of the samples that are compared; None: all.
+        sources: the samples that are translated, where they are others than the true ones; None: the same, so
+            that each picture has its own true one.
     """
 
-    test: Split
+    test: Subset
     target: str
     labels: str | None
     judge: Judge | None
-    chosen: tuple[int, ...] | None = None
-
-    def __len__(self) -> int:
-        return len(self.test) if self.chosen is None else len(self.chosen)
+    sources: Subset | None = None
 
     @property
-    def keys(self) -> list[str]:
-        """The keys of the samples that are compared, in order."""
-        return self.test.keys if self.chosen is None else [self.test.keys[i] for i in self.chosen]
+    def domains(self) -> dict[str, Domain]:
+        """What the true samples show."""
+        return self.test.split.domains
 
-    def picture(self, i: int, domain: str) -> Picture:
-        """One picture of the i-th sample that is compared."""
-        return self.test.picture(i if self.chosen is None else self.chosen[i], domain)
+    @property
+    def asked(self) -> Subset:
+        """The samples that are translated."""
+        return self.sources or self.test
 
     @property
     def outputs(self) -> int:
         """Classes that may be predicted."""
         assert self.labels is not None
-        return len(self.judge.classes if self.judge else self.test.domains[self.labels].classes)
+        return len(self.judge.classes if self.judge else self.domains[self.labels].classes)
 
 
 @dataclass
@@ -114,7 +134,7 @@ class Measurer:
     def _compare(self, row: Row, done: Measured) -> None:
         """What is read from the pictures themselves, beside the true ones of the same samples."""
         truth = self._truth
-        target = truth.test.domains[truth.target]
+        target = truth.domains[truth.target]
         pixels = row.pixels and target.kind == "image"
         read = row.labels and truth.labels is not None and (truth.judge is not None or row.domain == target)
         if not (pixels or read):
@@ -129,11 +149,11 @@ class Measurer:
                     p = truth.judge.predict(drawn).softmax(1)
                     shares.append(p.double().mean((2, 3)))
                     predicted = p.argmax(1)
-                labels = _stack([truth.picture(i, truth.labels) for i in indices])
-                classes = len(truth.test.domains[truth.labels].classes)
+                labels = _stack([truth.test.picture(i, truth.labels) for i in indices])
+                classes = len(truth.domains[truth.labels].classes)
                 counts.append(confusions(labels, predicted, classes, truth.outputs))
             if pixels:
-                real = _stack([truth.picture(i, truth.target) for i in indices])
+                real = _stack([truth.test.picture(i, truth.target) for i in indices])
                 made = torch.from_numpy(np.ascontiguousarray(drawn))
                 figures.append([l1(made, real), psnr(made, real), ssim(made, real)])
         if counts:

@@ -38,6 +38,7 @@ class Protocol(Section):
         source, target: what is translated into what. size: pixels, height and width.
         classes: of the labels that are scored, in order.
         test, train: the samples measured against, and those that floor and painter are made of.
+        sources: the samples that are translated, where they are others than `test`.
         confidence: percent of the intervals.
     """
 
@@ -55,22 +56,27 @@ class Protocol(Section):
     num_bootstrap: int
     is_splits: int
     confidence: float
+    sources: SampleProtocol | None = None
 
     @property
     def hash(self) -> str:
         """sha256 of all of the above."""
-        return sha256_json(self.model_dump(mode="json"))
+        return sha256_json(self._fields())
 
     def as_json(self) -> dict[str, Any]:
         """The fields and "hash"."""
-        return {**self.model_dump(mode="json"), "hash": self.hash}
+        return {**self._fields(), "hash": self.hash}
+
+    def _fields(self) -> dict[str, Any]:
+        """All of them; `sources` only where there are such, so that aligned figures keep the hash they had before."""
+        return self.model_dump(mode="json", exclude=set() if self.sources else {"sources"})
 
 
 def require_comparable(first: dict[str, Any], second: dict[str, Any], names: tuple[str, str]) -> None:
     """Refuse to compare metrics of two protocols.
 
     Args:
-        first: the content of a data/metrics/SYSTEM.json; second: of another; names: what to call them.
+        first: one direction of a data/metrics/SYSTEM.json; second: of another; names: what to call them.
 
     Raises:
         Fault: their protocol hashes differ; it names the parts that do.

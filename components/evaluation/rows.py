@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,8 @@ class Row:
 
     Attributes:
         domain: of what `read` returns.
-        read: picture i, where i counts the test samples (the chosen train samples for the floor).
+        read: picture i, where i counts the translated samples (the true ones for the row of real pictures, the
+            chosen train samples for the floor).
         kept: no training changes these pictures, so their features may be kept on disk.
         distances, score: whether FID and KID, and the Inception Score, are taken.
         labels: whether labels are compared with the true ones. pixels: whether L1, PSNR and SSIM are taken.
@@ -38,10 +40,10 @@ class Row:
 
 
 def check_generated(test: Split, generated: Split, target: str) -> list[int]:
-    """Where in `generated` each test sample's picture is.
+    """Where in `generated` the picture of each sample of `test` is.
 
     Raises:
-        Fault: other keys than the test split's, no target domain, or another size.
+        Fault: other keys than those of `test`, no target domain, another size, or fewer than 2 samples.
     """
     if target not in generated.domains:
         raise Fault(f"{generated.root}: has no domain {target}; run dvc repro -f generate")
@@ -55,11 +57,13 @@ def check_generated(test: Split, generated: Split, target: str) -> list[int]:
         made, real = ("x".join(map(str, split.manifest.size)) for split in (generated, test))
         raise Fault(f"{generated.root}: pictures are {made}, the test split's {real}; run dvc repro -f generate")
     if len(test) < 2:
-        raise Fault(f"{test.root}: the test split has {len(test)} image; metrics need at least 2")
+        raise Fault(f"{test.root}: the {test.name} split has {len(test)} image; metrics need at least 2")
     return [place[key] for key in test.keys]
 
 
-def build_rows(train: Split, test: Split, generated: Split, task: tuple[str, str], seed: int) -> list[Row]:
+def build_rows(
+    train: Split, test: Split, generated: Split, task: tuple[str, str], seed: int, sources: Split | None = None
+) -> list[Row]:
     """The six rows, in the order of the table.
 
     model: what was generated. real: the true pictures: the ceiling of FCN-score and Inception Score (their
@@ -67,34 +71,40 @@ def build_rows(train: Split, test: Split, generated: Split, task: tuple[str, str
     drawn by seed: what FID and KID are between two sets of real ones. mean_colour: the flat painter.
     mismatched: the true pictures of other samples (the same set, so without distances and score).
     input: the source as it is drawn for people.
+
+    Args:
+        sources: the translated samples where they are others than `test`. No picture has a true one then:
+            nothing is compared picture by picture, and there is no row of mismatched ones.
     """
     source, target = task
-    place = check_generated(test, generated, target)
-    domain, count = test.domains[target], len(test)
-    rng = np.random.default_rng(seed)
-    chosen = np.sort(rng.permutation(len(train))[:count])
+    paired, asked = sources is None, sources or test
+    place = check_generated(asked, generated, target)
+    if len(test) < 2:
+        raise Fault(f"{test.root}: the {test.name} split has {len(test)} image; metrics need at least 2")
+    domain, count = test.domains[target], len(asked)
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(train))[:count])
+    painter = cache(lambda: flat_painter(train, test, task, seed))  # learned when it is first asked
     other = derangement(count, seed)
-    painter = flat_painter(train, test, task, seed)
+    compared = {"labels": paired, "pixels": paired}
 
     def real(i: int) -> Picture:
         return test.picture(i, target)
 
-    return [
-        Row("model", domain, count, lambda i: generated.picture(place[i], target), kept=False),
-        Row("real", domain, count, real, distances=False, labels=domain.kind == "image", pixels=False),
-        Row(
-            "floor",
-            domain,
-            len(chosen),
-            lambda i: train.picture(int(chosen[i]), target),
-            score=False,
-            labels=False,
-            pixels=False,
-        ),
-        Row("mean_colour", domain, count, painter),
+    def made(i: int) -> Picture:
+        return generated.picture(place[i], target)
+
+    def floor(i: int) -> Picture:
+        return train.picture(int(chosen[i]), target)
+
+    rows = [
+        Row("model", domain, count, made, kept=False, **compared),
+        Row("real", domain, len(test), real, distances=False, labels=paired and domain.kind == "image", pixels=False),
+        Row("floor", domain, len(chosen), floor, score=False, labels=False, pixels=False),
+        Row("mean_colour", domain, count, lambda i: painter()(i), **compared),
         Row("mismatched", domain, count, lambda i: real(int(other[i])), distances=False, score=False),
-        Row("input", test.domains[source], count, lambda i: test.picture(i, source)),
+        Row("input", asked.domains[source], count, lambda i: asked.picture(i, source), **compared),
     ]
+    return [row for row in rows if paired or row.name != "mismatched"]
 
 
 def derangement(count: int, seed: int) -> NDArray[np.int64]:
@@ -108,15 +118,15 @@ def derangement(count: int, seed: int) -> NDArray[np.int64]:
 def flat_painter(train: Split, test: Split, task: tuple[str, str], seed: int) -> Callable[[int], Picture]:
     """The best picture without any texture, learned from (at most 4,096) train samples.
 
-    From labels to images: each class in its mean colour. From images to images: the mean colour of all.
-    To labels: everywhere the commonest class.
+    From labels to images: each class in its mean colour. From images to images, and from labels that do not lie
+    beside the images: the mean colour of all. To labels: everywhere the commonest class.
     """
     source, target = task
     domain = test.domains[target]
     if domain.kind == "label":
         common = np.uint8(train.histogram(target).argmax())
         return lambda _: np.full(test.manifest.size, common, np.uint8)
-    labelled = test.domains[source].kind == "label"
+    labelled = source in test.domains and test.domains[source].kind == "label"
     classes = len(test.domains[source].classes) if labelled else 1
     pixels, sums = np.zeros(classes), np.zeros((classes, 3))
     chosen = np.random.default_rng(seed).permutation(len(train))[:_PAINTER_SAMPLES]

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from components.domain import Domain
 from components.evaluation.objective import less_is_better
+from components.evaluation.sides import open_sides
 from components.faults import Fault
 from components.pages.curves import number
 from components.pages.figures import title
@@ -24,12 +24,15 @@ _PREFERRED = ("feature_distance", "labels_pixel_accuracy", "l1")
 
 @dataclass(frozen=True)
 class Example:
-    """One test sample: its pictures as data URIs and its figures as (title, value)."""
+    """One test sample: its pictures as data URIs and its figures as (title, value).
+
+    There is no `real` one where the data holds no pairs.
+    """
 
     key: str
     source: str
     generated: str
-    real: str
+    real: str | None
     figures: tuple[tuple[str, str], ...]
 
 
@@ -51,64 +54,80 @@ class Row:
 
 def choose(
     root: Path, generated: Path, per_sample: Path, task: tuple[str, str], order_by: str | None, count: int
-) -> tuple[str, list[Group]]:
+) -> tuple[str | None, list[Group]]:
     """The best, the median and the worst test samples by a per-sample figure; ties fall in key order.
 
     Args:
         root: the shards. generated: the generated set. per_sample: the Parquet of per-sample figures.
+        task: (source, target) as they were translated.
         order_by: its column, None for the first of the usual ones. count: samples in each group.
 
     Returns:
-        The figure's name, and the groups; with few samples a group has fewer, and no sample is in two.
+        The figure's name, and the groups; with few samples a group has fewer, and no sample is in two. Where
+        there are no figures, None and one group of three times as many, evenly spread.
 
     Raises:
         Fault: no such column, or a sample that the shards do not have.
     """
     table = pq.read_table(per_sample).to_pydict()
     columns = [name for name in table if name != "key"]
-    name: str = order_by or next((c for start in _PREFERRED for c in columns if c.startswith(start)), "to order by")
-    if name not in columns:
-        raise Fault(f"report.order_by: {per_sample} has no figure {name}; it has {', '.join(columns)}")
-    sign = 1.0 if less_is_better(name) else -1.0
-    keys, values = table["key"], table[name]
-    known = [i for i, value in enumerate(values) if value is not None and not math.isnan(value)]
-    order = sorted(known, key=lambda i: (sign * values[i], keys[i]))
-    size = min(count, max(1, len(order) // 3))
-    middle = max(size, (len(order) - size) // 2)
-    chosen = {"Best": order[:size], "Median": order[middle : middle + size], "Worst": order[2 * size :][-size:]}
-    real, made = Split(root, "test"), Split(generated, "test")
-    places = ({key: i for i, key in enumerate(real.keys)}, {key: i for i, key in enumerate(made.keys)})
+    name = order_by or next((c for start in _PREFERRED for c in columns if c.startswith(start)), None)
+    if (name is None and columns) or (name is not None and name not in columns):
+        wanted = name or "to order by"
+        raise Fault(f"report.order_by: {per_sample} has no figure {wanted}; it has {', '.join(columns) or 'none'}")
+    chosen = _ends(name, table[name], table["key"], count) if name else {"": evenly(len(table["key"]), 3 * count)}
+    _, real, other = open_sides(root, task)
+    sources, made = other or real, Split(generated, "test")
+    places = [{key: i for i, key in enumerate(split.keys)} for split in (sources, made)]
 
     def example(i: int) -> Example:
-        key = keys[i]
-        if key not in places[0] or key not in places[1]:
+        key = table["key"][i]
+        if not all(key in place for place in places):
             raise Fault(f"{per_sample}: sample {key} is not in {root} and {generated}; run dvc repro evaluate")
-        at, there = places[0][key], places[1][key]
-        source = data_uri(_shown(real.domains[task[0]], real.picture(at, task[0])))
-        translated = data_uri(_shown(made.domains[task[1]], made.picture(there, task[1])))
-        target = data_uri(_shown(real.domains[task[1]], real.picture(at, task[1])))
+        at, there = (place[key] for place in places)
+        source = _shown(sources, at, task[0])
+        truth = _shown(real, at, task[1]) if other is None else None
         figures = tuple((" ".join(title(c)), number(table[c][i])) for c in columns if table[c][i] is not None)
-        return Example(key, source, translated, target, figures)
+        return Example(key, source, _shown(made, there, task[1]), truth, figures)
 
-    groups = [Group(group, tuple(map(example, indices))) for group, indices in chosen.items() if indices]
-    return name, groups
+    return name, [Group(group, tuple(map(example, indices))) for group, indices in chosen.items() if indices]
 
 
-def over_time(folder: Path, count: int) -> list[Row]:
-    """Sample grids (rows: source, generated, real) as one column: source, the generated row of each step, real.
+def _ends(name: str, values: list[float | None], keys: list[str], count: int) -> dict[str, list[int]]:
+    """The samples of each group by a figure."""
+    sign = 1.0 if less_is_better(name) else -1.0
+    known = {i: value for i, value in enumerate(values) if value is not None and not math.isnan(value)}
+    order = sorted(known, key=lambda i: (sign * known[i], keys[i]))
+    size = min(count, max(1, len(order) // 3))
+    middle = max(size, (len(order) - size) // 2)
+    return {"Best": order[:size], "Median": order[middle : middle + size], "Worst": order[2 * size :][-size:]}
+
+
+def evenly(samples: int, count: int) -> list[int]:
+    """`count` places (or all there are), evenly spaced, the first and the last among them."""
+    return np.unique(np.linspace(0, samples - 1, min(samples, count)).round().astype(int)).tolist()
+
+
+def over_time(folder: Path, count: int, pairs: bool = True, place: int = 0, places: int = 1) -> list[Row]:
+    """Sample grids as one column: the sources, the generated row of each step and, if there are pairs, the truth.
 
     Args:
-        folder: of step_N.png. count: steps shown, evenly spaced, the last always.
+        folder: of step_N.png, which hold for each translation a row of sources, one of what is made of them
+            and, where there are pairs, one of true pictures.
+        count: steps shown, evenly spaced, the last always.
+        place: of the translation that is shown, among so many `places`.
     """
     files = sorted(folder.glob("step_*.png"))
-    if not files:
-        return []
-    places = np.unique(np.linspace(0, len(files) - 1, min(count, len(files))).round().astype(int))
+    each = 3 if pairs else 2
     rows = []
-    for file in (files[place] for place in places):
+    for file in (files[i] for i in evenly(len(files), count)):
         step = int(file.stem.removeprefix("step_"))
-        rows.append(Row(f"step {step:,}", data_uri(_strip(file, 1))))
-    return [Row("source", data_uri(_strip(files[-1], 0))), *rows, Row("real", data_uri(_strip(files[-1], 2)))]
+        rows.append(Row(f"step {step:,}", data_uri(_strip(file, place * each + 1, places * each))))
+    if rows:
+        rows.insert(0, Row("source", data_uri(_strip(files[-1], place * each, places * each))))
+        if pairs:
+            rows.append(Row("real", data_uri(_strip(files[-1], place * each + 2, places * each))))
+    return rows
 
 
 def data_uri(picture: np.ndarray) -> str:
@@ -118,18 +137,18 @@ def data_uri(picture: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def _shown(domain: Domain, picture: np.ndarray) -> np.ndarray:
-    return render(domain, picture[None])[0]
+def _shown(split: Split, i: int, domain: str) -> str:
+    return data_uri(render(split.domains[domain], split.picture(i, domain)[None])[0])
 
 
-def _strip(file: Path, row: int) -> np.ndarray:
-    """One of the three rows of a sample grid."""
+def _strip(file: Path, row: int, rows: int) -> np.ndarray:
+    """One of the rows of a sample grid."""
     try:
         with Image.open(file, formats=("PNG",)) as image:
             grid = image.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
         raise Fault(f"{file}: not a readable PNG ({error}); run dvc repro -f train") from error
-    height = grid.height // 3
+    height = grid.height // rows
     strip = grid.crop((0, row * height, grid.width, (row + 1) * height))
     if height > _CELL + 2:
         strip = strip.resize((round(strip.width * _CELL / height), _CELL), Image.Resampling.LANCZOS)

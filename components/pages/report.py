@@ -8,13 +8,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from components.faults import Fault
 from components.files import exists, read_json
 from components.home import AnyPath
 from components.pages.config import ReportConfig
 from components.pages.curves import HEIGHT, WIDTH, read_curves
-from components.pages.figures import Metric, metrics, per_class, shown_rows, title
-from components.pages.pictures import choose, over_time
+from components.pages.direction import read_directions
 from components.pages.search import view_search
 from components.pages.times import ORCHESTRATION, duration, read_times
 from components.shards.manifest import Manifest
@@ -25,7 +23,7 @@ class Inputs:
     """Where the stages wrote.
 
     Attributes:
-        tuned: of the search.
+        metrics: folder of SYSTEM.json and per_sample/. tuned: of the search.
         timings, runs: below .pix2pipe; what is missing there is said to be from the cache.
     """
 
@@ -47,15 +45,17 @@ def build_report(inputs: Inputs, config: ReportConfig) -> str:
         Fault: a file is missing or is not what its stage writes.
     """
     run, manifest = read_json(inputs.run / "run.json"), Manifest.read(inputs.shards)
-    card = read_json(inputs.generated / "translator.json")
-    measured = read_json(inputs.metrics / f"{run['system']['name']}.json")
-    if measured["rows"].get("model") is None:
-        raise Fault(f"{inputs.metrics}: has no row `model`; run dvc repro -f evaluate")
+    directions = read_directions(
+        inputs.shards,
+        inputs.generated,
+        inputs.metrics / f"{run['system']['name']}.json",
+        inputs.run / "samples",
+        inputs.registered,
+        manifest.aligned,
+        config,
+    )
     task = (run["task"]["source"], run["task"]["target"])
-    per_sample = inputs.metrics / "per_sample.parquet"
-    order, groups = choose(inputs.shards, inputs.generated, per_sample, task, config.order_by, config.pictures)
     speed = inputs.runs / run["key"] / "throughput.json"
-    rows = metrics(measured["rows"])
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -67,25 +67,15 @@ def build_report(inputs: Inputs, config: ReportConfig) -> str:
     return environment.get_template("report.html").render(
         style=Markup((Path(__file__).parent / "report.css").read_text()),
         run=run,
-        card=card,
+        directions=directions,
         task=task,
+        trained_on=_trained_on(manifest, task, directions[0].card.system.paired),
+        tested_on=_tested_on(manifest, task),
         manifest=manifest,
         manifest_hash=manifest.sha256,
         source=_source(inputs.raw / manifest.source / "source.json"),
-        version=read_json(inputs.registered) if inputs.registered.exists() else None,
         speed=read_json(speed)["images_per_second"] if exists(speed) else None,
         params=[(part, _flat(run[part])) for part in ("system", "train")],
-        metrics=rows,
-        measured_rows=shown_rows(measured["rows"]),
-        headlines=[metric for metric in rows if _headline(metric)],
-        skipped=measured.get("skipped", {}),
-        summary=measured.get("summary", {}),
-        classes=per_class(measured["rows"], measured["protocol"].get("classes", ())),
-        protocol=measured["protocol"],
-        protocol_text=json.dumps(measured["protocol"], indent=2, sort_keys=True, ensure_ascii=False),
-        order=" ".join(title(order)).strip(),
-        groups=groups,
-        over_time=over_time(inputs.run / "samples", config.grids),
         curves=read_curves(inputs.run / "curves.csv"),
         validation=read_curves(inputs.run / "validation.csv"),
         chart=(WIDTH, HEIGHT),
@@ -95,10 +85,18 @@ def build_report(inputs: Inputs, config: ReportConfig) -> str:
     )
 
 
-def _headline(metric: Metric) -> bool:
-    return metric.bar("model") is not None and (
-        metric.name.startswith(("fid", "kid")) or metric.name in ("fcn_class_iou", "labels_class_iou")
-    )
+def _trained_on(manifest: Manifest, task: tuple[str, str], paired: bool) -> str:
+    if manifest.aligned and paired:
+        return f"{manifest.count('train'):,} pairs"
+    counts = [f"{manifest.count(manifest.side('train', domain)):,} {domain}" for domain in task]
+    return f"{counts[0]} and {counts[1]} pictures, unpaired,"
+
+
+def _tested_on(manifest: Manifest, task: tuple[str, str]) -> str:
+    if manifest.aligned:
+        return f"{manifest.count('test'):,} test samples"
+    counts = [f"{manifest.count(manifest.side('test', domain)):,} {domain}" for domain in task]
+    return f"{counts[0]} and {counts[1]} test pictures"
 
 
 def _source(path: Path) -> dict[str, Any]:

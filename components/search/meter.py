@@ -9,11 +9,11 @@ from pathlib import Path
 
 from components.evaluation.config import EvaluateConfig
 from components.evaluation.objective import Objective
+from components.evaluation.sides import open_sides
 from components.faults import Fault
 from components.files import listed, read_bytes, sha256_json, write_bytes
 from components.home import AnyPath
 from components.search.ledger import Rung
-from components.shards.reader import Split
 from components.systems.judge import load_judge
 from components.systems.translator import GenerateConfig, Translator, export_translator
 from components.training.run import Run
@@ -40,21 +40,21 @@ class Measure:
 
 
 class Meter:
-    """Translates val samples with a run's newest checkpoint and measures what comes out.
+    """Translates val samples with a run's newest checkpoint, by its first translation, and measures what comes out.
 
     Raises:
         Fault: the figure cannot be measured on this data.
     """
 
     def __init__(self, measure: Measure) -> None:
-        train, val = (Split(measure.shards, name) for name in ("train", "val"))
+        train, val, sources = open_sides(measure.shards, measure.task, "val")
         with tempfile.TemporaryDirectory(prefix="pix2pipe-") as name:
             for file in listed(measure.judge):
                 write_bytes(Path(name) / file, read_bytes(measure.judge / file))
             judge = load_judge(Path(name))
         cache = _FEATURES.expanduser()
         self.objective = Objective(
-            measure.figure, measure.evaluate, train, val, measure.task, judge, cache, measure.samples
+            measure.figure, measure.evaluate, train, val, measure.task, judge, cache, measure.samples, sources
         )
         self._sources = self.objective.sources
         self._generate = measure.generate

@@ -1,7 +1,7 @@
 """Translator: a trained generator as people use it, uint8 in and uint8 out."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from components.systems.weights import averaged, read_weights
 from components.tasks.encoding import content_seed, decode, encode
 
 CARD, WEIGHTS = "translator.json", "generator.safetensors"
+_End = TypeVar("_End")
 
 
 class GenerateConfig(Section):
@@ -40,7 +41,12 @@ class GenerateConfig(Section):
 
 
 class Card(Section):
-    """What stands beside the weights of a translator: all that is needed to run them."""
+    """What stands beside the weights of a translator: all that is needed to run them.
+
+    Attributes:
+        task: (source, target) domains as it translates them.
+        reverse: whether that is from the target of the system's task to its source.
+    """
 
     system: SystemConfig
     translation: str
@@ -54,6 +60,12 @@ class Card(Section):
     step: int
     key: str
     weights_sha256: str
+    reverse: bool = False
+
+    @property
+    def direction(self) -> str:
+        """What its folders and its figures are filed under, such as labels_to_photo."""
+        return "_to_".join(self.task)
 
 
 class Translator:
@@ -75,14 +87,12 @@ class Translator:
         Raises:
             Fault: a file is missing, or the weights are not those of the card's network.
         """
-        try:
-            card = Card.model_validate(read_json(folder / CARD))
-        except ValidationError as error:
-            raise Fault(f"{folder / CARD}: not a translator's card ({error.errors()[0]['msg']})") from error
+        card = _read_card(folder / CARD)
         if sha256_file(folder / WEIGHTS) != card.weights_sha256:
             raise Fault(f"{folder / WEIGHTS}: sha256 differs from the one in {CARD}; generate again")
-        network, translation = _network(card.system, Shape(card.source, card.target, card.size), card.translation)
-        network.load_state_dict(read_weights(folder / WEIGHTS, network.state_dict(), f"{card.system.name}'s generator"))
+        network, translation = _network(card)
+        what = f"{card.system.name}'s {translation.network}"
+        network.load_state_dict(read_weights(folder / WEIGHTS, network.state_dict(), what))
         cuda = device != "cpu" and torch.cuda.is_available()
         return cls(card, network, translation, torch.device("cuda" if cuda else "cpu"))
 
@@ -109,6 +119,32 @@ class Translator:
         return decode(self.target, made)[: len(part)]
 
 
+def export_translators(
+    folder: Path,
+    weights: dict[str, Tensor],
+    config: AnySystemConfig,
+    shape: Shape,
+    task: tuple[str, str],
+    generate: GenerateConfig,
+    lineage: dict[str, Any],
+) -> list[Card]:
+    """Write every translation of a system, each into a folder named by its direction; the task's own comes first.
+
+    Args:
+        weights: `network.key` and `ema.network.key`, as in a checkpoint; averages are taken where the run kept them.
+        shape, task: of the run.
+        lineage: `checkpoint`, `step` and `key` of the run.
+    """
+    translations = sorted(build(config, shape).translations.items(), key=lambda item: item[1].reverse)
+    if len({translation.reverse for _, translation in translations}) < len(translations):
+        raise ValueError(f"system {config.name} has two translations of one direction")
+    cards = [_card(config, shape, task, generate, lineage, *item) for item in translations]
+    return [
+        _write(folder / card.direction, averaged(weights, translation.network), card)
+        for card, (_, translation) in zip(cards, translations, strict=True)
+    ]
+
+
 def export_translator(
     folder: Path,
     weights: dict[str, Tensor],
@@ -118,34 +154,75 @@ def export_translator(
     generate: GenerateConfig,
     lineage: dict[str, Any],
 ) -> Card:
-    """Write a translator from a run's weights (averages where the run kept them).
-
-    Args:
-        weights: `network.key` and `ema.network.key`, as in a checkpoint.
-        lineage: `checkpoint`, `step` and `key` of the run.
-    """
+    """Write the first translation of a system alone, into `folder` itself; the arguments are as above."""
     name, translation = next(iter(build(config, shape).translations.items()))
-    with atomic_path(folder / WEIGHTS) as temporary:
-        save_file(averaged(weights, translation.network), temporary)
-    card = Card(
+    card = _card(config, shape, task, generate, lineage, name, translation)
+    return _write(folder, averaged(weights, translation.network), card)
+
+
+def read_cards(folder: Path) -> list[Card]:
+    """The cards of what `export_translators` wrote, in its order.
+
+    Raises:
+        Fault: there is none, or one is not a translator's.
+    """
+    cards = [_read_card(path) for path in sorted(folder.glob(f"*/{CARD}"))]
+    if not cards:
+        raise Fault(f"{folder}: has no translator; run dvc repro -f generate")
+    return sorted(cards, key=lambda card: card.reverse)
+
+
+def _read_card(path: Path) -> Card:
+    try:
+        return Card.model_validate(read_json(path))
+    except ValidationError as error:
+        raise Fault(f"{path}: not a translator's card ({error.errors()[0]['msg']})") from error
+
+
+def _card(
+    config: AnySystemConfig,
+    shape: Shape,
+    task: tuple[str, str],
+    generate: GenerateConfig,
+    lineage: dict[str, Any],
+    name: str,
+    translation: Translation,
+) -> Card:
+    source, target = _turned((shape.source, shape.target), translation.reverse)
+    return Card(
         system=config,
         translation=name,
-        source=shape.source,
-        target=shape.target,
-        task=task,
+        reverse=translation.reverse,
+        source=source,
+        target=target,
+        task=_turned(task, translation.reverse),
         size=shape.size,
         mode=generate.mode,
         batch_size=generate.batch_size,
-        weights_sha256=sha256_file(folder / WEIGHTS),
+        weights_sha256="",  # until they are written
         **lineage,
     )
+
+
+def _write(folder: Path, weights: dict[str, Tensor], card: Card) -> Card:
+    with atomic_path(folder / WEIGHTS) as temporary:
+        save_file(weights, temporary)
+    card = card.model_copy(update={"weights_sha256": sha256_file(folder / WEIGHTS)})
     write_json(folder / CARD, card.model_dump(mode="json"))
     return card
 
 
-def _network(config: AnySystemConfig, shape: Shape, name: str) -> tuple[nn.Module, Translation]:
-    system = build(config, shape)
-    if name not in system.translations:
-        raise Fault(f"system {config.name} has no translation {name}; it has {', '.join(system.translations)}")
-    translation = system.translations[name]
+def _turned(ends: tuple[_End, _End], reverse: bool) -> tuple[_End, _End]:
+    """Both ends of the task as a translation takes them."""
+    return (ends[1], ends[0]) if reverse else ends
+
+
+def _network(card: Card) -> tuple[nn.Module, Translation]:
+    """The freshly initialised network of a card. The system is built for its task, whichever way the card goes."""
+    source, target = _turned((card.source, card.target), card.reverse)
+    system = build(card.system, Shape(source, target, card.size))
+    if card.translation not in system.translations:
+        have = ", ".join(system.translations)
+        raise Fault(f"system {card.system.name} has no translation {card.translation}; it has {have}")
+    translation = system.translations[card.translation]
     return system.networks[translation.network], translation

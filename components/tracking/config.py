@@ -12,9 +12,10 @@ class RegisterConfig(Section):
     laptop and a cluster.
 
     Attributes:
-        model: name of the registered model; MLflow refuses slashes and colons in it.
+        model: name of the registered model; MLflow refuses slashes and colons in it. The second translation of a
+            system that has two is registered as MODEL-SOURCE-to-TARGET.
         experiment: the experiment that holds the graph's runs.
-        alias: the alias that the new version gets.
+        alias: the alias that each new version gets.
     """
 
     model: str = Field("pix2pix-earth", pattern=r"^[^/:]+$")

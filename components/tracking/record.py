@@ -13,6 +13,7 @@ import yaml
 from components.faults import Fault
 from components.files import exists, read_json, sha256_file, sha256_json
 from components.home import AnyPath
+from components.systems.translator import read_cards
 
 _PARAM_LENGTH = 6000  # MLflow's own bound for a param's value
 _TAG_LENGTH = 5000
@@ -25,7 +26,7 @@ class Outputs:
 
     Attributes:
         run: checkpoints, curves, sample grids and run.json of the training.
-        generated: the translator.
+        generated: a folder for each translator.
         metrics: folder of SYSTEM.json.
         throughput: throughput.json of the run; it may be missing (a run from the DVC cache was not timed here).
         lock: dvc.lock; missing outside DVC.
@@ -61,7 +62,8 @@ class Record:
         params: system, training and task; all but where it ran follows from `key`.
         tags: where it came from: commits, hashes, how it was generated.
         curves: losses and validation figures by step.
-        figures: of the evaluation, `ROW/FIGURE` with `.low` and `.high`.
+        figures: of the evaluation, `ROW/FIGURE` with `.low` and `.high`; of further translations than the first,
+            `SOURCE_to_TARGET/ROW/FIGURE`.
         images_per_second: of the training, None where it was not timed here.
         files: (file, folder among the artifacts).
     """
@@ -92,7 +94,7 @@ def gather(outputs: Outputs, commit: str) -> Record:
         Fault: a file is missing or is not what its stage writes.
     """
     run, metrics = read_json(outputs.run / "run.json"), read_json(outputs.metrics_file)
-    card = read_json(outputs.generated / "translator.json")
+    first, *further = read_cards(outputs.generated)
     curves = read_curves(outputs.run / "curves.csv", "train")
     curves += read_curves(outputs.run / "validation.csv", "validation")
     timed = exists(outputs.throughput)
@@ -101,10 +103,10 @@ def gather(outputs: Outputs, commit: str) -> Record:
         tags = {
             "pix2pipe.system": run["system"]["name"],
             "pix2pipe.manifest": run["manifest"],
-            "pix2pipe.protocol": metrics["protocol"]["hash"],
-            "pix2pipe.weights": card["weights_sha256"],
-            "pix2pipe.checkpoint": f"{card['checkpoint']} (step {card['step']})",
-            "pix2pipe.mode": card["mode"],
+            "pix2pipe.protocol": metrics[first.direction]["protocol"]["hash"],
+            "pix2pipe.weights": first.weights_sha256,
+            "pix2pipe.checkpoint": f"{first.checkpoint} (step {first.step})",
+            "pix2pipe.mode": first.mode,
             "pix2pipe.parameters": json.dumps(run["parameters"], sort_keys=True),
             "pix2pipe.dvc": dvc_revision(outputs.lock),
             "pix2pipe.commit.trained": run["git_commit"],
@@ -112,7 +114,12 @@ def gather(outputs: Outputs, commit: str) -> Record:
             # The name under which MLflow's own pages show a commit.
             "mlflow.source.git.commit": run["git_commit"].removesuffix("-dirty"),
         }
-        figures = flat_figures(metrics["rows"])
+        figures = flat_figures(metrics[first.direction]["rows"])
+        for card in further:
+            name = plain_name(card.direction)
+            tags[f"pix2pipe.protocol.{name}"] = metrics[card.direction]["protocol"]["hash"]
+            tags[f"pix2pipe.weights.{name}"] = card.weights_sha256
+            figures |= flat_figures(metrics[card.direction]["rows"], f"{name}/")
     except (KeyError, TypeError) as error:
         raise Fault(f"{outputs.run / 'run.json'} or {outputs.metrics_file}: lacks {error}; run dvc repro") from error
     return Record(
@@ -156,17 +163,22 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
 def flat_figures(rows: dict[str, Any], prefix: str = "") -> dict[str, float]:
     """{row: {figure: {value, low, high}}} as `row/figure`, `row/figure.low`, `row/figure.high`.
 
-    Per-class figures are one level deeper; MLflow takes no other characters than [A-Za-z0-9_./ -].
+    Per-class figures are one level deeper.
     """
     flat: dict[str, float] = {}
     for name, entry in rows.items():
-        path = prefix + "".join(c if (c.isascii() and c.isalnum()) or c in "_-. " else "_" for c in name)
+        path = prefix + plain_name(name)
         if isinstance(entry, dict) and isinstance(entry.get("value"), (int, float)):
             flat[path] = float(entry["value"])
             flat |= {f"{path}.{end}": float(entry[end]) for end in ("low", "high") if entry.get(end) is not None}
         elif isinstance(entry, dict):
             flat |= flat_figures(entry, path + "/")
     return {name: value for name, value in flat.items() if math.isfinite(value)}
+
+
+def plain_name(name: str) -> str:
+    """A name of no other characters than MLflow takes, [A-Za-z0-9_. -], without the slash that parts names."""
+    return "".join(c if (c.isascii() and c.isalnum()) or c in "_-. " else "_" for c in name)
 
 
 def dvc_revision(lock: Path) -> str:

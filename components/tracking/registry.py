@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import components
-from components.files import read_json, sha256_file
-from components.systems.translator import CARD, WEIGHTS, Card, Translator
+from components.files import read_json, sha256_file, sha256_json
+from components.systems.translator import CARD, WEIGHTS, Card, Translator, read_cards
 from components.tracking.config import RegisterConfig
+from components.tracking.record import Outputs
 from components.tracking.store import Store, faults_of_the_store
 
 if TYPE_CHECKING:
@@ -26,40 +27,67 @@ _REQUIREMENTS = ("mlflow", "numpy", "pillow", "pydantic", "safetensors", "torch"
 _MODEL_CODE = Path(__file__).with_name("pyfunc_model.py")
 
 
+def register_all(store: Store, run_id: str, outputs: Outputs, config: RegisterConfig) -> dict[str, dict[str, Any]]:
+    """Make each translator a version of its own registered model, all with the alias.
+
+    The first one's model is `config.model`; a further one's has its direction at the end of the name.
+
+    Args:
+        run_id: the graph's run, which the versions belong to.
+
+    Returns:
+        What stands in data/registered/version.json of each direction.
+    """
+    metrics = read_json(outputs.metrics_file)
+    made: dict[str, dict[str, Any]] = {}
+    for card in read_cards(outputs.generated):
+        name = "-".join([config.model, *((card.task[0], "to", card.task[1]) if made else ())])
+        folder, measured = outputs.generated / card.direction, metrics[card.direction]
+        version = register_translator(store, run_id, folder, measured, name, config.alias)
+        made[card.direction] = {
+            "model": name,
+            "alias": config.alias,
+            "version": int(version.version),
+            "key": card.key,
+            "weights_sha256": card.weights_sha256,
+            "protocol_hash": measured["protocol"]["hash"],
+        }
+    return made
+
+
 def register_translator(
-    store: Store, run_id: str, generated: Path, metrics: Path, config: RegisterConfig
+    store: Store, run_id: str, folder: Path, measured: dict[str, Any], model: str, alias: str
 ) -> "ModelVersion":
-    """Make the translator a version of the registered model and give it the alias.
+    """Make a translator a version of a registered model and give it the alias.
 
     Where the alias already is on a version of the same weights and the same metrics, that one is returned.
 
     Args:
         run_id: the graph's run, which the version belongs to.
-        generated: folder of translator.json and generator.safetensors.
-        metrics: the evaluation's JSON.
+        folder: of translator.json and generator.safetensors.
+        measured: what the evaluation found of this translator.
+        model: name of the registered model.
 
     Raises:
         Fault: a file is missing or is not what translator.json says, or MLflow refuses.
     """
-    card = Translator.load(generated, "cpu").card
+    card = Translator.load(folder, "cpu").card
     tags = {
         "key": card.key,
         "weights_sha256": card.weights_sha256,
-        "metrics_sha256": sha256_file(metrics),
-        "card_sha256": sha256_file(generated / CARD),
-        "protocol_hash": read_json(metrics)["protocol"]["hash"],
+        "metrics_sha256": sha256_json(measured),
+        "card_sha256": sha256_file(folder / CARD),
+        "protocol_hash": measured["protocol"]["hash"],
         "run": run_id,
     }
     with faults_of_the_store(store.uri):
-        current = version_by_alias(store, config.model, config.alias)
+        current = version_by_alias(store, model, alias)
         if current is not None and tags.items() <= current.tags.items():
             return current
-        model_uri = _log_model(store, run_id, generated, card)
-        _ensure_model(store, config.model, card)
-        made = store.client.create_model_version(
-            config.model, model_uri, run_id, tags, model_id=model_uri.rpartition("/")[2]
-        )
-        store.client.set_registered_model_alias(config.model, config.alias, made.version)
+        model_uri = _log_model(store, run_id, folder, card)
+        _ensure_model(store, model, card)
+        made = store.client.create_model_version(model, model_uri, run_id, tags, model_id=model_uri.rpartition("/")[2])
+        store.client.set_registered_model_alias(model, alias, made.version)
         return made
 
 
@@ -94,7 +122,7 @@ def _log_model(store: Store, run_id: str, generated: Path, card: Card) -> str:
     mlflow.set_registry_uri(store.uri)
     with _code() as code, mlflow.start_run(run_id=run_id):
         info = mlflow.pyfunc.log_model(
-            name="generator",
+            name=card.translation,
             python_model=str(_MODEL_CODE),
             artifacts={"card": str(generated / CARD), "weights": str(generated / WEIGHTS)},
             code_paths=[str(code)],

@@ -22,7 +22,7 @@ from components.files import (
 )
 from components.shards.manifest import Manifest
 from components.systems import AnySystemConfig, SystemConfig, build
-from components.systems.translator import Card, GenerateConfig, export_translator
+from components.systems.translator import Card, GenerateConfig, export_translators
 from components.training import log
 from components.training.checkpoint import WEIGHTS, Checkpoint
 from components.training.config import TrainConfig
@@ -67,8 +67,8 @@ def export_run(run: Run, out: Path) -> None:
     )
 
 
-def export_trained(out: Path, config: GenerateConfig, shards: Path, folder: Path) -> Card:
-    """Write the translator of an exported run, from the checkpoint that `config` names, to `folder`.
+def export_trained(out: Path, config: GenerateConfig, shards: Path, folder: Path) -> list[Card]:
+    """Write the translators of an exported run, from the checkpoint that `config` names, below `folder`.
 
     Args:
         out: where `export_run` wrote.
@@ -81,7 +81,7 @@ def export_trained(out: Path, config: GenerateConfig, shards: Path, folder: Path
     shape = Run(system, train, shards, out, task, run["key"]).shape()
     weights = load_file(out / "checkpoints" / config.checkpoint / WEIGHTS)
     lineage = {"checkpoint": config.checkpoint, "step": run["checkpoints"][config.checkpoint]["step"]}
-    return export_translator(folder, weights, system, shape, task, config, lineage | {"key": run["key"]})
+    return export_translators(folder, weights, system, shape, task, config, lineage | {"key": run["key"]})
 
 
 def git_commit() -> str:

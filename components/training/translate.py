@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,8 @@ class Translation:
 
     Attributes:
         translator: a folder with translator.json and its weights.
-        shards: root of the split. work: where rank r leaves its part_r.raw.
+        shards: root of the split. split: of samples that show the translator's source.
+        work: where rank r leaves its part_r.raw.
         batch: pictures read at a time.
     """
 
@@ -37,17 +38,23 @@ class Translation:
     batch: int = 64
 
 
+def translate_parts(jobs: Sequence[Translation], group: Group) -> None:
+    """This rank's part of several translations, one after another."""
+    for job in jobs:
+        translate_part(job, group)
+
+
 def translate_part(job: Translation, group: Group) -> None:
     """Translate this rank's samples (those of index rank, rank + world, ...) into work/part_RANK.raw."""
     with _here(job.translator) as folder:
         translator = Translator.load(folder, group.device.type)
     split = Split(job.shards, job.split)
-    domain = translator.card.task[0]
+    domain, target = translator.card.task
     mine = range(group.rank, len(split), group.world)
     with (
         atomic_path(job.work / f"part_{group.rank}.raw") as part,
         part.open("wb") as file,
-        tqdm(total=len(mine), desc="generate", unit="sample", disable=not group.leads) as bar,
+        tqdm(total=len(mine), desc=f"generate {domain} to {target}", unit="sample", disable=not group.leads) as bar,
     ):
         for start in range(0, len(mine), job.batch):
             indices = mine[start : start + job.batch]

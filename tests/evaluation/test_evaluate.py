@@ -272,6 +272,7 @@ def test_protocol_hash_changes_with_each_part(done: Evaluation) -> None:
         "num_bootstrap": 61,
         "is_splits": 5,
         "confidence": 90.0,
+        "sources": whole.test,
     }
     assert set(edits) == set(Protocol.model_fields)
     hashes = {name: whole.model_copy(update={name: value}).hash for name, value in edits.items()}

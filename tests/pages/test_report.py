@@ -88,7 +88,7 @@ def test_pictures_are_those_of_the_files(html: str, project: Path) -> None:
     assert len(shown) == 3 * 3 * 2  # best, median, worst; two of each; source, generated and real
     assert all(image["alt"] for image in Page(html).all("img"))
     real = Split(project / "data/shards", "test")
-    made = Split(project / "data/generated", "test")
+    made = Split(project / "data/generated/labels_to_photo", "test")
     for image in shown:
         key = str(image["alt"]).split()[-1]
         for start, split in (("real", real), ("generated", made)):
@@ -111,19 +111,20 @@ def test_groups_are_made_by_the_figure_alone(project: Path) -> None:
     import pyarrow.parquet as pq
 
     data = project / "data"
-    task, table = ("labels", "photo"), data / "metrics/per_sample.parquet"
+    task, table = ("labels", "photo"), data / "metrics/per_sample/labels_to_photo.parquet"
+    generated = data / "generated/labels_to_photo"
     rows = pq.read_table(table).to_pydict()
     for name, reverse in (("l1", False), ("psnr", True)):
-        used, groups = choose(data / "shards", data / "generated", table, task, name, 2)
+        used, groups = choose(data / "shards", generated, table, task, name, 2)
         order = [rows["key"][i] for i in np.argsort(rows[name])]
         order = order[::-1] if reverse else order
         assert used == name
         assert [e.key for e in groups[0].examples] == order[:2]
         assert [e.key for e in groups[1].examples] == order[3:5]
         assert [e.key for e in groups[2].examples] == order[-2:]
-    assert choose(data / "shards", data / "generated", table, task, None, 1)[0] == "l1"
+    assert choose(data / "shards", generated, table, task, None, 1)[0] == "l1"
     with pytest.raises(Fault, match=r"report\.order_by: .* has no figure beauty; it has .*psnr"):
-        choose(data / "shards", data / "generated", table, task, "beauty", 1)
+        choose(data / "shards", generated, table, task, "beauty", 1)
 
 
 def test_times_and_their_absence(html: str, project: Path, tmp_path: Path) -> None:
@@ -144,9 +145,10 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, tiny_shards: Path) -> Path
     root = build_outputs(tmp_path_factory.mktemp("hostile"), tiny_shards)
     metrics = root / "data/metrics/pix2pix.json"
     metrics.write_text(metrics.read_text().replace('"forest"', '"<script>alert(1)</script>&"'))
-    rewrite(root / "data/generated/translator.json", {"source": _source(root), "checkpoint": HOSTILE})
+    rewrite(root / "data/generated/labels_to_photo/translator.json", {"source": _source(root), "checkpoint": HOSTILE})
     rewrite(root / "data/runs/run.json", {"git_commit": HOSTILE})
-    rewrite(root / "data/registered/version.json", {"model": HOSTILE})
+    version = {"model": HOSTILE, "alias": "candidate", "version": 1}
+    rewrite(root / "data/registered/version.json", {"versions": {"labels_to_photo": version}})
     (root / "data/raw/tiny").mkdir()
     (root / "data/raw/source.json").rename(root / "data/raw/tiny/source.json")
     rewrite(root / "data/raw/tiny/source.json", {"licence": HOSTILE, "files": {HOSTILE: {"title": HOSTILE}}})

@@ -125,17 +125,17 @@ def test_a_run_resumed_from_a_root_is_bitwise_the_uninterrupted_local_one(
 
     for run, out in ((whole, tmp_path / "a"), (there, tmp_path / "b")):
         export_run(run, out / "run")
-        card = export_trained(out / "run", GenerateConfig(), run.shards, out / "translator")
-        assert Translator.load(out / "translator", "cpu").card == card
+        (card,) = export_trained(out / "run", GenerateConfig(), run.shards, out)
+        assert Translator.load(out / card.direction, "cpu").card == card
     same = ["checkpoints/last/weights.safetensors", "curves.csv", "validation.csv", "run.json"]
     for name in same:
         assert (tmp_path / "a/run" / name).read_bytes() == (tmp_path / "b/run" / name).read_bytes()
 
     for name in ("translator.json", "generator.safetensors"):
-        remote.upload(tmp_path / "b/translator" / name, root / "work" / name)
+        remote.upload(tmp_path / "b/labels_to_photo" / name, root / "work" / name)
     made = []
     for job, ranks in (
-        (Translation(tmp_path / "a/translator", whole.shards, "test", tmp_path / "parts"), 1),
+        (Translation(tmp_path / "a/labels_to_photo", whole.shards, "test", tmp_path / "parts"), 1),
         (Translation(root / "work", there.shards, "test", root / "parts"), 3),
     ):
         for rank in range(ranks):

@@ -39,14 +39,18 @@ def test_the_stages_make_the_same_at_a_root(root, projects, cache, monkeypatch):
     run(here, monkeypatch)
     monkeypatch.setenv("PIX2PIPE_ROOT", str(root))
     run(there, monkeypatch)
-    for name in ("runs/checkpoints/last/weights.safetensors", "runs/curves.csv", "generated/generator.safetensors"):
+    for name in (
+        "runs/checkpoints/last/weights.safetensors",
+        "runs/curves.csv",
+        "generated/labels_to_photo/generator.safetensors",
+    ):
         assert sha256_file(here / "data" / name) == sha256_file(there / "data" / name), name
-    for name in ("shards", "generated"):
+    for name, there_at in (("shards", "shards"), ("generated/labels_to_photo", "generated")):
         one, other = (Manifest.read(folder / "data" / name) for folder in (here, there))
         assert one.sha256 == other.sha256
-        assert other.root == f"{root}/{name}"
+        assert other.root == f"{root}/{there_at}"
         assert not list((there / "data" / name).rglob("*.tar"))
-    made = [Split(folder / "data/generated", "test") for folder in (here, there)]
+    made = [Split(folder / "data/generated/labels_to_photo", "test") for folder in (here, there)]
     assert len(made[0]) == 6
     for index in range(6):
         assert made[0].png(index, "photo") == made[1].png(index, "photo")

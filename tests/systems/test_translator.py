@@ -11,20 +11,32 @@ from components.domain import Domain
 from components.faults import Fault
 from components.files import sha256_file
 from components.systems import build
+from components.systems.cyclegan import CycleGANConfig
 from components.systems.fcn8s import FCN8sConfig, class_weights, fcn8s
 from components.systems.judge import export_judge, judge_task, load_judge
 from components.systems.parts import (
     EncoderDecoderConfig,
     PatchGANConfig,
+    ResNetConfig,
     TextureEncoderDecoderConfig,
     TextureUNetConfig,
     UNetConfig,
 )
 from components.systems.pix2pix import Pix2PixConfig
 from components.systems.system import Shape
-from components.systems.translator import CARD, WEIGHTS, GenerateConfig, Translator, export_translator
+from components.systems.translator import (
+    CARD,
+    WEIGHTS,
+    GenerateConfig,
+    Translator,
+    export_translator,
+    export_translators,
+    read_cards,
+)
+from components.tasks.encoding import decode, encode
 
 LABELS = Domain(kind="label", classes=("a", "b", "c"), palette=((0, 0, 0), (9, 9, 9), (99, 0, 0)))
+FOUR = Domain(kind="label", classes=("a", "b", "c", "d"), palette=((0, 0, 0), (9, 9, 9), (99, 0, 0), (0, 99, 0)))
 PHOTO = Domain(kind="image")
 SHAPE = Shape(LABELS, PHOTO, (32, 32))
 GENERATORS = {
@@ -107,6 +119,75 @@ def test_photo_to_labels_gives_class_indices(tmp_path):
     assert made.max() < 3
 
 
+def export_both_ways(folder, encoding="one_hot"):
+    """A CycleGAN between labels and photos; its weights, and both translators."""
+    system = CycleGANConfig(
+        generator=ResNetConfig(width=4, blocks=1), discriminator=PatchGANConfig(width=4), lambda_identity=0
+    )
+    shape = Shape(FOUR.model_copy(update={"encoding": encoding}), PHOTO, (32, 32))
+    torch.manual_seed(0)
+    weights = {key: 8 * value for key, value in build(system, shape).networks.state_dict().items()}
+    lineage = {"checkpoint": "last", "step": 1, "key": "k"}
+    cards = export_translators(folder, weights, system, shape, ("labels", "photo"), GenerateConfig(), lineage)
+    return system, shape, weights, cards
+
+
+@pytest.mark.parametrize("encoding", ["one_hot", "colour"])
+def test_each_direction_is_a_translator_of_its_own_network(tmp_path, encoding):
+    system, shape, weights, cards = export_both_ways(tmp_path, encoding)
+    assert [card.direction for card in cards] == ["labels_to_photo", "photo_to_labels"]
+    assert [card.task for card in cards] == [("labels", "photo"), ("photo", "labels")]
+    assert [card.reverse for card in cards] == [False, True]
+    assert read_cards(tmp_path) == cards
+    there, back = (Translator.load(tmp_path / card.direction, "cpu") for card in cards)
+    assert back.translate(there.translate(labels(3))).shape == (3, 32, 32)
+    translations = build(system, shape).translations
+    networks = build(system, shape).networks
+    networks.load_state_dict(weights)
+    networks.eval()
+    photos = np.random.default_rng(1).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
+    for translator, name, pictures in ((there, "forward", labels(3)), (back, "backward", photos)):
+        translation = translations[name]
+        with torch.no_grad():
+            made = translation.run(
+                networks[translation.network], encode(translator.source, pictures), torch.zeros(3, dtype=torch.int64)
+            )
+        assert np.array_equal(translator.translate(pictures), decode(translator.target, made))
+
+
+def test_labels_in_colour_go_in_and_come_out_as_class_indices(tmp_path):
+    cards = export_both_ways(tmp_path, "colour")[3]
+    assert cards[0].source.encoding == cards[1].target.encoding == "colour"
+    back = Translator.load(tmp_path / "photo_to_labels", "cpu")
+    made = back.translate(np.random.default_rng(1).integers(0, 256, (4, 32, 32, 3)).astype(np.uint8))
+    assert made.dtype == np.uint8
+    assert set(np.unique(made)) <= {0, 1, 2, 3}
+    with pytest.raises(Fault, match="label 4 is outside the 4 classes"):
+        Translator.load(tmp_path / "labels_to_photo", "cpu").translate(np.full((1, 32, 32), 4, np.uint8))
+
+
+def test_the_first_translation_alone_and_cards_that_are_not_there(tmp_path):
+    system, shape, weights, cards = export_both_ways(tmp_path / "both")
+    lineage = {"checkpoint": "last", "step": 1, "key": "k"}
+    task = ("labels", "photo")
+    assert export_translator(tmp_path / "one", weights, system, shape, task, GenerateConfig(), lineage) == cards[0]
+    with pytest.raises(Fault, match="has no translator; run dvc repro -f generate"):
+        read_cards(tmp_path / "one")
+    (tmp_path / "both/photo_to_labels" / CARD).write_text("{}")
+    with pytest.raises(Fault, match=r"photo_to_labels/translator\.json: not a translator's card"):
+        read_cards(tmp_path / "both")
+
+
+def test_weights_of_the_other_direction_are_refused(tmp_path):
+    export_both_ways(tmp_path)
+    there, back = (tmp_path / name for name in ("labels_to_photo", "photo_to_labels"))
+    (there / WEIGHTS).write_bytes((back / WEIGHTS).read_bytes())
+    card = json.loads((there / CARD).read_text()) | {"weights_sha256": sha256_file(there / WEIGHTS)}
+    (there / CARD).write_text(json.dumps(card))
+    with pytest.raises(Fault, match="not the weights of cyclegan's generator"):
+        Translator.load(there)
+
+
 def test_class_weights_balance_and_leave_out_what_never_occurs():
     weights = class_weights((0.9, 0.1, 0.0), 1.0)
     assert weights[1] / weights[0] == pytest.approx(9)
@@ -128,5 +209,5 @@ def test_judge_reads_photos_whichever_way_the_task_goes_and_survives_a_round_tri
 
 
 def test_a_judge_of_labels_to_labels_is_refused():
-    with pytest.raises(Fault, match="needs an image source and a label target"):
+    with pytest.raises(Fault, match="needs an image source and a one-hot label target"):
         fcn8s(FCN8sConfig(), Shape(LABELS, LABELS, (32, 32)))

@@ -17,7 +17,7 @@ from components.shards.reader import Split
 from components.tracking.config import RegisterConfig
 from components.tracking.live import LiveRun
 from components.tracking.record import Outputs, Record, dvc_revision, flat_figures, gather
-from components.tracking.registry import register_translator, version_by_alias
+from components.tracking.registry import register_all, register_translator, version_by_alias
 from components.tracking.run import CONTENT, find_run, log_record, points_of
 from components.tracking.search import log_search
 from components.tracking.store import URI, Store, open_store, tracking_uri
@@ -62,9 +62,8 @@ class Project:
     def register(self) -> tuple[str, str]:
         """What the stage does; gives the run's id and the version."""
         run_id = log_record(self.store, self.record())
-        generated, metrics = self.outputs.generated, self.outputs.metrics_file
-        version = register_translator(self.store, run_id, generated, metrics, CONFIG)
-        return run_id, str(version.version)
+        made = register_all(self.store, run_id, self.outputs, CONFIG)
+        return run_id, str(made["labels_to_photo"]["version"])
 
     def record(self) -> Record:
         return gather(self.outputs, "b" * 40)
@@ -111,7 +110,7 @@ def test_a_fresh_process_gets_the_pixels_that_generate_wrote(
     project: Project, registered: tuple[str, str], tmp_path: Path
 ) -> None:
     test = Split(project.root / "data/shards", "test")
-    made = Split(project.root / "data/generated", "test")
+    made = Split(project.root / "data/generated/labels_to_photo", "test")
     expected = np.stack([made.picture(i, "photo") for i in range(len(made))])
     np.save(tmp_path / "batch.npy", np.stack([test.picture(i, "labels") for i in range(len(test))]))
     (tmp_path / "one.png").write_bytes(test.png(0, "labels"))
@@ -150,7 +149,7 @@ def test_registering_again_changes_nothing(project: Project, registered: tuple[s
 def test_new_metrics_make_a_new_version_of_the_same_run(project: Project, registered: tuple[str, str]) -> None:
     rows = {"model": {"psnr": {"value": 12.5, "low": 12, "high": 13}}}
     before = project.outputs.metrics_file.read_text()
-    rewrite(project.outputs.metrics_file, {"rows": rows, "protocol": {"hash": "aa" * 32}})
+    rewrite(project.outputs.metrics_file, {"labels_to_photo": {"rows": rows, "protocol": {"hash": "aa" * 32}}})
     run_id, version = project.register()
     run = project.store.client.get_run(run_id)
     assert run_id == registered[0]
@@ -201,11 +200,11 @@ def test_another_training_of_the_same_key_gets_its_own_run(project: Project) -> 
 
 def test_weights_that_are_not_the_cards_are_refused(project: Project, tmp_path: Path) -> None:
     for name in ("translator.json", "generator.safetensors"):
-        (tmp_path / name).write_bytes((project.outputs.generated / name).read_bytes())
+        (tmp_path / name).write_bytes((project.outputs.generated / "labels_to_photo" / name).read_bytes())
     with (tmp_path / "generator.safetensors").open("ab") as file:
         file.write(b"x")
     with pytest.raises(Fault, match="sha256 differs"):
-        register_translator(project.store, "0" * 32, tmp_path, project.outputs.metrics_file, CONFIG)
+        register_translator(project.store, "0" * 32, tmp_path, {"protocol": {"hash": "aa"}}, "tiny", "candidate")
 
 
 def test_figures_have_names_that_mlflow_takes() -> None:

@@ -1,0 +1,101 @@
+"""What the report says of one translation."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from components.faults import Fault
+from components.files import read_json
+from components.pages.config import ReportConfig
+from components.pages.figures import ClassBars, Metric, RowTitle, metrics, per_class, shown_rows, title
+from components.pages.pictures import Group, Row, choose, over_time
+from components.systems.translator import Card, read_cards
+
+
+@dataclass(frozen=True)
+class Direction:
+    """One translation with its figures and its pictures.
+
+    Attributes:
+        name: as people read it. mark: what tells its headings' ids from those of another.
+        order: the figure that the groups are made by; None where there is none, and they are spread evenly.
+        version: of the registered model, None where it is not registered.
+    """
+
+    name: str
+    mark: str
+    card: Card
+    metrics: list[Metric]
+    rows: list[RowTitle]
+    headlines: list[Metric]
+    skipped: dict[str, str]
+    summary: dict[str, float]
+    classes: list[ClassBars]
+    protocol: dict[str, Any]
+    protocol_text: str
+    order: str | None
+    groups: list[Group]
+    over_time: list[Row]
+    version: dict[str, Any] | None
+
+
+def read_directions(
+    shards: Path,
+    generated: Path,
+    metrics_file: Path,
+    samples: Path,
+    registered: Path,
+    pairs: bool,
+    config: ReportConfig,
+) -> list[Direction]:
+    """Every translation that was generated, the task's own first.
+
+    Args:
+        samples: folder of the sample grids of the training.
+        pairs: whether each sample of the shards shows every domain.
+
+    Raises:
+        Fault: a file is missing or is not what its stage writes.
+    """
+    cards, measured = read_cards(generated), read_json(metrics_file)
+    versions = read_json(registered)["versions"] if registered.exists() else {}
+    tables = [metrics_file.parent / f"per_sample/{card.direction}.parquet" for card in cards]
+    ordered = [config.order_by in pq.read_schema(table).names for table in tables]
+    directions = []
+    for i, card in enumerate(cards):
+        found = measured.get(card.direction, {})
+        if found.get("rows", {}).get("model") is None:
+            raise Fault(f"{metrics_file}: has no row `model` of {card.direction}; run dvc repro -f evaluate")
+        # The params name one figure for all; a translation that has no such goes by its own.
+        order_by = config.order_by if ordered[i] or not any(ordered) else None
+        order, groups = choose(shards, generated / card.direction, tables[i], card.task, order_by, config.pictures)
+        figures = metrics(found["rows"])
+        directions.append(
+            Direction(
+                name=" to ".join(card.task),
+                mark=f"-{i + 1}" if i else "",
+                card=card,
+                metrics=figures,
+                rows=shown_rows(found["rows"]),
+                headlines=[metric for metric in figures if _headline(metric)],
+                skipped=found.get("skipped", {}),
+                summary=found.get("summary", {}),
+                classes=per_class(found["rows"], found["protocol"].get("classes", ())),
+                protocol=found["protocol"],
+                protocol_text=json.dumps(found["protocol"], indent=2, sort_keys=True, ensure_ascii=False),
+                order=" ".join(title(order)).strip() if order else None,
+                groups=groups,
+                over_time=over_time(samples, config.grids, pairs, i, len(cards)),
+                version=versions.get(card.direction),
+            )
+        )
+    return directions
+
+
+def _headline(metric: Metric) -> bool:
+    return metric.bar("model") is not None and (
+        metric.name.startswith(("fid", "kid")) or metric.name in ("fcn_class_iou", "labels_class_iou")
+    )
