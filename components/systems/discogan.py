@@ -9,6 +9,7 @@ from torch import nn
 from components.networks.patchgan import PatchGAN, PatchSize
 from components.objectives.adversarial import ADVERSARIAL, AdversarialName
 from components.objectives.feature_matching import feature_matching
+from components.objectives.sliced_wasserstein import sliced_wasserstein
 from components.systems.parts import EncoderDecoderConfig, GeneratorConfig, PatchGANConfig, make_patchgan
 from components.systems.system import Batch, Phase, Shape, System, SystemSection, Terms
 from components.systems.two_ways import TwoWays
@@ -77,7 +78,10 @@ def discogan(config: DiscoGANConfig, shape: Shape) -> System:
         back = ways.backward(networks["generator_back"], target, seeds)
         again = ways.backward(networks["generator_back"], there, seeds)
         again_back = ways.forward(networks["generator"], back, seeds)
-        return {"reconstruction": 0.5 * (F.mse_loss(again, source) + F.mse_loss(again_back, target))}
+        return {
+            "distance": 0.5 * (sliced_wasserstein(there, target) + sliced_wasserstein(back, source)),
+            "reconstruction": 0.5 * (F.mse_loss(again, source) + F.mse_loss(again_back, target)),
+        }
 
     generators = ways.networks(config.generator)
     discriminators = {

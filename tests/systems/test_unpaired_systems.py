@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -20,6 +21,7 @@ from components.systems.feature_gan import FeatureGANConfig
 from components.systems.parts import EncoderDecoderConfig, PatchGANConfig, ResNetConfig
 from components.systems.simgan import SimGANConfig
 from components.systems.system import Shape, System
+from components.systems.translator import Card, Translator
 
 ROOT = Path(__file__).parents[2]
 COLOUR = Domain(kind="image")
@@ -171,6 +173,32 @@ def test_cogan_inverts_under_any_mode_and_leaves_no_gradient():
     assert not torch.equal(one, other)  # the seed decides where the search begins
     assert not two.requires_grad
     assert all(p.grad is None and p.requires_grad for p in network.parameters())
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_cogan_translates_a_picture_alone_as_in_any_batch(direction):
+    """Through the translator, to the byte: a search of many steps would make the least difference a large one."""
+    config = CoGANConfig(latent=4, width=4, norm="batch", inversion_steps=60)
+    system = made(config)
+    translation, fields = system.translations[direction], {"checkpoint": "last", "step": 1, "key": "k"}
+    card = Card(
+        **fields,
+        system=config,
+        translation=direction,
+        source=COLOUR,
+        target=COLOUR,
+        task=("a", "b"),
+        size=(32, 32),
+        mode="eval",
+        batch_size=4,
+        weights_sha256="0",
+    )
+    translator = Translator(card, system.networks["generator"], translation, torch.device("cpu"))
+    pictures = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
+    together = translator.translate(pictures)
+    assert len({picture.tobytes() for picture in together}) == 6
+    for picture, expected in zip(pictures, together, strict=True):
+        np.testing.assert_array_equal(translator.translate(picture[None])[0], expected)
 
 
 def test_cogan_shares_what_is_far_from_the_pictures():
