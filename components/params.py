@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Self, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -19,14 +19,26 @@ from components.sources import CutConfig, FetchConfig
 from components.systems import SystemConfig
 from components.systems.fcn8s import FCN8sConfig
 from components.systems.translator import GenerateConfig
+from components.tables.config import RunParams, TablesParams
+from components.tasks.derive import Derivation, DomainName
 from components.tracking.config import RegisterConfig
 from components.training.config import TrainConfig
 
+_Model = TypeVar("_Model", bound=BaseModel)
+
 
 class ShardSection(ShardConfig):
-    """The `shard` section: how the source is cut into samples, and how those are packed."""
+    """The `shard` section: how the source is cut into samples, and how those are packed.
+
+    Attributes:
+        cut: the source's own.
+        derive: further domains of every sample, by name, each made of an image domain (docs/tasks.md).
+        direction: (source, target) domains of the default task; null is the source's own.
+    """
 
     cut: CutConfig
+    derive: dict[DomainName, Derivation] = Field(default_factory=dict)
+    direction: tuple[str, str] | None = None
 
 
 class JudgeSection(Section):
@@ -74,23 +86,49 @@ def load_params(path: Path) -> Params:
     Raises:
         Fault: one line with the dotted path of the first thing wrong, and the names that are valid there.
     """
+    return parse_params(_read(path), str(path))
+
+
+def load_tables(path: Path) -> TablesParams:
+    """Read and validate a tables/params.yaml, and every run that it names; faults as of `load_params`."""
+    tables = _parse(TablesParams, _read(path), str(path))
+    for name in tables.runs:
+        run_params(tables, name, str(path))
+    return tables
+
+
+def run_params(tables: TablesParams, name: str, where: str) -> RunParams:
+    """What one of the tables' runs trains: what all have in common, with its own values in their place.
+
+    Raises:
+        Fault: a value of the run is at a path that is no param, or is not valid there.
+    """
+    where = f"{where}: runs.{name}"
+    common = tables.model_dump(mode="json", include={"system", "train"})
+    return _parse(RunParams, _replaced(common, tables.runs[name], where), where)
+
+
+def _read(path: Path) -> Any:
     try:
-        values = yaml.load(path.read_text(), _UniqueKeys)
+        return yaml.load(path.read_text(), _UniqueKeys)
     except FileNotFoundError:
         raise Fault(f"{path}: not found; run from the project's folder or pass --params") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Fault(f"{path}: not YAML ({' '.join(str(error).split())})") from error
-    return parse_params(values, str(path))
 
 
 def parse_params(values: Any, where: str) -> Params:
     """Validate params given as plain values; `where` names their origin in the message."""
+    return _parse(Params, values, where)
+
+
+def _parse(model: type[_Model], values: Any, where: str) -> _Model:
     try:
-        return Params.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
         faults = error.errors()
         unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]
-        raise Fault(f"{where}: {_word((unknown or faults)[0])}") from None
+        raise Fault(f"{where}: {_word((unknown or faults)[0], model)}") from None
 
 
 def with_values(params: Params, values: Mapping[str, Any], where: str) -> Params:
@@ -99,7 +137,11 @@ def with_values(params: Params, values: Mapping[str, Any], where: str) -> Params
     Raises:
         Fault: a path that is no param, or a value that is not valid there.
     """
-    tree = params.model_dump(mode="json", by_alias=True)
+    return parse_params(_replaced(params.model_dump(mode="json", by_alias=True), values, where), where)
+
+
+def _replaced(tree: dict[str, Any], values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """A tree of plain values with others put at dotted paths."""
     for path, value in values.items():
         *parents, name = path.split(".")
         place = tree
@@ -108,7 +150,7 @@ def with_values(params: Params, values: Mapping[str, Any], where: str) -> Params
                 raise Fault(f"{where}: {path}: no such param; valid here: {', '.join(sorted(place))}")
             place = place[parent]
         place[name] = value
-    return parse_params(tree, where)
+    return tree
 
 
 def value_at(params: Params, path: str) -> Any:
@@ -119,8 +161,8 @@ def value_at(params: Params, path: str) -> Any:
     return place
 
 
-def _word(fault: ErrorDetails) -> str:
-    keys, sections = _follow(fault["loc"])
+def _word(fault: ErrorDetails, root: type[BaseModel]) -> str:
+    keys, sections = _follow(fault["loc"], root)
     dotted = ".".join(str(key) for key in keys)
     if fault["type"] == "extra_forbidden":
         valid = sorted({field.alias or name for model in sections for name, field in model.model_fields.items()})
@@ -136,14 +178,19 @@ def _word(fault: ErrorDetails) -> str:
     return f"{dotted}: {message}{given}" if dotted else message
 
 
-def _follow(path: tuple[int | str, ...]) -> tuple[list[int | str], list[type[BaseModel]]]:
+def _follow(path: tuple[int | str, ...], root: type[BaseModel]) -> tuple[list[int | str], list[type[BaseModel]]]:
     """The keys of the file along an error's path, and the sections it ends in.
 
     Pydantic puts the tag of a union (a section's `name`) into the path, which is no key of the file.
     """
     keys: list[int | str] = []
-    sections: list[type[BaseModel]] = [Params]
+    sections: list[type[BaseModel]] = [root]
+    named = False
     for part in path:
+        if named:  # an entry of a mapping: what it is called is the person's own choice
+            keys.append(part)
+            named = False
+            continue
         fields = [f for section in sections for name, f in section.model_fields.items() if part in (name, f.alias)]
         tagged = [s for s in sections if "name" in s.model_fields and s.model_fields["name"].default == part]
         if not fields and tagged:
@@ -152,6 +199,7 @@ def _follow(path: tuple[int | str, ...]) -> tuple[list[int | str], list[type[Bas
             keys.append(part)
             if fields:
                 sections = [inner for field in fields for inner in _models(field.annotation)]
+                named = any(get_origin(field.annotation) is dict for field in fields)
     return keys, sections
 
 

@@ -56,15 +56,22 @@ def run_stage(name: str, main: Callable[[Params, Clock], None]) -> None:
     """Run one stage from the command line: `python -m pipelines.NAME [--params FILE]`.
 
     All of params.yaml is validated before any work, so a misspelt key of the last stage is refused by
-    the first. A Fault is printed as one line on stderr and ends the stage with status 1, Ctrl-C with 130.
+    the first. Faults and Ctrl-C end it as `ends_well` says.
     """
     parser = argparse.ArgumentParser(prog=f"python -m pipelines.{name}", description=main.__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     arguments = parser.parse_args()
     clock = Clock(name)
-    try:
+    with ends_well(name):
         main(load_params(arguments.params), clock)
         clock.save()
+
+
+@contextmanager
+def ends_well(name: str) -> Iterator[None]:
+    """Print a Fault of the block as one line on stderr and end the process with status 1; Ctrl-C ends it with 130."""
+    try:
+        yield
     except Fault as fault:
         sys.exit(f"{name}: {fault}")
     except KeyboardInterrupt:

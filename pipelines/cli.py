@@ -10,16 +10,20 @@ from typing import Any
 import yaml
 
 from components.cluster.jobs import Jobs
+from components.cluster.spread import spread
 from components.cluster.submit import attach, submit
 from components.faults import Fault
 from components.files import write_text
-from components.home import located
+from components.home import located, shared
 from components.node_cache import fresh_cache
-from components.params import load_params, parse_params
+from components.params import load_params, load_tables, parse_params, run_params
 from components.shards.verify import verify
 from components.sources import SOURCES
+from components.tables.cell import plan_cell
 
 PARAMS = Path("params.yaml")
+TABLES = Path("tables/params.yaml")
+SHARDS = Path("data/shards")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -39,6 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command.add_argument("file", type=Path)
     command.add_argument("--params", type=Path, default=PARAMS, help="default: params.yaml")
     command.set_defaults(run=lambda chosen: _use(chosen.file, chosen.params))
+    command = commands.add_parser("spread", help="train the cells of the papers' tables as parallel tasks of Ray")
+    command.add_argument("runs", nargs="*", metavar="RUN", help="default: all of cells.run")
+    command.add_argument("--cpus", type=int, default=1, help="that each takes; default: 1")
+    command.add_argument("--params", type=Path, default=TABLES, help=f"default: {TABLES}")
+    command.set_defaults(run=lambda chosen: _spread(chosen.runs, chosen.cpus, chosen.params))
     _add_job_commands(commands)
     chosen = parser.parse_args(arguments)
     try:
@@ -78,6 +87,23 @@ def _jobs() -> None:
         if job.root is not None:
             began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.started))
             print(f"{job.id}  {job.status:9}  {began}  {' '.join(job.stages) or 'whole graph':20}  {job.root}")
+
+
+def _spread(names: list[str], cpus: int, path: Path) -> None:
+    """`dvc repro tables/dvc.yaml` then finds the runs finished, and only measures them."""
+    tables, runs = load_tables(path), {}
+    for name in names or tables.cells.run:
+        if name not in tables.runs:
+            raise Fault(f"{path}: no run {name}; there are {', '.join(tables.runs)}")
+        for seed in tables.cells.seed:
+            run = plan_cell(run_params(tables, name, str(path)), seed, SHARDS, shared() / "runs")
+            runs[run.key] = (f"{name}-{seed}", run)
+    began = time.perf_counter()
+
+    def say(name: str, how: str) -> None:
+        print(f"spread: {name}: {how} ({time.perf_counter() - began:.0f} s)", file=sys.stderr)
+
+    spread(dict(runs.values()), cpus, say)
 
 
 def _verify(root: str) -> None:

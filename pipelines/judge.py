@@ -26,9 +26,14 @@ OUT = Path("data/judge")
 def main(params: Params, clock: Clock) -> None:
     """Train the judge on real photos and labels, and score it on real val and test photos."""
     manifest = Manifest.read(SHARDS)
-    task = judge_task(manifest.direction, manifest.domains) if manifest.aligned else None  # a sample shows one side
+    task = judge_task(manifest.direction, manifest.domains) if manifest.aligned else None
     if task is None:
-        reason = "the task has no image domain beside a label domain"
+        beside = "the task has no image domain beside a label domain"
+        reason = (
+            beside
+            if manifest.aligned
+            else "a sample of two unaligned sides shows one picture, with no labels beside it"
+        )
         print(f"judge: skipped: {reason}", file=sys.stderr)
         write_json(OUT / CARD, {"skipped": reason})
         return

@@ -8,15 +8,16 @@ from components.params import Params
 from components.shards.writer import write_shards
 from components.sources import open_source
 from components.stage import Clock, run_stage
+from components.tasks.derived import derived
 
 RAW = Path("data/raw")
 SHARDS = Path("data/shards")
 
 
 def main(params: Params, clock: Clock) -> None:
-    """Cut the raw pictures into samples and pack them into shards."""
+    """Cut the raw pictures into samples, derive further ones and pack them into shards."""
     with clock.part("open"):
-        source = open_source(RAW, params.shard.cut)
+        source = derived(open_source(RAW, params.shard.cut), params.shard.derive, params.shard.direction)
     with clock.part("write"):
         root = shared()
         manifest = write_shards(source, SHARDS, params.shard, None if root is LOCAL else root / "shards")

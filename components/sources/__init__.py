@@ -12,8 +12,10 @@ from components.schema import Section
 from components.sources.earth import LICENCE as EARTH_LICENCE
 from components.sources.earth import EarthConfig, fetch_earth
 from components.sources.earth_cut import EarthCut, open_earth
-from components.sources.folder import FolderConfig, fetch_folder
-from components.sources.folder_cut import FolderCut, open_folder
+from components.sources.fit import FolderCut
+from components.sources.folder import fetch_folder
+from components.sources.folder_config import FolderConfig
+from components.sources.folder_cut import open_folder
 from components.sources.source import Source
 
 FetchConfig = Annotated[EarthConfig | FolderConfig, Field(discriminator="name")]

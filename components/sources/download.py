@@ -21,18 +21,18 @@ _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 _FINAL = frozenset({400, 401, 403, 404, 405, 410, 451})
 
 
-def download(url: str, sha256: str, cache: Path, max_bytes: int, wait: float = 1.0) -> Path:
+def download(url: str, sha256: str, cache: Path, max_bytes: int, wait: float = 1.0, section: str = "fetch") -> Path:
     """The file of a URL in the cache, downloaded if it is not there whole.
 
     What has come lies in a .part file and is continued by an HTTP range, in this run or the next. Tried
-    5 times, `wait` seconds apart at first and twice as long each time.
+    5 times, `wait` seconds apart at first and twice as long each time. `section` of the params names the URL.
 
     Raises:
         Fault: not https, the server refuses, the file is too large or its sha256 is another.
     """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme != "https" and parts.hostname not in _LOCAL:
-        raise Fault(f"fetch.path: {url} is not https; give an https URL, a folder or an archive")
+        raise Fault(f"{section}.path: {url} is not https; give an https URL, a folder or an archive")
     name = Path(urllib.parse.unquote(parts.path)).name or "download"
     path = cache / f"{sha256[:16]}-{name}"
     part = path.with_name(path.name + ".part")
@@ -60,7 +60,7 @@ def download(url: str, sha256: str, cache: Path, max_bytes: int, wait: float = 1
         found = sha256_file(part)
         if found != sha256:
             part.unlink()
-            raise Fault(f"{url}: its sha256 is {found}, fetch.sha256 says {sha256}; nothing was kept")
+            raise Fault(f"{url}: its sha256 is {found}, {section}.sha256 says {sha256}; nothing was kept")
         part.replace(path)
     return path
 

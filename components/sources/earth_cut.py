@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import numpy as np
+from PIL import Image
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from components.domain import Colour, Domain
 from components.faults import Fault
 from components.schema import Section
-from components.sources.earth import earth_rasters
+from components.sources.earth import PictureName, earth_rasters
 from components.sources.pictures import as_indices, as_rgb, open_picture
 from components.sources.source import SPLITS, Picture, require_samples
 
@@ -51,6 +52,7 @@ class EarthCut(Section):
         band_degrees: width of a longitude band; a band belongs to one split.
         pattern: the splits of the bands from 180 W eastward, repeated.
         classes: name -> codes and colour, in the order of the class indices.
+        direction: (source, target) of the data's own task, both among the pictures that were fetched.
     """
 
     name: Literal["earth"] = "earth"
@@ -62,9 +64,12 @@ class EarthCut(Section):
     band_degrees: Annotated[float, Field(gt=0, le=180)] = 15.0
     pattern: tuple[SplitName, ...] = ("train", "train", "test", "train", "train", "val", "train", "test")
     classes: dict[str, MergedClass] = NINE_CLASSES
+    direction: tuple[PictureName, PictureName] = ("labels", "photo")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.direction[0] == self.direction[1]:
+            raise ValueError(f"direction goes from {self.direction[0]} to itself")
         if self.south >= self.north:
             raise ValueError("south must be below north")
         if missing := set(SPLITS) - set(self.pattern):
@@ -86,45 +91,61 @@ class EarthUnit:
 
 @dataclass(frozen=True)
 class EarthSource:
-    """Tiles of one globe held in memory: labels (H, W) class indices, photo (H, W, 3)."""
+    """Tiles of one globe held in memory: labels (H, W) class indices, all else (H, W, 3)."""
 
-    labels: Picture
-    photo: Picture
+    rasters: dict[str, Picture]
     domains: dict[str, Domain]
     size: tuple[int, int]
     splits: dict[str, list[EarthUnit]]
+    direction: tuple[str, str]
     name: str = "earth"
-    direction: tuple[str, str] = ("labels", "photo")
 
     def read(self, unit: EarthUnit, /) -> dict[str, Picture]:
         """The tile of each picture."""
         window = np.s_[unit.row : unit.row + self.size[0], unit.column : unit.column + self.size[1]]
-        return {"labels": self.labels[window], "photo": self.photo[window]}
+        return {name: raster[window] for name, raster in self.rasters.items()}
 
 
 def open_earth(root: Path, cut: EarthCut) -> EarthSource:
     """The tiles of data/raw/earth.
 
     Raises:
-        Fault: fetch has not run, a raster is not a whole globe, a land-cover code has no class, or a
-            split is empty.
+        Fault: fetch has not run, or not for a picture of the direction; a raster is not a whole globe, a
+            land-cover code has no class, or a split is empty.
     """
-    labels_path, photo_path = earth_rasters(root)
-    photo = as_rgb(open_picture(photo_path, str(photo_path)), str(photo_path))
-    codes = as_indices(open_picture(labels_path, str(labels_path)), _CODES, str(labels_path))
-    for path, raster in ((labels_path, codes), (photo_path, photo)):
-        if raster.shape[1] != 2 * raster.shape[0]:
-            raise Fault(f"{path}: {raster.shape[1]}x{raster.shape[0]} is not a whole globe, twice as wide as high")
+    paths = earth_rasters(root)
+    if missing := [name for name in cut.direction if name not in paths]:
+        raise Fault(
+            f"shard.cut.direction: {missing[0]} was not fetched; name it in fetch.pictures, "
+            f"which had {', '.join(paths)}"
+        )
+    labels = paths.pop("labels")
+    photo = _globe(paths.pop("photo"))
+    codes = as_indices(open_picture(labels, str(labels)), _CODES, str(labels))
+    _check_whole(labels, codes.shape)
     codes = nearest_resize(codes, photo.shape[0], photo.shape[1])
-    labels = merge_codes(codes, cut.classes, labels_path)
+    rasters = {"labels": merge_codes(codes, cut.classes, labels), "photo": photo}
+    rasters |= {name: _globe(path, (photo.shape[1], photo.shape[0])) for name, path in paths.items()}
     splits = cut_tiles(codes != _WATER, cut)
     require_samples("earth", splits, "lower shard.cut.min_land or size, or widen band_degrees")
     palette = tuple(merged.colour for merged in cut.classes.values())
-    domains = {
-        "labels": Domain(kind="label", classes=tuple(cut.classes), palette=palette),
-        "photo": Domain(kind="image"),
-    }
-    return EarthSource(labels, photo, domains, (cut.size, cut.size), splits)
+    domains = {name: Domain(kind="image") for name in rasters}
+    domains["labels"] = Domain(kind="label", classes=tuple(cut.classes), palette=palette)
+    return EarthSource(rasters, domains, (cut.size, cut.size), splits, cut.direction)
+
+
+def _globe(path: Path, size: tuple[int, int] | None = None) -> Picture:
+    """A picture of the whole globe, (H, W, 3), brought to `size` (width, height) by Lanczos with antialiasing."""
+    picture = as_rgb(open_picture(path, str(path)), str(path))
+    _check_whole(path, picture.shape)
+    if size in (None, (picture.shape[1], picture.shape[0])):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
+
+
+def _check_whole(path: Path, shape: tuple[int, ...]) -> None:
+    if shape[1] != 2 * shape[0]:
+        raise Fault(f"{path}: {shape[1]}x{shape[0]} is not a whole globe, twice as wide as high")
 
 
 def nearest_resize(values: Picture, height: int, width: int) -> Picture:

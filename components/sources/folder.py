@@ -1,6 +1,5 @@
 """One's own pictures: a folder, an archive or a URL, in one of the layouts people have."""
 
-import colorsys
 import hashlib
 import json
 import os
@@ -8,94 +7,18 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
-from pydantic import Field, PositiveFloat, StringConstraints, model_validator
 from tqdm import tqdm
 
-from components.domain import Colour, Domain
 from components.faults import Fault
 from components.files import faults_of_the_disk, read_json, sha256_file, write_text
-from components.schema import Section
 from components.sources.archive import SUFFIXES, is_archive, unpack
 from components.sources.download import download
+from components.sources.folder_config import FolderConfig, Origin
 from components.sources.pictures import EXTENSIONS
 
 PICTURES = "pictures"
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-SplitName = Literal["train", "val", "test"]
-
-
-class Side(Section):
-    """What one side of the pairs is.
-
-    Attributes:
-        name: of the domain, such as photo or labels.
-        folder: layout `folders` only: the folder that holds it; A or B unless given.
-        palette: class -> colour, for a label map drawn in colours (blurred by JPEG or not).
-        classes: class names, for a label map whose pixel values are the class indices.
-    """
-
-    name: Name
-    folder: str = ""
-    palette: dict[str, Colour] = Field(default_factory=dict)
-    classes: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.palette and self.classes:
-            raise ValueError("give palette (drawn labels) or classes (index labels), not both")
-        self.domain()
-        return self
-
-    def domain(self) -> Domain:
-        """The domain of this side; colours of index labels are spread over the hues."""
-        if self.palette:
-            return Domain(kind="label", classes=tuple(self.palette), palette=tuple(self.palette.values()))
-        if self.classes:
-            return Domain(kind="label", classes=self.classes, palette=spread_colours(len(self.classes)))
-        return Domain(kind="image")
-
-
-class FolderConfig(Section):
-    """Paired pictures of one's own.
-
-    Attributes:
-        path: a folder, an archive (.zip .tar .tar.gz .tgz .tar.xz .tar.bz2), or an https URL of one.
-        sha256: of the archive; a URL must have it.
-        layout: side_by_side (A|B in one picture), folders (A/ and B/ with equal names), unpaired (trainA/, trainB/).
-        direction: AtoB or BtoA: which side is translated into which.
-        a, b: what the left picture or folder A is, and the right one or folder B.
-        splits: folder found -> split, where the names differ: {val: test} makes the folder val the test split.
-        holdout: share of the training samples that becomes each split that is not found.
-        max_gigabytes: most that an archive may be, packed and unpacked.
-    """
-
-    name: Literal["folder"]
-    path: str
-    sha256: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""
-    layout: Literal["side_by_side", "folders", "unpaired"] = "side_by_side"
-    direction: Literal["AtoB", "BtoA"] = "AtoB"
-    a: Side = Side(name="a")
-    b: Side = Side(name="b")
-    splits: dict[str, SplitName] = Field(default_factory=dict)
-    holdout: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
-    max_gigabytes: PositiveFloat = 20.0
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.a.name == self.b.name:
-            raise ValueError(f"a and b are both named {self.a.name}")
-        if "://" in self.path and not self.sha256:
-            raise ValueError("a URL needs sha256, the hash of the archive (sha256sum FILE)")
-        return self
-
-
-def spread_colours(count: int) -> tuple[Colour, ...]:
-    """Colours that differ: hues by the golden angle, in three brightnesses."""
-    hues = ((i * 0.61803398875 % 1, 0.75, (1.0, 0.75, 0.5)[i % 3]) for i in range(count))
-    colours = (colorsys.hsv_to_rgb(*hue) for hue in hues)
-    return tuple((round(255 * r), round(255 * g), round(255 * b)) for r, g, b in colours)
 
 
 def fetch_folder(config: FolderConfig, root: Path, cache: Path) -> None:
@@ -110,45 +33,52 @@ def fetch_folder(config: FolderConfig, root: Path, cache: Path) -> None:
     folder = root / config.name
     stage = root / f".{config.name}.partial"
     max_bytes = int(config.max_gigabytes * 1e9)
-    archive = _archive(config, cache, max_bytes)
+    archives = {origin: _archive(origin, cache, max_bytes) for origin in config.origins}
     with faults_of_the_disk(folder):
         shutil.rmtree(stage, ignore_errors=True)
         try:
             stage.mkdir(parents=True)
-            if archive:
-                unpack(archive, stage / PICTURES, EXTENSIONS, max_bytes)
-            else:
-                _copy(Path(config.path), stage / PICTURES)
-            _describe(config, stage, sha256_file(archive) if archive else None)
+            for origin, archive in archives.items():
+                target = stage / PICTURES / origin.folder
+                if archive:
+                    unpack(archive, target, EXTENSIONS, max_bytes)
+                else:
+                    _copy(Path(origin.path), target)
+                if not any(path.is_file() for path in target.rglob("*")):
+                    raise Fault(f"{origin.path}: holds no pictures ({' '.join(sorted(EXTENSIONS))})")
+            _describe(config, stage, archives)
             shutil.rmtree(folder, ignore_errors=True)
             stage.rename(folder)
         finally:
             shutil.rmtree(stage, ignore_errors=True)
 
 
-def read_folder_config(root: Path) -> FolderConfig:
-    """The config that root/folder was fetched with.
+def read_folder(root: Path) -> tuple[FolderConfig, dict[str, str]]:
+    """The config that root/folder was fetched with, and the sha256 of each file below its pictures.
 
     Raises:
         Fault: fetch has not run.
     """
-    return FolderConfig.model_validate(read_json(root / "folder" / "source.json")["config"])
+    about = read_json(root / "folder" / "source.json")
+    hashes = {name.removeprefix(f"{PICTURES}/"): sha256 for name, sha256 in about["files"].items()}
+    return FolderConfig.model_validate(about["config"]), hashes
 
 
-def _archive(config: FolderConfig, cache: Path, max_bytes: int) -> Path | None:
+def _archive(origin: Origin, cache: Path, max_bytes: int) -> Path | None:
     """The archive to unpack, or None where the path is a folder."""
-    if "://" in config.path:
-        archive = download(config.path, config.sha256, cache, max_bytes)
+    where = origin.section
+    if "://" in origin.path:
+        archive = download(origin.path, origin.sha256, cache, max_bytes, section=where)
     else:
-        archive = Path(config.path).expanduser()
+        archive = Path(origin.path).expanduser()
         if archive.is_dir():
             return None
         if not archive.is_file():
-            raise Fault(f"fetch.path: {config.path} is neither a folder nor a file")
-        if config.sha256 and (found := sha256_file(archive)) != config.sha256:
-            raise Fault(f"{config.path}: its sha256 is {found}, fetch.sha256 says {config.sha256}")
+            raise Fault(f"{where}.path: {origin.path} is neither a folder nor a file")
+        if origin.sha256 and (found := sha256_file(archive)) != origin.sha256:
+            raise Fault(f"{origin.path}: its sha256 is {found}, {where}.sha256 says {origin.sha256}")
     if not is_archive(archive):
-        raise Fault(f"fetch.path: {config.path} is not an archive ({' '.join(SUFFIXES)})")
+        raise Fault(f"{where}.path: {origin.path} is not an archive ({' '.join(SUFFIXES)})")
     return archive
 
 
@@ -175,22 +105,29 @@ def _pictures(source: Path) -> Iterator[Path]:
                 yield Path(folder) / name
 
 
-def _describe(config: FolderConfig, stage: Path, archive_sha256: str | None) -> None:
+def _describe(config: FolderConfig, stage: Path, archives: dict[Origin, Path | None]) -> None:
     """Write source.json: the hash and the size of every picture, and one hash for them all."""
     pictures = sorted(path for path in (stage / PICTURES).rglob("*") if path.is_file())
-    if not pictures:
-        raise Fault(f"{config.path}: holds no pictures ({' '.join(sorted(EXTENSIONS))})")
     files = {path.relative_to(stage).as_posix(): sha256_file(path) for path in pictures}
     tree = hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in files.items()).encode())
+    hashes = [sha256_file(archive) if archive else None for archive in archives.values()]
+    kept = config.model_dump(mode="json")
+    for part in (kept, kept["a"], kept["b"]):
+        part["path"] = part["path"] and (Path(part["path"]).name or ".")
     about: dict[str, Any] = {
         "name": config.name,
         "licence": "unknown: the owner's own pictures",
-        "origin": config.path if "://" in config.path else Path(config.path).name,
-        "archive_sha256": archive_sha256,
+        "origin": " and ".join(_public(origin.path) for origin in archives),
+        "archive_sha256": hashes[0] if len(hashes) == 1 else hashes,
         "tree_sha256": tree.hexdigest(),
         "files": files,
-        "config": config.model_dump(mode="json") | {"path": Path(config.path).name},
+        "config": kept,
     }
     # Not sorted: the order of a palette is the order of the class indices.
     write_text(stage / "source.json", json.dumps(about, indent=2) + "\n")
-    tqdm.write(f"{config.path}: {len(files)} pictures", file=sys.stderr)
+    tqdm.write(f"{' and '.join(origin.path for origin in archives)}: {len(files)} pictures", file=sys.stderr)
+
+
+def _public(path: str) -> str:
+    """A URL as it is; of a place on this machine, the name alone."""
+    return path if "://" in path else Path(path).name

@@ -1,59 +1,52 @@
-"""Samples of one's own pictures: pairs brought to one size, label maps read back as class indices."""
+"""Samples of one's own pictures: pairs, or pictures of two sides, all brought to one size."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
-
-import numpy as np
-from PIL import Image
-from pydantic import Field, PositiveInt
 
 from components.domain import Domain
-from components.schema import Section
-from components.sources.folder import PICTURES, Side, read_folder_config
+from components.sources.fit import FolderCut, fitted
+from components.sources.folder import PICTURES, read_folder
+from components.sources.folder_config import Side
 from components.sources.layout import Pair, find_pairs
-from components.sources.palette import nearest_colour
-from components.sources.pictures import as_indices, as_rgb, open_picture
+from components.sources.pictures import open_picture
+from components.sources.sides import Single, find_sides, refuse_shared
 from components.sources.source import BadSample, Picture, require_samples
 
-Box = tuple[int, int, int, int]
-
-
-class FolderCut(Section):
-    """How pictures become samples.
-
-    Attributes:
-        size: side of a sample, in pixels.
-        fit: what becomes of a picture that is not square. crop: the largest square in the middle, scaled;
-            stretch: the whole, scaled to the square.
-        tolerance: most that the colours of a drawn label map may be off the palette, as the mean RGB distance
-            (0 to 442). JPEG blur stays below 50; a photo taken for labels is above 100.
-    """
-
-    name: Literal["folder"]
-    size: PositiveInt = 64
-    fit: Literal["crop", "stretch"] = "crop"
-    tolerance: Annotated[float, Field(gt=0)] = 72.0
+_ADVICE = "name its folder in fetch.splits, or give more training pictures"
 
 
 @dataclass(frozen=True)
-class FolderSource:
-    """Pairs of pictures in a folder."""
+class _Folder:
+    """Pictures in a folder: what all layouts have."""
 
     pictures: Path
     cut: FolderCut
-    side_by_side: bool
     a: Side
     b: Side
-    domains: dict[str, Domain]
     direction: tuple[str, str]
-    splits: dict[str, list[Pair]]
-    name: str = "folder"
+
+    @property
+    def name(self) -> str:
+        """As in `fetch.name`."""
+        return "folder"
+
+    @property
+    def domains(self) -> dict[str, Domain]:
+        """What the pictures of either side are."""
+        return {side.name: side.domain() for side in (self.a, self.b)}
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of a sample."""
         return self.cut.size, self.cut.size
+
+
+@dataclass(frozen=True)
+class PairsSource(_Folder):
+    """Pairs of pictures in a folder."""
+
+    side_by_side: bool
+    splits: dict[str, list[Pair]]
 
     def read(self, pair: Pair, /) -> dict[str, Picture]:
         """Both pictures of a pair, of the size of the cut.
@@ -75,56 +68,43 @@ class FolderSource:
         if a.size != b.size:
             sizes = " and ".join(f"{width}x{height}" for width, height in (a.size, b.size))
             raise BadSample(f"{pair.a}, {pair.b}: a pair of unequal sizes, {sizes}")
-        if self.cut.fit == "crop":
-            a, b = a.crop(_square(a.size)), b.crop(_square(b.size))
         return {
-            self.a.name: self._side(a, self.a, pair.a),
-            self.b.name: self._side(b, self.b, pair.b),
+            self.a.name: fitted(a, self.a, self.cut, pair.a),
+            self.b.name: fitted(b, self.b, self.cut, pair.b),
         }
 
-    def _side(self, picture: Image.Image, side: Side, name: str) -> Picture:
-        domain = self.domains[side.name]
-        if domain.kind == "image":
-            rgb = Image.fromarray(as_rgb(picture, name))
-            return np.asarray(rgb.resize(self.size, Image.Resampling.BICUBIC))
-        if side.palette:
-            labels, distance = nearest_colour(as_rgb(picture, name), domain.palette)
-            if distance > self.cut.tolerance:
-                raise BadSample(
-                    f"{name}: colours of {side.name} are {distance:.0f} off its palette on average, more than "
-                    f"shard.cut.tolerance = {self.cut.tolerance:g}; are A and B exchanged?"
-                )
-        else:
-            labels = as_indices(picture, len(domain.classes), name)
-        return np.asarray(Image.fromarray(labels).resize(self.size, Image.Resampling.NEAREST))
+
+@dataclass(frozen=True)
+class SidesSource(_Folder):
+    """Pictures of two sides, each a sample of its own."""
+
+    splits: dict[str, list[Single]]
+
+    def read(self, single: Single, /) -> dict[str, Picture]:
+        """The picture by the name of its side, of the size of the cut.
+
+        Raises:
+            BadSample: the file is broken, or a label has no class.
+        """
+        side = self.a if single.side == self.a.name else self.b
+        return {side.name: fitted(open_picture(self.pictures / single.file, single.file), side, self.cut, single.file)}
 
 
-def open_folder(root: Path, cut: FolderCut) -> FolderSource:
-    """The pairs of data/raw/folder.
+def open_folder(root: Path, cut: FolderCut) -> PairsSource | SidesSource:
+    """The samples of data/raw/folder.
 
     Raises:
-        Fault: fetch has not run, the layout is another one, or a split is empty.
+        Fault: fetch has not run, the layout is another one, a split or a side is empty, or one picture is on
+            both sides of unpaired ones, or in two of their splits.
     """
-    config = read_folder_config(root)
+    config, hashes = read_folder(root)
     pictures = root / "folder" / PICTURES
-    splits = find_pairs(pictures, config)
-    require_samples("folder", splits, "name its folder in fetch.splits, or give more training pictures")
-    domains = {side.name: side.domain() for side in (config.a, config.b)}
-    direction = (config.a.name, config.b.name)
-    return FolderSource(
-        pictures=pictures,
-        cut=cut,
-        side_by_side=config.layout == "side_by_side",
-        a=config.a,
-        b=config.b,
-        domains=domains,
-        direction=direction if config.direction == "AtoB" else (direction[1], direction[0]),
-        splits=splits,
-    )
-
-
-def _square(size: tuple[int, int]) -> Box:
-    """The largest square in the middle, as (left, top, right, bottom)."""
-    side = min(size)
-    left, top = (size[0] - side) // 2, (size[1] - side) // 2
-    return left, top, left + side, top + side
+    direction = (config.a.name, config.b.name) if config.direction == "AtoB" else (config.b.name, config.a.name)
+    if config.layout == "unpaired":
+        sides = find_sides(pictures, config)
+        require_samples("folder", sides, _ADVICE)
+        refuse_shared(sides, hashes)
+        return SidesSource(pictures, cut, config.a, config.b, direction, sides)
+    pairs = find_pairs(pictures, config)
+    require_samples("folder", pairs, _ADVICE)
+    return PairsSource(pictures, cut, config.a, config.b, direction, config.layout == "side_by_side", pairs)

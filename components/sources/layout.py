@@ -5,15 +5,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from components.faults import Fault
-from components.sources.folder import FolderConfig
+from components.sources.folder_config import FolderConfig
 from components.sources.keys import sample_keys
-from components.sources.source import SPLITS
+from components.sources.source import SPLITS, Unit
 
 _TRAIN, _VAL, _TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
-_ALIASES = {name: split for split, names in zip(SPLITS, (_TRAIN, _VAL, _TEST), strict=True) for name in names}
-_UNPAIRED = {f"{name}{side}" for name in _ALIASES for side in "AB"}
+ALIASES = {name: split for split, names in zip(SPLITS, (_TRAIN, _VAL, _TEST), strict=True) for name in names}
+_UNPAIRED = {f"{name}{side}" for name in ALIASES for side in "AB"}
+AnyUnit = TypeVar("AnyUnit", bound=Unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +34,17 @@ def find_pairs(pictures: Path, config: FolderConfig) -> dict[str, list[Pair]]:
     """The pairs of each split, sorted by key; val and test, where not found, are held out of train.
 
     Raises:
-        Fault: the layout is another one, or is unpaired.
+        Fault: the layout is another one.
     """
     sides = {config.a.folder or "A": "a", config.b.folder or "B": "b"}
-    names = {**_ALIASES, **config.splits}
-    base = _descend(pictures, set(names) | set(sides))
+    names = {**ALIASES, **config.splits}
+    base = descend(pictures, set(names) | set(sides))
     files = sorted(path.relative_to(base).as_posix() for path in base.rglob("*") if path.is_file())
     tops = {PurePosixPath(name).parts[0] for name in files if "/" in name}
-    if config.layout == "unpaired" or tops & _UNPAIRED:
+    if unpaired := sorted(tops & _UNPAIRED):
         raise Fault(
-            "fetch.layout: trainA/ and trainB/ hold unpaired pictures, which a paired system cannot be trained "
-            "on; give pairs (side_by_side or folders)"
+            f"fetch.layout: {config.layout} wants pairs, and {', '.join(unpaired)} hold unpaired pictures; "
+            "make the layout unpaired"
         )
     grouped = _folders(files, sides, names) if config.layout == "folders" else _side_by_side(files, names)
     if unknown := set(config.splits) - {place.split("/")[0] for place in grouped}:
@@ -61,21 +63,21 @@ def find_pairs(pictures: Path, config: FolderConfig) -> dict[str, list[Pair]]:
     return hold_out(ordered, config.holdout)
 
 
-def hold_out(splits: Mapping[str, list[Pair]], share: float) -> dict[str, list[Pair]]:
+def hold_out(splits: Mapping[str, list[AnyUnit]], share: float) -> dict[str, list[AnyUnit]]:
     """Fill an empty val or test with a share of train: the samples whose keys have the lowest sha256.
 
     The choice depends on the keys alone. At least one sample each; nothing where train would be left empty.
     """
     done = dict(splits)
-    train = sorted(done["train"], key=lambda pair: hashlib.sha256(pair.key.encode()).digest())
+    train = sorted(done["train"], key=lambda unit: hashlib.sha256(unit.key.encode()).digest())
     count = max(1, round(share * len(train)))
     for split in ("val", "test"):
         if not done[split] and len(train) > count:
-            done[split], train = sorted(train[:count], key=lambda pair: pair.key), train[count:]
-    return done | {"train": sorted(train, key=lambda pair: pair.key)}
+            done[split], train = sorted(train[:count], key=lambda unit: unit.key), train[count:]
+    return done | {"train": sorted(train, key=lambda unit: unit.key)}
 
 
-def _descend(folder: Path, stop: set[str]) -> Path:
+def descend(folder: Path, stop: set[str]) -> Path:
     """Through folders that hold nothing but one folder, as archives often do."""
     while True:
         inside = list(folder.iterdir())
@@ -85,12 +87,19 @@ def _descend(folder: Path, stop: set[str]) -> Path:
 
 
 def _side_by_side(files: Sequence[str], names: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """SPLIT/name -> the one file, twice. Where there are split folders, files outside them are passed over."""
-    inside = [name for name in files if "/" in name and name.split("/")[0] in names]
-    files = inside or files
+    """SPLIT/name -> the one file, twice."""
+    return {place: (file, file) for place, file in named(within_splits(files, names)).items()}
+
+
+def within_splits(files: Sequence[str], names: Mapping[str, str]) -> Sequence[str]:
+    """Where there are split folders, the files in them; else all."""
+    return [name for name in files if "/" in name and name.split("/")[0] in names] or files
+
+
+def named(files: Sequence[str]) -> dict[str, str]:
+    """Each file by its path without the ending; 1.png beside 1.jpg are two samples, and keep theirs."""
     stems = Counter(_stem(name) for name in files)
-    # 1.png beside 1.jpg are two samples: their names then keep the ending.
-    return {(_stem(name) if stems[_stem(name)] == 1 else name): (name, name) for name in files}
+    return {(_stem(name) if stems[_stem(name)] == 1 else name): name for name in files}
 
 
 def _folders(files: Sequence[str], sides: Mapping[str, str], names: Mapping[str, str]) -> dict[str, tuple[str, str]]:

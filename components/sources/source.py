@@ -65,6 +65,6 @@ def require_samples(name: str, splits: Mapping[str, Sequence[Unit]], advice: str
     Raises:
         Fault: naming the split and saying what to do.
     """
-    for split in SPLITS:
-        if not splits.get(split):
+    for split, units in splits.items():
+        if not units:
             raise Fault(f"{name}: the {split} split is empty; {advice}")

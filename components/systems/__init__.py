@@ -4,12 +4,26 @@ from typing import Annotated, get_args
 
 from pydantic import Field
 
+from components.systems.bigan import BiGANConfig, bigan
+from components.systems.cogan import CoGANConfig, cogan
 from components.systems.cyclegan import CycleGANConfig, cyclegan
+from components.systems.discogan import DiscoGANConfig, discogan
 from components.systems.fcn8s import FCN8sConfig, fcn8s
+from components.systems.feature_gan import FeatureGANConfig, feature_gan
 from components.systems.pix2pix import Pix2PixConfig, pix2pix
+from components.systems.simgan import SimGANConfig, simgan
 from components.systems.system import Shape, System
 
-AnySystemConfig = Pix2PixConfig | CycleGANConfig | FCN8sConfig
+AnySystemConfig = (
+    Pix2PixConfig
+    | CycleGANConfig
+    | DiscoGANConfig
+    | CoGANConfig
+    | BiGANConfig
+    | SimGANConfig
+    | FeatureGANConfig
+    | FCN8sConfig
+)
 SystemConfig = Annotated[AnySystemConfig, Field(discriminator="name")]
 
 
@@ -20,6 +34,16 @@ def build(config: AnySystemConfig, shape: Shape) -> System:
             return pix2pix(config, shape)
         case CycleGANConfig():
             return cyclegan(config, shape)
+        case DiscoGANConfig():
+            return discogan(config, shape)
+        case CoGANConfig():
+            return cogan(config, shape)
+        case BiGANConfig():
+            return bigan(config, shape)
+        case SimGANConfig():
+            return simgan(config, shape)
+        case FeatureGANConfig():
+            return feature_gan(config, shape)
         case FCN8sConfig():
             return fcn8s(config, shape)
 

@@ -371,10 +371,10 @@ def test_a_training_in_a_job_and_from_a_driver_outside_it(project, head):
     """The same stage through Ray's workers: in a job, and with RAY_ADDRESS from this machine."""
     project.set("train.num_workers", 2)
     output = project.pix2pipe("submit", "train")
-    assert ran(output) == ["fetch", "shard", "train"]
+    assert ran(output) == ["fetch", "shard", "judge", "tune", "train"]
     project.set("train.seed", 1)
     output = project.run(sys.executable, "-m", "dvc", "repro", "train", RAY_ADDRESS=head.ray_address)
-    assert ran(output) == ["train"]
+    assert ran(output) == ["tune", "train"]
     output = project.run(
         sys.executable, "-m", "pipelines.train", status=1, RAY_ADDRESS=head.ray_address, RAY_AUTH_MODE=""
     )

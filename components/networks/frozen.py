@@ -1,4 +1,4 @@
-"""Weights files: read without running anything in them, and only when they are the very bytes expected."""
+"""Weights of frozen networks: read without running anything in them, only when they are the very bytes expected."""
 
 import pickle
 from collections.abc import Mapping

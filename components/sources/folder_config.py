@@ -1,0 +1,126 @@
+"""The params of one's own pictures."""
+
+import colorsys
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, StringConstraints, model_validator
+
+from components.domain import Colour, Domain
+from components.schema import Section
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
+SplitName = Literal["train", "val", "test"]
+
+
+def _check_url(path: str, sha256: str) -> None:
+    if "://" in path and not sha256:
+        raise ValueError("a URL needs sha256, the hash of the archive (sha256sum FILE)")
+
+
+class Side(Section):
+    """What one side of the pairs is.
+
+    Attributes:
+        name: of the domain, such as photo or labels.
+        folder: layout `folders` only: the folder that holds it; A or B unless given.
+        palette: class -> colour, for a label map drawn in colours (blurred by JPEG or not).
+        classes: class names, for a label map whose pixel values are the class indices.
+        path, sha256: layout `unpaired` only: where this side's pictures are, if each side has its own place;
+            as `path` and `sha256` of the whole.
+    """
+
+    name: Name
+    folder: str = ""
+    path: str = ""
+    sha256: Sha256 = ""
+    palette: dict[str, Colour] = Field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.palette and self.classes:
+            raise ValueError("give palette (drawn labels) or classes (index labels), not both")
+        _check_url(self.path, self.sha256)
+        self.domain()
+        return self
+
+    def domain(self) -> Domain:
+        """The domain of this side; colours of index labels are spread over the hues."""
+        if self.palette:
+            return Domain(kind="label", classes=tuple(self.palette), palette=tuple(self.palette.values()))
+        if self.classes:
+            return Domain(kind="label", classes=self.classes, palette=spread_colours(len(self.classes)))
+        return Domain(kind="image")
+
+
+class FolderConfig(Section):
+    """Pictures of one's own, in pairs or not.
+
+    Attributes:
+        path: a folder, an archive (.zip .tar .tar.gz .tgz .tar.xz .tar.bz2), or an https URL of one; empty
+            where each side has its own.
+        sha256: of the archive; a URL must have it.
+        layout: side_by_side (A|B in one picture), folders (A/ and B/ with equal names), unpaired (trainA/, trainB/).
+        direction: AtoB or BtoA: which side is translated into which.
+        a, b: what the left picture or folder A is, and the right one or folder B.
+        splits: folder found -> split, where the names differ: {val: test} makes the folder val (unpaired:
+            valA and valB) the test split.
+        holdout: share of the training samples (unpaired: of each side) that becomes each split that is not found.
+        max_gigabytes: most that an archive may be, packed and unpacked.
+    """
+
+    name: Literal["folder"]
+    path: str = ""
+    sha256: Sha256 = ""
+    layout: Literal["side_by_side", "folders", "unpaired"] = "side_by_side"
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    a: Side = Side(name="a")
+    b: Side = Side(name="b")
+    splits: dict[str, SplitName] = Field(default_factory=dict)
+    holdout: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    max_gigabytes: PositiveFloat = 20.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.a.name == self.b.name:
+            raise ValueError(f"a and b are both named {self.a.name}")
+        if self.layout != "unpaired" and (self.a.path or self.b.path):
+            raise ValueError("a.path and b.path are for layout unpaired; pairs lie below one path")
+        if bool(self.a.path) != bool(self.b.path) or bool(self.path) == bool(self.a.path):
+            raise ValueError("give path, or with layout unpaired a.path and b.path in its place")
+        _check_url(self.path, self.sha256)
+        return self
+
+    @property
+    def origins(self) -> tuple["Origin", ...]:
+        """The place, or with unpaired pictures perhaps the two places, that the pictures come from."""
+        if self.path:
+            return (Origin("fetch", self.path, self.sha256, ""),)
+        sides = (("a", self.a), ("b", self.b))
+        return tuple(Origin(f"fetch.{key}", side.path, side.sha256, side.name) for key, side in sides)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where pictures come from.
+
+    Attributes:
+        section: of the params that says so, such as fetch or fetch.a.
+        path: a folder, an archive or a URL.
+        sha256: of the archive, or empty.
+        folder: below the pictures, where they are put; empty where there is one origin alone.
+    """
+
+    section: str
+    path: str
+    sha256: str
+    folder: str
+
+
+def spread_colours(count: int) -> tuple[Colour, ...]:
+    """Colours that differ: hues by the golden angle, in three brightnesses."""
+    hues = ((i * 0.61803398875 % 1, 0.75, (1.0, 0.75, 0.5)[i % 3]) for i in range(count))
+    colours = (colorsys.hsv_to_rgb(*hue) for hue in hues)
+    return tuple((round(255 * r), round(255 * g), round(255 * b)) for r, g, b in colours)

@@ -1,0 +1,124 @@
+"""Which files are samples of which side: unpaired pictures, found in a folder or in two."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from components.faults import Fault
+from components.sources.folder_config import FolderConfig
+from components.sources.keys import sample_keys
+from components.sources.layout import ALIASES, descend, hold_out, named, within_splits
+from components.sources.source import SPLITS
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """The file of one sample, below the folder of pictures, and the name of its side."""
+
+    key: str
+    file: str
+    side: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A picture as it was found: what its key is made of, its file, its split folder (or none) and its side."""
+
+    place: str
+    file: str
+    folder: str
+    side: str
+
+
+def find_sides(pictures: Path, config: FolderConfig) -> dict[str, list[Single]]:
+    """The samples of train/SIDE, val/SIDE and test/SIDE, sorted by key.
+
+    A val or test that a side does not have is held out of that side's train.
+
+    Raises:
+        Fault: the layout is another one, or a side has no pictures.
+    """
+    names = {**ALIASES, **config.splits}
+    found = _named_sources(pictures, config, names) if config.a.path else _lettered(pictures, config, names)
+    if unknown := set(config.splits) - {one.folder for one in found}:
+        raise Fault(f"fetch.splits: no pictures in a folder {min(unknown)}; folders found: {_folders(found)}")
+    splits: dict[str, list[Single]] = {f"{split}/{side.name}": [] for split in SPLITS for side in (config.a, config.b)}
+    for key, one in zip(sample_keys([one.place for one in found]), found, strict=True):
+        splits[f"{names.get(one.folder, 'train')}/{one.side}"].append(Single(key, one.file, one.side))
+    for side in (config.a.name, config.b.name):
+        own = {split: sorted(splits[f"{split}/{side}"], key=lambda single: single.key) for split in SPLITS}
+        splits |= {f"{split}/{side}": singles for split, singles in hold_out(own, config.holdout).items()}
+    return splits
+
+
+def refuse_shared(splits: Mapping[str, Sequence[Single]], hashes: Mapping[str, str]) -> None:
+    """Refuse a picture that is on both sides, or in two splits of one, byte for byte.
+
+    Args:
+        splits: of the samples.
+        hashes: sha256 of each file.
+
+    Raises:
+        Fault: naming two of the files.
+    """
+    first: dict[str, tuple[str, Single]] = {}
+    shared: list[tuple[str, Single, str, Single]] = []
+    for split, singles in splits.items():
+        for single in singles:
+            other_split, other = first.setdefault(hashes[single.file], (split, single))
+            if other_split != split:
+                shared.append((other_split, other, split, single))
+    if not shared:
+        return
+    split, single, other_split, other = min(shared, key=lambda two: two[1].side == two[3].side)  # two sides first
+    what = "leak between splits"
+    if single.side != other.side:
+        what = f"the sides {single.side} and {other.side} share pictures"
+    more = f", and {len(shared) - 1} more" if len(shared) > 1 else ""
+    raise Fault(
+        f"{what}: {single.file} (in {split}) and {other.file} (in {other_split}) are the same file{more}; "
+        "keep each picture in one place"
+    )
+
+
+def _lettered(pictures: Path, config: FolderConfig, names: Mapping[str, str]) -> list[_Found]:
+    """trainA/1.jpg, trainB/7.jpg and so on."""
+    sides = {"A": config.a, "B": config.b}
+    tops = {f"{name}{letter}": (name, letter) for name in names for letter in sides}
+    base = descend(pictures, set(tops))
+    files = _files(base)
+    inside = [file for file in files if "/" in file and file.split("/")[0] in tops]
+    prefix, found = base.relative_to(pictures), []
+    for place, file in named(inside).items():
+        folder, letter = tops[file.split("/")[0]]
+        found.append(_Found(place, str(prefix / file), folder, sides[letter].name))
+    for letter, side in sides.items():
+        if all(one.side != side.name for one in found):
+            there = ", ".join(sorted({file.split("/")[0] for file in files if "/" in file})) or "none"
+            problem = f"{side.name} is empty: no pictures in train{letter}/" if found else "no trainA/ and trainB/"
+            advice = "" if found else "; pairs want layout side_by_side or folders"
+            raise Fault(f"fetch.layout unpaired: {problem}; folders found: {there}{advice}")
+    return found
+
+
+def _named_sources(pictures: Path, config: FolderConfig, names: Mapping[str, str]) -> list[_Found]:
+    """SIDE/train/1.jpg or SIDE/1.jpg, where each side was fetched from a place of its own."""
+    return [one for side in (config.a.name, config.b.name) for one in _named_source(pictures, side, names)]
+
+
+def _named_source(pictures: Path, side: str, names: Mapping[str, str]) -> Iterator[_Found]:
+    base = descend(pictures / side, set(names))
+    if both := [name for name in ("trainA", "trainB") if (base / name).is_dir()]:
+        raise Fault(f"fetch: the path of {side} holds {' and '.join(both)}, so both sides; give it as fetch.path alone")
+    prefix = base.relative_to(pictures)
+    for place, file in named(within_splits(_files(base), names)).items():
+        top = PurePosixPath(file).parts[0]
+        yield _Found(f"{side}/{place}", str(prefix / file), top if top in names and "/" in file else "", side)
+
+
+def _files(base: Path) -> list[str]:
+    return sorted(path.relative_to(base).as_posix() for path in base.rglob("*") if path.is_file())
+
+
+def _folders(found: Sequence[_Found]) -> str:
+    return ", ".join(sorted({one.folder for one in found if one.folder})) or "none"

@@ -1,0 +1,96 @@
+"""DiscoGAN: two translators that reconstruct each other's input (Kim et al. 2017, arXiv:1703.05192)."""
+
+from typing import ClassVar, Literal
+
+import torch.nn.functional as F
+from pydantic import Field, NonNegativeFloat
+from torch import nn
+
+from components.networks.patchgan import PatchGAN, PatchSize
+from components.objectives.adversarial import ADVERSARIAL, AdversarialName
+from components.objectives.feature_matching import feature_matching
+from components.systems.parts import EncoderDecoderConfig, GeneratorConfig, PatchGANConfig, make_patchgan
+from components.systems.system import Batch, Phase, Shape, System, SystemSection, Terms
+from components.systems.two_ways import TwoWays
+
+
+class DiscoGANConfig(SystemSection):
+    """The defaults are the paper's losses and generators: four stride-2 levels down and up, no skips.
+
+    The published discriminator gives one logit a 64-pixel picture; this one gives logits of patches that see all
+    of such a picture. Not here, of the authors' release: the weight decay of 1e-5, the weights that
+    change with the steps, and two steps of the generators for each of the discriminators.
+
+    Attributes:
+        lambda_reconstruction: weight of the squared error of a picture after both translations.
+        lambda_features: weight of feature matching in the discriminators' activations (Salimans et al. 2016,
+            arXiv:1606.03498). The paper has none; the authors' release gives it 9 times the adversarial weight.
+    """
+
+    paired: ClassVar[bool] = False
+    name: Literal["discogan"] = "discogan"
+    lambda_reconstruction: NonNegativeFloat = 1.0
+    lambda_features: NonNegativeFloat = 0.0
+    adversarial: AdversarialName = "vanilla"
+    patch_size: PatchSize = 142
+    generator: GeneratorConfig = Field(default_factory=lambda: EncoderDecoderConfig(levels=4, dropout=0))
+    discriminator: PatchGANConfig = Field(default_factory=PatchGANConfig)
+
+
+def discogan(config: DiscoGANConfig, shape: Shape) -> System:
+    """Generators, then discriminators, each pair with one optimizer; a discriminator's loss is halved."""
+    loss = ADVERSARIAL[config.adversarial]
+    ways = TwoWays(shape)
+
+    def generator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+        source, target, seeds = batch["source"], batch["target"], batch["seeds"]
+        fake = ways.forward(networks["generator"], source, seeds)
+        fake_back = ways.backward(networks["generator_back"], target, seeds)
+        batch["fake"], batch["fake_back"] = fake.detach(), fake_back.detach()
+        again = ways.backward(networks["generator_back"], fake, seeds)
+        again_back = ways.forward(networks["generator"], fake_back, seeds)
+        terms = {
+            "reconstruction": config.lambda_reconstruction * F.mse_loss(again, source),
+            "reconstruction_back": config.lambda_reconstruction * F.mse_loss(again_back, target),
+        }
+        for end, made, real in (("", fake, target), ("_back", fake_back, source)):
+            discriminator = networks[f"discriminator{end}"]
+            assert isinstance(discriminator, PatchGAN)
+            *features, logits = discriminator.features(made)
+            terms[f"adversarial{end}"] = loss.generator(logits)
+            if config.lambda_features:
+                wanted = discriminator.features(real)[:-1]
+                terms[f"features{end}"] = config.lambda_features * feature_matching(wanted, features)
+        return terms
+
+    def discriminator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+        terms = {}
+        for end, real in (("", "target"), ("_back", "source")):
+            discriminator = networks[f"discriminator{end}"]
+            terms[f"fake{end}"] = 0.5 * loss.fake(discriminator(batch[f"fake{end}"]))
+            terms[f"real{end}"] = 0.5 * loss.real(discriminator(batch[real]))
+        return terms
+
+    def validation(networks: nn.ModuleDict, batch: Batch) -> Terms:
+        source, target, seeds = batch["source"], batch["target"], batch["seeds"]
+        there = ways.forward(networks["generator"], source, seeds)
+        back = ways.backward(networks["generator_back"], target, seeds)
+        again = ways.backward(networks["generator_back"], there, seeds)
+        again_back = ways.forward(networks["generator"], back, seeds)
+        return {"reconstruction": 0.5 * (F.mse_loss(again, source) + F.mse_loss(again_back, target))}
+
+    generators = ways.networks(config.generator)
+    discriminators = {
+        "discriminator": make_patchgan(config.discriminator, shape.target.channels, config.patch_size),
+        "discriminator_back": make_patchgan(config.discriminator, shape.source.channels, config.patch_size),
+    }
+    return System(
+        networks=nn.ModuleDict(generators | discriminators),
+        phases=(
+            Phase("generators", tuple(generators), generator_terms),
+            Phase("discriminators", tuple(discriminators), discriminator_terms),
+        ),
+        translations=ways.translations,
+        validation=validation,
+        averaged=tuple(generators),
+    )

@@ -1,0 +1,1 @@
+"""The papers' tables: named runs, cells of a run and a seed, and what a table says of them."""

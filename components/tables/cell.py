@@ -1,0 +1,115 @@
+"""A cell: one named run with one seed, trained, and its test pictures measured under the tables' one protocol."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.evaluation.evaluate import evaluate
+from components.evaluation.sides import open_sides
+from components.faults import Fault
+from components.home import AnyPath
+from components.shards.manifest import Manifest
+from components.shards.reader import Split
+from components.shards.writer import write_set
+from components.systems import build
+from components.systems.judge import Judge
+from components.systems.translator import Translator, export_translators
+from components.tables.config import RunParams, TablesParams
+from components.tasks.encoding import render
+from components.training.run import Run, plan
+
+_BATCH = 64
+Strip = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a trained run is measured with.
+
+    Attributes:
+        shards: root of the data. judge: reads labels from photos, None where there is none.
+        cache: folder where features of real pictures are kept for the next cell.
+    """
+
+    shards: Path
+    judge: Judge | None
+    cache: Path
+
+    def measure(self, run: Run, params: TablesParams) -> tuple[dict[str, Any], Strip]:
+        """The figures of every direction that a finished run translates, and a strip of test pictures of each.
+
+        Returns:
+            The content of a cell's file but its name: `key`, `parameters` and, by direction, `protocol` and
+            `figures`; and the strips below each other, (directions * H, pictures * W, 3).
+
+        Raises:
+            Fault: the run is not finished.
+        """
+        checkpoint = run.checkpoints.last() if params.generate.checkpoint == "last" else run.checkpoints.best()
+        last = run.checkpoints.last()
+        if checkpoint is None or last is None or last.step < run.num_steps():
+            raise Fault(f"{run.folder}: the run is not finished; run the cell again to go on")
+        shape = run.shape()
+        lineage = {"checkpoint": params.generate.checkpoint, "step": checkpoint.step, "key": run.key}
+        directions: dict[str, Any] = {}
+        strips = []
+        with tempfile.TemporaryDirectory(prefix="pix2pipe-") as work:
+            cards = export_translators(
+                Path(work), checkpoint.weights(), run.system, shape, run.task, params.generate, lineage
+            )
+            for card in cards:
+                translator = Translator.load(Path(work) / card.direction)
+                directions[card.direction], strip = self._direction(translator, Path(work), params)
+                strips.append(strip)
+        figures = {
+            "key": run.key,
+            "system": run.system.model_dump(mode="json"),
+            "train": run.train.model_dump(mode="json"),
+            "parameters": build(run.system, shape).num_parameters(),
+            "directions": directions,
+        }
+        return figures, np.concatenate(strips)
+
+    def _direction(self, translator: Translator, work: Path, params: TablesParams) -> tuple[dict[str, Any], Strip]:
+        card, manifest = translator.card, Manifest.read(self.shards)
+        source, target = card.task
+        train, test, sources = open_sides(self.shards, card.task)
+        asked = sources or test
+        out, domains = work / f"{card.direction}_test", {target: manifest.domains[target]}
+        made = _translated(translator, asked, source, target)
+        write_set(out, manifest.source, domains, card.task, manifest.size, {"test": made})
+        generated = Split(out, "test")
+        done = evaluate(
+            params.evaluate, train, test, generated, card.task, self.judge, self.cache, sources=sources, only=()
+        )
+        metrics = {"protocol": done.metrics["protocol"], "figures": done.metrics["rows"]["model"]}
+        if "skipped" in done.metrics:
+            metrics["skipped"] = done.metrics["skipped"]
+        return metrics, strip(generated, target, params.pictures)
+
+
+def plan_cell(run: RunParams, seed: int, shards: Path, runs_root: AnyPath) -> Run:
+    """The training run of a cell; equal params are one run, whatever its names."""
+    train = run.train.model_copy(update={"seed": seed})
+    return plan(run.system, train, shards, runs_root)
+
+
+def strip(split: Split, domain: str, count: int) -> Strip:
+    """Pictures of some samples, evenly spread and always the same, side by side as people see them."""
+    places = np.linspace(0, len(split) - 1, min(count, len(split))).round().astype(int).tolist()
+    drawn = render(split.manifest.domains[domain], np.stack([split.picture(place, domain) for place in places]))
+    return np.concatenate(list(drawn), axis=1)
+
+
+def _translated(
+    translator: Translator, asked: Split, source: str, target: str
+) -> Iterator[tuple[str, dict[str, NDArray[np.uint8]]]]:
+    for start in range(0, len(asked), _BATCH):
+        places = range(start, min(start + _BATCH, len(asked)))
+        pictures = translator.translate(np.stack([asked.picture(place, source) for place in places]))
+        yield from ((asked.keys[place], {target: made}) for place, made in zip(places, pictures, strict=True))

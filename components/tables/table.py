@@ -1,0 +1,99 @@
+"""A table of cells: each figure's mean and interval over seeds, beside the paper's own row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from components.evaluation.protocol import require_comparable
+from components.faults import Fault
+from components.tables.compare import Estimate, estimate, verdict
+from components.tables.config import RowConfig, TableConfig
+
+Cells = Mapping[str, Sequence[Mapping[str, Any]]]
+"""The cells of each run that was run, a seed each."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row as it came out: by figure, its estimate; none of a run that was not run.
+
+    Attributes:
+        paper: the paper's figures, beside `published` of the table.
+        note: why there is nothing here.
+    """
+
+    label: str
+    figures: Mapping[str, Estimate]
+    paper: tuple[float | None, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What came of an ordering that the paper calls clear."""
+
+    text: str
+    verdict: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A finished table."""
+
+    name: str
+    config: TableConfig
+    seeds: int
+    protocol: str
+    rows: tuple[Row, ...]
+    lines: tuple[Line, ...]
+
+
+def build_table(name: str, config: TableConfig, cells: Cells, reference: Mapping[str, Any]) -> Table:
+    """Put a table together.
+
+    Args:
+        cells: of each run, the content of its cells' files.
+        reference: metrics of the direction as evaluate gives them, for rows such as `real`.
+
+    Raises:
+        Fault: a run does not translate the table's direction, lacks a figure, or was measured under another
+            protocol than the rest.
+    """
+    rows = tuple(_row(name, config, label, row, cells, reference) for label, row in config.rows.items())
+    known = {row.label: row.figures for row in rows}
+    lines = []
+    for ordering in config.orderings:
+        text = f"{ordering.better} > {ordering.worse} by {ordering.figure}"
+        both = [known[label].get(ordering.figure) for label in (ordering.better, ordering.worse)]
+        if both[0] is None or both[1] is None:
+            lines.append(Line(text, "cannot be told", "a row was not run"))
+        else:
+            lines.append(Line(text, *verdict(ordering.figure, both[0], both[1])))
+    ran = [cells[row.run] for row in config.rows.values() if row.run is not None and row.run in cells]
+    seeds = max(map(len, ran), default=0)
+    return Table(name, config, seeds, reference["protocol"]["hash"], rows, tuple(lines))
+
+
+def _row(name: str, config: TableConfig, label: str, row: RowConfig, cells: Cells, reference: Mapping[str, Any]) -> Row:
+    if row.reference is not None:
+        found = reference["rows"].get(row.reference, {})
+        # Figures of real pictures do not depend on a seed, so they have no interval over seeds.
+        figures = {f: Estimate(found[f]["value"], None, 1) for f in config.figures if f in found}
+        return Row(label, figures, row.paper)
+    assert row.run is not None
+    if row.run not in cells:
+        return Row(label, {}, row.paper, "not run")
+    values: dict[str, list[float]] = {figure: [] for figure in config.figures}
+    for cell in cells[row.run]:
+        where = f"table {name}: run {row.run} with seed {cell['seed']}"
+        if config.direction not in cell["directions"]:
+            raise Fault(f"{where} does not translate {config.direction}, but {', '.join(cell['directions'])}")
+        measured = cell["directions"][config.direction]
+        require_comparable(dict(reference), measured, ("the reference rows", where))
+        for figure in config.figures:
+            if figure not in measured["figures"]:
+                reasons = "".join(f"; {why}" for part, why in measured.get("skipped", {}).items() if part in figure)
+                raise Fault(f"{where} has no figure {figure}{reasons}")
+            values[figure].append(float(measured["figures"][figure]["value"]))
+    return Row(label, {figure: estimate(each) for figure, each in values.items()}, row.paper)

@@ -1,0 +1,152 @@
+"""A source with further domains, each derived from one that it has."""
+
+import difflib
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from components.domain import Domain
+from components.faults import Fault
+from components.tasks.degrade import Picture, blurred, edges, filled, grey, small
+from components.tasks.derive import (
+    AnyDerivation,
+    BlurredConfig,
+    EdgesConfig,
+    GreyConfig,
+    MaskedConfig,
+    SmallConfig,
+)
+from components.tasks.holes import Hole, box_hole, free_form_hole
+
+HOLES = {"box": box_hole, "free_form": free_form_hole}
+
+
+class Samples(Protocol):
+    """What is needed of a source."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def domains(self) -> Mapping[str, Domain]: ...
+    @property
+    def direction(self) -> tuple[str, str]: ...
+    @property
+    def size(self) -> tuple[int, int]: ...
+    @property
+    def splits(self) -> Mapping[str, Sequence[Any]]: ...
+    def read(self, unit: Any, /) -> dict[str, Picture]: ...
+
+
+@dataclass(frozen=True)
+class DerivedSource:
+    """Samples of a source, each with further pictures; what is read depends on the sample and the params alone."""
+
+    source: Samples
+    derivations: Mapping[str, AnyDerivation]
+    domains: Mapping[str, Domain]
+    direction: tuple[str, str]
+
+    @property
+    def name(self) -> str:
+        """The source's own."""
+        return self.source.name
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The source's own, (height, width)."""
+        return self.source.size
+
+    @property
+    def splits(self) -> Mapping[str, Sequence[Any]]:
+        """The source's own."""
+        return self.source.splits
+
+    def read(self, unit: Any, /) -> dict[str, Picture]:
+        """The source's pictures of a unit and, made of them, the derived ones.
+
+        Raises:
+            Fault: what the source raises.
+        """
+        pictures = dict(self.source.read(unit))
+        for name, config in self.derivations.items():
+            pictures[name] = derive(config, pictures[config.of], unit.key)
+        return pictures
+
+
+def derived(
+    source: Samples, derivations: Mapping[str, AnyDerivation], direction: tuple[str, str] | None = None
+) -> DerivedSource:
+    """Add derived domains to a source.
+
+    Args:
+        source: whose samples they are made of.
+        derivations: by the name of the new domain; one may be made of another that stands before it.
+        direction: (source, target) domains of the default task, instead of the source's own.
+
+    Raises:
+        Fault: one line naming the param that does not fit the source.
+    """
+    domains = dict(source.domains)
+    if derivations and any("/" in split for split in source.splits):
+        raise Fault(
+            f"shard.derive: {source.name} has two sets of pictures that are not aligned; pictures are derived where "
+            "each sample holds all domains"
+        )
+    for name, config in derivations.items():
+        _check(f"shard.derive.{name}", name, config, domains, source.size)
+        domains[name] = Domain(kind="image")
+    if direction is not None:
+        for name in direction:
+            if name not in domains:
+                raise Fault(f"shard.direction: {_unknown(name, domains)}")
+        if direction[0] == direction[1]:
+            raise Fault(f"shard.direction: {direction[0]} would be translated into itself")
+    return DerivedSource(source, derivations, domains, direction or source.direction)
+
+
+def derive(config: AnyDerivation, photo: Picture, key: str) -> Picture:
+    """One derived picture, uint8 (H, W, 3), a function of the photo, its sample's key and the params."""
+    match config:
+        case EdgesConfig():
+            return edges(photo, config.low, config.high, config.sigma)
+        case GreyConfig():
+            return grey(photo)
+        case MaskedConfig():
+            return filled(photo, hole_of(config, photo.shape[:2], key))
+        case SmallConfig():
+            return small(photo, config.factor)
+        case BlurredConfig():
+            return blurred(photo, config.sigma, config.noise, _generator(config.seed, key))
+
+
+def hole_of(config: MaskedConfig, size: tuple[int, ...], key: str) -> Hole:
+    """Where the hole of the sample `key` is, bool (H, W): it depends on the key and the params, not on the photo."""
+    return HOLES[config.shape]((size[0], size[1]), config.share, _generator(config.seed, key))
+
+
+def _generator(seed: int, key: str) -> np.random.Generator:
+    digest = hashlib.sha256(f"{seed}/{key}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+
+
+def _check(where: str, name: str, config: AnyDerivation, domains: Mapping[str, Domain], size: tuple[int, int]) -> None:
+    if name in domains:
+        raise Fault(f"{where}: the source has a domain of that name already; choose another")
+    if config.of not in domains:
+        raise Fault(f"{where}.of: {_unknown(config.of, domains)}")
+    if domains[config.of].kind == "label":
+        images = ", ".join(other for other, domain in domains.items() if domain.kind == "image")
+        raise Fault(
+            f"{where}.of: {config.of} is a label map; pictures are derived from images: {images or 'none here'}"
+        )
+    if isinstance(config, SmallConfig) and any(side % config.factor for side in size):
+        raise Fault(f"{where}.factor: {config.factor} does not divide the samples' {size[0]}x{size[1]} pixels")
+
+
+def _unknown(name: str, domains: Mapping[str, Domain]) -> str:
+    close = difflib.get_close_matches(name, domains, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"{name}: no such domain; {hint}there are {', '.join(domains)}"

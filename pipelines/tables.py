@@ -1,0 +1,77 @@
+"""tables: the papers' tables from their cells (a stage of tables/dvc.yaml)."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from components.evaluation.evaluate import evaluate
+from components.evaluation.sides import open_sides
+from components.files import atomic_path, read_json, write_json, write_text
+from components.home import LOCAL
+from components.params import load_tables
+from components.stage import ends_well
+from components.systems.judge import load_judge
+from components.tables.cell import strip
+from components.tables.config import TableConfig, TablesParams
+from components.tables.table import build_table
+from components.tables.write import as_json, markdown, sheet
+
+PARAMS = Path("tables/params.yaml")
+SHARDS, JUDGE = Path("data/shards"), Path("data/judge")
+CELLS = Path("data/tables/cells")
+OUT = Path("data/tables/tables")
+REFERENCES = ("real", "floor", "mean_colour", "mismatched", "input")
+
+
+def main(params: TablesParams) -> None:
+    """Write and print data/tables/tables/NAME.md, and NAME.json and NAME.png beside it."""
+    cells = {run: [read_json(CELLS / f"{run}-{seed}.json") for seed in params.cells.seed] for run in params.cells.run}
+    references: dict[str, Any] = {}
+    for name, config in params.tables.items():
+        if not any(row.run in cells for row in config.rows.values()):
+            print(f"tables: {name} is left out: none of its runs is in cells.run", file=sys.stderr)
+            continue
+        if config.direction not in references:
+            references[config.direction] = _reference(params, config)
+        table = build_table(name, config, cells, references[config.direction])
+        text = markdown(table)
+        print(text)
+        write_text(OUT / f"{name}.md", text)
+        write_json(OUT / f"{name}.json", as_json(table))
+        with atomic_path(OUT / f"{name}.png") as temporary:
+            sheet(_strips(params, config)).save(temporary, format="PNG")
+
+
+def _reference(params: TablesParams, config: TableConfig) -> dict[str, Any]:
+    """The rows that need no training, by the protocol of the cells: the true pictures stand in for the made ones."""
+    source, target = config.direction.split("_to_")
+    train, test, _ = open_sides(SHARDS, (source, target))
+    cache = LOCAL / "cache/features"
+    return evaluate(
+        params.evaluate, train, test, test, (source, target), load_judge(JUDGE), cache, only=REFERENCES
+    ).metrics
+
+
+def _strips(params: TablesParams, config: TableConfig) -> dict[str, np.ndarray]:
+    """Sources, what each run's first seed made of them, and the truth."""
+    source, target = config.direction.split("_to_")
+    _, test, _ = open_sides(SHARDS, (source, target))
+    strips = {source: strip(test, source, params.pictures)}
+    height, first = test.manifest.size[0], params.cells.seed[0]
+    for label, row in config.rows.items():
+        if row.run in params.cells.run:
+            place = list(read_json(CELLS / f"{row.run}-{first}.json")["directions"]).index(config.direction)
+            with Image.open(CELLS / f"{row.run}-{first}.png", formats=("PNG",)) as image:
+                strips[label] = np.asarray(image)[place * height : (place + 1) * height]
+    return strips | {target: strip(test, target, params.pictures)}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m pipelines.tables", description=main.__doc__)
+    parser.add_argument("--params", type=Path, default=PARAMS, help=f"default: {PARAMS}")
+    with ends_well("tables"):
+        main(load_tables(parser.parse_args().params))

@@ -1,0 +1,214 @@
+"""Every system, small: two steps, a resume, two ranks, and pictures that do not depend on their batch."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from pydantic import TypeAdapter
+from torch import Tensor, nn
+
+from components.networks.layers import SyncBatchNorm2d
+from components.objectives.replay_pool import ReplayPool
+from components.systems import AnySystemConfig, SystemConfig, build
+from components.systems.system import System
+from components.training import loop
+from components.training.config import TrainConfig
+from components.training.group import Group
+from components.training.loop import fit, load
+from components.training.run import Run, plan
+from components.training.trainer import Trainer
+from tests.training.helpers import weights_of
+
+RESNET = {"name": "resnet", "width": 4, "blocks": 1}
+UNET = {"name": "unet", "width": 4, "levels": 3, "norm": "instance", "dropout": 0}
+PATCHES = {"patch_size": 16, "discriminator": {"width": 4, "norm": "instance"}}
+# Pools smaller than a batch: in the first step already they hand on what they hold.
+SMALL: dict[str, dict[str, Any]] = {
+    "pix2pix": {"generator": UNET} | PATCHES,
+    "cyclegan": {"generator": RESNET, "pool_size": 2} | PATCHES,
+    "discogan": {"generator": UNET | {"name": "encoder_decoder"}, "lambda_features": 1.0} | PATCHES,
+    "cogan": {"latent": 8, "width": 4, "norm": "instance", "inversion_steps": 3},
+    "bigan": {"generator": RESNET, "pool_size": 2} | PATCHES,
+    "simgan": {"generator": RESNET, "history_size": 2} | PATCHES,
+    "feature_gan": {"generator": RESNET, "history_size": 2} | PATCHES,
+    "fcn8s": {"width": 2, "dropout": 0},
+}
+REMEMBER = ("cyclegan", "bigan", "simgan", "feature_gan")
+
+
+def run_of(name: str, shards: Path, root: Path, **train: Any) -> Run:
+    """A run of two steps."""
+    system = TypeAdapter(SystemConfig).validate_python({"name": name} | SMALL[name])
+    settings = {"steps": 2, "batch_size": 4, "checkpoint_every": 1, "log_every": 1, "validation_samples": 4, "ema": 0.9}
+    settings |= {"learning_rate": 1e-3, "labels": "one_hot" if system.paired else "colour"}
+    task = ("photo", "labels") if name == "fcn8s" else ("labels", "photo")
+    return plan(system, TrainConfig(**(settings | train)), shards, root, task)
+
+
+def test_no_system_is_left_out():
+    names = {config.model_fields["name"].default for config in get_args(AnySystemConfig)}
+    assert names == SMALL.keys()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_two_steps_are_one_and_a_resumed_one(tiny_shards, tmp_path, name):
+    whole, cut = (run_of(name, tiny_shards, tmp_path / part) for part in ("whole", "cut"))
+    fit(whole, Group())
+    fit(cut, Group(), until=1)
+    first = weights_of(cut)
+    fit(cut, Group())
+    assert_same_weights(whole, cut)
+    assert_same_memories(memories_of(whole), memories_of(cut))
+    last, system = weights_of(cut), build(cut.system, cut.shape())
+    for phase in system.phases:  # and each network has learned in the second step
+        for network in phase.learns:
+            assert any(not torch.equal(first[k], last[k]) for k in last if k.startswith(f"{network}.")), network
+
+
+@pytest.mark.parametrize("name", REMEMBER)
+def test_the_check_above_sees_a_lost_memory(tiny_shards, tmp_path, monkeypatch, name):
+    whole, cut = (run_of(name, tiny_shards, tmp_path / part) for part in ("whole", "cut"))
+    fit(whole, Group())
+    fit(cut, Group(), until=1)
+    monkeypatch.setattr(ReplayPool, "load_state_dict", lambda self, state: None)
+    fit(cut, Group())
+    with pytest.raises(AssertionError):
+        assert_same_weights(whole, cut)
+
+
+def test_the_systems_that_remember_are_those(tiny_shards, tmp_path):
+    remembering = {name for name in SMALL if system_of(run_of(name, tiny_shards, tmp_path)).memories}
+    assert remembering == set(REMEMBER)
+
+
+def test_two_ranks_take_the_step_of_one_process(tiny_shards, tmp_path):
+    alone, together = ([run_of(name, tiny_shards, tmp_path / part) for name in SMALL] for part in ("alone", "together"))
+    for run in alone:
+        fit(run, Group())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    mp.spawn(rank_main, (2, port, together, tmp_path), nprocs=2)
+    for one, two in zip(alone, together, strict=True):
+        assert_same_first_step(one, two)
+        name = one.system.name
+        held = [torch.load(tmp_path / f"{name}_{rank}.pt", weights_only=True) for rank in range(2)]
+        assert_same_memories(*held)  # bitwise, after two steps
+        assert_same_memories(held[0], memories_of(one), atol=1e-3)
+
+
+def rank_main(rank: int, world: int, port: int, runs: list[Run], folder: Path) -> None:
+    """One rank of a gloo group; leaves its memories of each run in a file."""
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", rank=rank, world_size=world)
+    systems: list[System] = []
+    take = Trainer.step
+
+    def step(self: Trainer, index: int, batch: dict[str, Tensor]) -> None:
+        systems.append(self.system)
+        take(self, index, batch)
+
+    Trainer.step = step  # type: ignore[method-assign]
+    loop.build = lambda config, shape: synchronised(build(config, shape))
+    for run in runs:
+        fit(run, Group(rank, world))
+        states = {name: memory.state_dict() for name, memory in systems[-1].memories.items()}
+        torch.save(states, folder / f"{run.system.name}_{rank}.pt")
+    dist.destroy_process_group()
+
+
+def synchronised(system: System) -> System:
+    """The judge's BatchNorm takes statistics per rank, by its nature another step; here it takes them together."""
+    for module in system.networks.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = SyncBatchNorm2d
+    return system
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_picture_does_not_depend_on_its_batch(tiny_shards, tmp_path, name):
+    system = system_of(run_of(name, tiny_shards, tmp_path))
+    torch.manual_seed(0)
+    system.networks.eval().requires_grad_(False)
+    shape = run_of(name, tiny_shards, tmp_path).shape()
+    for translation in system.translations.values():
+        source = shape.target if translation.reverse else shape.source
+        pictures = torch.rand(3, source.channels, *shape.size)
+        seeds, turned = torch.arange(3), torch.tensor([2, 0, 1])
+        network = system.networks[translation.network]
+        with torch.inference_mode():
+            made = translation.run(network, pictures, seeds)
+            again = translation.run(network, pictures[turned], seeds[turned])
+        end = shape.source if translation.reverse else shape.target
+        assert made.shape == (3, end.channels, *shape.size)
+        assert torch.equal(made[turned], again)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_what_a_system_says_of_itself_holds_together(tiny_shards, tmp_path, name):
+    run = run_of(name, tiny_shards, tmp_path)
+    system = build(run.system, run.shape())
+    learning = {network for phase in system.phases for network in phase.learns}
+    assert learning == set(system.networks)
+    translating = {translation.network for translation in system.translations.values()}
+    assert translating <= set(system.averaged) <= learning
+    ways = [translation.reverse for translation in system.translations.values()]
+    assert ways in ([False], [False, True])
+
+
+def system_of(run: Run) -> System:
+    torch.manual_seed(0)
+    return build(run.system, run.shape())
+
+
+def memories_of(run: Run) -> dict[str, Any]:
+    last = run.checkpoints.last()
+    assert last is not None
+    return last.state()["memories"]
+
+
+def assert_same_weights(one: Run, two: Run) -> None:
+    a, b = weights_of(one), weights_of(two)
+    assert a.keys() == b.keys()
+    for key in a:
+        assert torch.equal(a[key], b[key]), key
+
+
+def assert_same_memories(one: dict[str, Any], two: dict[str, Any], atol: float = 0.0) -> None:
+    assert one.keys() == two.keys()
+    for name in one:
+        assert one[name]["seen"] == two[name]["seen"] == 8
+        assert torch.allclose(one[name]["pictures"], two[name]["pictures"], rtol=0, atol=atol), name
+
+
+def assert_same_first_step(one: Run, two: Run) -> None:
+    """Gradients and weights of the first step, network by network; see tests/training/test_parallel.py."""
+    system = build(one.system, one.shape())
+    first, second = (run.checkpoints.all()[0] for run in (one, two))
+    assert first.step == second.step == 1
+    a, b, states = first.weights(), second.weights(), [c.state()["optimizers"] for c in (first, second)]
+    for phase in system.phases:
+        names = [f"{net}.{key}" for net in phase.learns for key, _ in system.networks[net].named_parameters()]
+        settled = total = 0
+        for index, name in enumerate(names):
+            # After one step Adam's first moment is the gradient times (1 - beta1).
+            mine, theirs = (state[phase.name]["state"][index]["exp_avg"] * 2 for state in states)
+            assert torch.allclose(mine, theirs, atol=1e-5, rtol=1e-3), (one.system.name, name)
+            sure = mine.abs() > 1e-5
+            assert torch.allclose(a[name][sure], b[name][sure], atol=2e-5), (one.system.name, name)
+            settled, total = settled + int(sure.sum()), total + int((mine != 0).sum())
+        assert settled > 0.5 * total, (one.system.name, phase.name, settled / total)
+
+
+def test_weights_of_another_system_are_refused(tiny_shards, tmp_path):
+    one, two = (run_of(name, tiny_shards, tmp_path) for name in ("cyclegan", "bigan"))
+    fit(one, Group(), until=1)
+    trainer = Trainer(system_of(two), two.train, 2, Group())
+    with pytest.raises(RuntimeError, match="discriminator_back"):
+        load(one.checkpoints.last(), trainer)
