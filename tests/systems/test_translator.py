@@ -209,5 +209,5 @@ def test_judge_reads_photos_whichever_way_the_task_goes_and_survives_a_round_tri
 
 
 def test_a_judge_of_labels_to_labels_is_refused():
-    with pytest.raises(Fault, match="needs an image source and a one-hot label target"):
+    with pytest.raises(Fault, match="needs an image source and a label target"):
         fcn8s(FCN8sConfig(), Shape(LABELS, LABELS, (32, 32)))
