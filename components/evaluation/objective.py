@@ -76,7 +76,8 @@ class Objective:
         read = [f"{labels}_{name}" for name in ("class_iou", "class_accuracy", "pixel_accuracy")] if readable else []
         pixels = ["l1", "psnr", "ssim"] if self._domain.kind == "image" and sources is None else []
         if self.figure not in (known := [*read, *distances, *pixels]):
-            reason = next((f" ({why})" for name, why in skipped.items() if self.figure.startswith(name)), "")
+            kind = "pixels" if self.figure in ("l1", "psnr", "ssim") else self.figure.partition("_")[0]
+            reason = f" ({skipped[kind]})" if kind in skipped else ""
             raise Fault(f"{self.figure} cannot be measured here{reason}; it is one of {', '.join(known)}")
         self._asks = {
             "distances": self.figure in distances,

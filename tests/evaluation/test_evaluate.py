@@ -150,6 +150,7 @@ def test_perfect_pictures_and_kept_features(
     }
     assert len(list((tmp_path / "cache").iterdir())) == 4  # all rows with features but the model
     assert evaluate(*args).metrics == first.metrics
+    assert evaluate(*args, only=("model",)).metrics["rows"] == {"model": model}  # those of the judge, too
 
 
 def test_photo_to_labels(splits: tuple[Split, Split], judge: Judge, tmp_path: Path) -> None:

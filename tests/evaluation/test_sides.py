@@ -176,5 +176,5 @@ def test_an_objective_without_pairs_is_the_figure_that_evaluate_gives(
     some = Objective(None, CONFIG, train, test, TASK, None, samples=4, sources=sources)
     assert some.sources.shape == (4, 32, 32)
     assert some.protocol.sources.count == some.protocol.test.count == 4
-    with pytest.raises(Fault, match=r"l1 cannot be measured here; it is one of fid_.*, kid_"):
+    with pytest.raises(Fault, match=r"l1 cannot be measured here \(no aligned truth.*\); it is one of fid_.*, kid_"):
         Objective("l1", CONFIG, train, test, TASK, None, sources=sources)

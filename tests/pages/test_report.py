@@ -14,12 +14,13 @@ from PIL import Image
 
 from components.faults import Fault
 from components.pages.config import ReportConfig
-from components.pages.pictures import choose
+from components.pages.pictures import choose, over_time
 from components.pages.report import Inputs, build_report
 from components.search.config import TuneConfig
 from components.search.outcome import write_outcome
 from components.shards.reader import Split
-from tests.stage_outputs import build_outputs, rewrite
+from components.tasks.encoding import render
+from tests.stage_outputs import BOTH_WAYS, build_outputs, rewrite
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = '<script>alert("x")</script>&'
@@ -125,6 +126,94 @@ def test_groups_are_made_by_the_figure_alone(project: Path) -> None:
     assert choose(data / "shards", generated, table, task, None, 1)[0] == "l1"
     with pytest.raises(Fault, match=r"report\.order_by: .* has no figure beauty; it has .*psnr"):
         choose(data / "shards", generated, table, task, "beauty", 1)
+
+
+def headings(html: str) -> list[str]:
+    found = re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', html)
+    assert len({name for name, _ in found}) == len(found)
+    return [text for _, text in found]
+
+
+def test_one_direction_has_plain_headings(html: str) -> None:
+    assert headings(html)[:3] == ["How good it is", "Test pictures", "How the pictures came about"]
+    assert "labels to photo and back" not in html
+
+
+@pytest.fixture(scope="module")
+def both_ways(tmp_path_factory: pytest.TempPathFactory, tiny_shards: Path) -> Path:
+    return build_outputs(tmp_path_factory.mktemp("both"), tiny_shards, BOTH_WAYS)
+
+
+def test_each_direction_has_its_own_figures_and_pictures(both_ways: Path) -> None:
+    html = build_report(inputs(both_ways), ReportConfig(pictures=1, grids=2))
+    parts = ["How good it is", "Test pictures", "How the pictures came about"]
+    there, back = "labels to photo", "photo to labels"
+    assert headings(html)[:6] == [f"{part}: {way}" for way in (there, back) for part in parts]
+    text = " ".join(Page(html).text.split())
+    assert "cyclegan: labels to photo and back" in text
+    assert "24 labels and 24 photo pictures, unpaired, of 32" in text
+    assert "tiny version 1 (candidate), tiny version 2 (candidate)" in text
+    assert "ef" * 6 in text
+    assert "12" * 6 in text
+    images = {str(image["alt"]): str(image["src"]) for image in Page(html).all("img")}
+    for direction, source in (("labels_to_photo", "labels"), ("photo_to_labels", "photo")):
+        target = direction.rpartition("_")[2]
+        made = Split(both_ways / "data/generated" / direction, "test")
+        shown = [alt for alt in images if alt.startswith(f"generated {target} of")]
+        assert len(shown) == 3
+        key = shown[0].split()[-1]
+        assert any(alt.endswith(f"source ({source}) of {key}") for alt in images)
+        data = base64.b64decode(images[shown[0]].partition(",")[2])
+        expected = render(made.domains[target], made.picture(made.keys.index(key), target)[None])[0]
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(data))), expected)
+
+
+def test_a_direction_shows_its_own_rows_of_the_grids(both_ways: Path) -> None:
+    samples = both_ways / "data/runs/samples"
+    last = np.asarray(Image.open(samples / "step_000040.png"))
+    for place in (0, 1):
+        rows = over_time(samples, 2, True, place, 2)
+        assert [row.label for row in rows] == ["source", "step 10", "step 40", "real"]
+        for row, at in ((rows[0], 0), (rows[2], 1), (rows[3], 2)):
+            data = base64.b64decode(row.picture.partition(",")[2])
+            strip = last[32 * (3 * place + at) : 32 * (3 * place + at + 1)]
+            assert np.array_equal(np.asarray(Image.open(io.BytesIO(data))), strip)
+
+
+def test_a_figure_to_order_by_need_not_be_in_every_direction(both_ways: Path, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    root = shutil.copytree(both_ways, tmp_path / "copy")
+    table = root / "data/metrics/per_sample/photo_to_labels.parquet"
+    pq.write_table(pq.read_table(table, columns=["key", "l1"]), table)
+    text = Page(build_report(inputs(root), ReportConfig(pictures=1, order_by="psnr"))).text
+    assert "Chosen by PSNR alone" in text
+    assert "Chosen by L1 alone" in text
+    with pytest.raises(Fault, match="has no figure beauty"):
+        build_report(inputs(root), ReportConfig(order_by="beauty"))
+
+
+def test_without_pairs_samples_are_spread_and_have_no_true_picture(
+    tmp_path_factory: pytest.TempPathFactory, tiny_sides: Path
+) -> None:
+    root = build_outputs(tmp_path_factory.mktemp("sides"), tiny_sides, BOTH_WAYS)
+    html = build_report(inputs(root), ReportConfig(pictures=1, grids=2))
+    page = Page(html)
+    text = " ".join(page.text.split())
+    assert "20 labels and 14 photo pictures, unpaired, of 32" in text
+    assert "6 labels and 9 photo test pictures they have never seen" in text
+    assert "20 train/labels, 14 train/photo" in text
+    assert text.count("Spread evenly over all test samples") == 2
+    alts = [str(image["alt"]) for image in page.all("img")]
+    assert [alt.split()[-1] for alt in alts if alt.startswith("generated photo")] == [
+        f"test_labels_{i:02d}" for i in (0, 2, 5)
+    ]
+    assert [alt.split()[-1] for alt in alts if alt.startswith("generated labels")] == [
+        f"test_photo_{i:02d}" for i in (0, 4, 8)
+    ]
+    assert not any(alt.startswith("real") for alt in alts)
+    with pytest.raises(Fault, match="has no figure l1; it has none"):
+        build_report(inputs(root), ReportConfig(order_by="l1"))
 
 
 def test_times_and_their_absence(html: str, project: Path, tmp_path: Path) -> None:

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 import yaml
 
 from components.faults import Fault
+from components.files import read_json
 from components.search.outcome import read_search, read_trials
 from components.shards.reader import Split
+from components.systems.translator import read_cards
 from components.tracking.config import RegisterConfig
 from components.tracking.live import LiveRun
 from components.tracking.record import Outputs, Record, dvc_revision, flat_figures, gather
@@ -21,7 +24,7 @@ from components.tracking.registry import register_all, register_translator, vers
 from components.tracking.run import CONTENT, find_run, log_record, points_of
 from components.tracking.search import log_search
 from components.tracking.store import URI, Store, open_store, tracking_uri
-from tests.stage_outputs import KEY, build_outputs, rewrite, write_search
+from tests.stage_outputs import BOTH_WAYS, KEY, build_outputs, rewrite, write_search
 
 pytestmark = [
     # mlflow's own: its tables still use a loader strategy that SQLAlchemy 2.1 is leaving,
@@ -205,6 +208,43 @@ def test_weights_that_are_not_the_cards_are_refused(project: Project, tmp_path: 
         file.write(b"x")
     with pytest.raises(Fault, match="sha256 differs"):
         register_translator(project.store, "0" * 32, tmp_path, {"protocol": {"hash": "aa"}}, "tiny", "candidate")
+
+
+def test_both_directions_are_models_of_their_own(tmp_path: Path, tiny_shards: Path, project: Project) -> None:
+    root = build_outputs(tmp_path, tiny_shards, BOTH_WAYS)
+    data, name = root / "data", "photo_to_labels"
+    outputs = Outputs(data / "runs", data / "generated", data / "metrics", root / "none.json", root / "dvc.lock")
+    rewrite(outputs.run / "run.json", {"key": "b0th" * 4})
+    both = Project(root, outputs, project.store)
+    run_id = log_record(both.store, both.record())
+    made = register_all(both.store, run_id, outputs, RegisterConfig(model="both"))
+    assert list(made) == ["labels_to_photo", name]
+    assert [(each["model"], each["version"]) for each in made.values()] == [("both", 1), ("both-photo-to-labels", 1)]
+    cards = {card.direction: card for card in read_cards(outputs.generated)}
+    run = both.store.client.get_run(run_id)
+    assert run.data.metrics["model/psnr"] == 30 / 5
+    assert run.data.metrics[f"{name}/model/psnr"] == 30 / 6
+    assert run.data.tags["pix2pipe.protocol"] == "ef" * 32
+    assert run.data.tags[f"pix2pipe.protocol.{name}"] == "12" * 32
+    assert run.data.tags[f"pix2pipe.weights.{name}"] == cards[name].weights_sha256
+    for direction, each in made.items():
+        version = version_by_alias(both.store, each["model"], "candidate")
+        assert version is not None
+        assert version.run_id == run_id
+        assert version.tags["weights_sha256"] == each["weights_sha256"] == cards[direction].weights_sha256
+        assert version.tags["protocol_hash"] == each["protocol_hash"]
+        model = mlflow.pyfunc.load_model(f"models:/{each['model']}@candidate")
+        source, target = cards[direction].task
+        shape = {"labels": [32, 32], "photo": [32, 32, 3]}
+        assert [tuple(model.metadata.signature.inputs.to_dict()[0]["tensor-spec"]["shape"])] == [(-1, *shape[source])]
+        test, generated = Split(data / "shards", "test"), Split(outputs.generated / direction, "test")
+        assert np.array_equal(model.predict(test.picture(0, source)[None])[0], generated.picture(0, target))
+    # New figures of one direction are a new version of that one alone.
+    metrics = read_json(outputs.metrics_file)
+    metrics[name]["rows"]["model"]["psnr"]["value"] = 1.0
+    rewrite(outputs.metrics_file, metrics)
+    again = register_all(both.store, run_id, outputs, RegisterConfig(model="both"))
+    assert [each["version"] for each in again.values()] == [1, 2]
 
 
 def test_figures_have_names_that_mlflow_takes() -> None:
