@@ -35,6 +35,7 @@ SMALL = {
         "discriminator": {"width": 4, "norm": "none"},
     },
     "train": {"steps": 4, "batch_size": 4, "checkpoint_every": 2, "log_every": 1},
+    "generate": {},
     "evaluate": {"num_bootstrap": 40, "is_splits": 2},
     "pictures": 3,
     "runs": {

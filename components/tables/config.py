@@ -112,9 +112,9 @@ class TablesParams(Section):
     cells: Cells
     system: SystemConfig
     train: TrainConfig
-    generate: GenerateConfig = GenerateConfig()
-    evaluate: EvaluateConfig = EvaluateConfig()
-    pictures: PositiveInt = 8
+    generate: GenerateConfig
+    evaluate: EvaluateConfig
+    pictures: PositiveInt
     runs: dict[Name, dict[str, Any]]
     tables: dict[Name, TableConfig]
 
