@@ -28,12 +28,9 @@ def main(params: Params, clock: Clock) -> None:
     manifest = Manifest.read(SHARDS)
     task = judge_task(manifest.direction, manifest.domains) if manifest.aligned else None
     if task is None:
-        beside = "the task has no image domain beside a label domain"
-        reason = (
-            beside
-            if manifest.aligned
-            else "a sample of two unaligned sides shows one picture, with no labels beside it"
-        )
+        without = "no sample shows a label map beside an image of the task"
+        sides = "a sample of two unaligned sides shows one picture, with no labels beside it"
+        reason = without if manifest.aligned else sides
         print(f"judge: skipped: {reason}", file=sys.stderr)
         write_json(OUT / CARD, {"skipped": reason})
         return

@@ -4,14 +4,15 @@ from typing import ClassVar, Literal
 
 import torch.nn.functional as F
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
-from torch import Tensor, nn
+from torch import nn
 
 from components.faults import Fault
 from components.networks.patchgan import PatchSize
 from components.objectives.adversarial import ADVERSARIAL, AdversarialName
 from components.objectives.replay_pool import ReplayPool
-from components.systems.parts import GeneratorConfig, PatchGANConfig, ResNetConfig, make_generator, make_patchgan
-from components.systems.system import Batch, Phase, Shape, System, SystemSection, Terms, Translation, output
+from components.systems.parts import GeneratorConfig, PatchGANConfig, ResNetConfig, make_patchgan
+from components.systems.system import Batch, Phase, Shape, System, SystemSection, Terms
+from components.systems.two_ways import TwoWays
 
 
 class CycleGANConfig(SystemSection):
@@ -52,12 +53,8 @@ def cyclegan(config: CycleGANConfig, shape: Shape) -> System:
         )
     loss = ADVERSARIAL[config.adversarial]
     pool, pool_back = ReplayPool(config.pool_size, seed=0), ReplayPool(config.pool_size, seed=1)
-
-    def forward(network: nn.Module, source: Tensor, seeds: Tensor) -> Tensor:
-        return output(shape.target, network(source, seeds))
-
-    def backward(network: nn.Module, target: Tensor, seeds: Tensor) -> Tensor:
-        return output(shape.source, network(target, seeds))
+    ways = TwoWays(shape)
+    forward, backward = ways.forward, ways.backward
 
     def generator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
         source, target, seeds = batch["source"], batch["target"], batch["seeds"]
@@ -97,11 +94,10 @@ def cyclegan(config: CycleGANConfig, shape: Shape) -> System:
         cycled_back = forward(networks["generator"], back, seeds)
         return {"cycle": 0.5 * (F.l1_loss(cycled, source) + F.l1_loss(cycled_back, target))}
 
-    ends = {"": (shape.source, shape.target), "_back": (shape.target, shape.source)}
-    generators = {f"generator{end}": make_generator(config.generator, *ends[end], shape.size) for end in ends}
+    generators = ways.networks(config.generator)
     discriminators = {
-        f"discriminator{end}": make_patchgan(config.discriminator, ends[end][1].channels, config.patch_size)
-        for end in ends
+        "discriminator": make_patchgan(config.discriminator, shape.target.channels, config.patch_size),
+        "discriminator_back": make_patchgan(config.discriminator, shape.source.channels, config.patch_size),
     }
     return System(
         networks=nn.ModuleDict(generators | discriminators),
@@ -109,10 +105,7 @@ def cyclegan(config: CycleGANConfig, shape: Shape) -> System:
             Phase("generators", tuple(generators), generator_terms),
             Phase("discriminators", tuple(discriminators), discriminator_terms),
         ),
-        translations={
-            "forward": Translation("generator", forward),
-            "backward": Translation("generator_back", backward, reverse=True),
-        },
+        translations=ways.translations,
         validation=validation,
         averaged=tuple(generators),
         memories={"pool": pool, "pool_back": pool_back},

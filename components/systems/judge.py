@@ -53,9 +53,13 @@ class Judge:
 
 
 def judge_task(direction: tuple[str, str], domains: Mapping[str, Domain]) -> tuple[str, str] | None:
-    """The (photo, labels) domains to learn from, whichever way the data's own task goes; None without."""
-    photos = [name for name in direction if domains[name].kind == "image"]
-    labels = [name for name in direction if domains[name].kind == "label"]
+    """The (photo, labels) domains to learn from; None where no sample shows both.
+
+    The photo is the target of the data's own task or, where that is a label map, its source; the labels
+    are those of the task, or any that lie beside it.
+    """
+    photos = [name for name in reversed(direction) if domains[name].kind == "image"]
+    labels = [name for name in (*direction, *sorted(domains)) if domains[name].kind == "label"]
     return (photos[0], labels[0]) if photos and labels else None
 
 
