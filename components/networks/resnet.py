@@ -55,12 +55,19 @@ class ResNet(nn.Module):
         layers += [ResidualBlock(4 * width, norm_name) for _ in range(blocks)]
         for wide in (4 * width, 2 * width):
             layers += [*_up(wide, wide // 2, norm_name, upsample), nn.ReLU(inplace=True)]
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels, 7)]
-        self.layers = nn.Sequential(*layers)
+        self.layers = nn.Sequential(*layers, nn.ReflectionPad2d(3))
+        self.last = nn.Conv2d(width, out_channels, 7)
+
+    def start_as_identity(self) -> None:
+        """Start a residual network at nothing beside its source; after any other initialisation."""
+        if self.residual:
+            nn.init.zeros_(self.last.weight)
+            assert self.last.bias is not None
+            nn.init.zeros_(self.last.bias)
 
     def forward(self, x: Tensor, seeds: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """Translate; the caller applies tanh or softmax. Nothing in it is random, so seeds have no use."""
-        out: Tensor = self.layers(x)
+        out: Tensor = self.last(self.layers(x))
         return out + torch.atanh(_INSIDE * x) if self.residual else out
 
 

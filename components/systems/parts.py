@@ -57,13 +57,16 @@ class TextureEncoderDecoderConfig(Section):
 class ResNetConfig(Section):
     """CycleGAN's generator; `blocks` is by default the paper's: 9 from 256 pixels on, 6 below.
 
-    `residual` makes it start as the identity, which needs source and target of equal channels.
+    InstanceNorm takes the mean colour of a picture away, which a satellite tile of one surface consists of; `norm`
+    none, with `init` kaiming, keeps it. `residual` makes it start as the identity, which needs a source and a
+    target in colour.
     """
 
     name: Literal["resnet"] = "resnet"
     width: PositiveInt = 64
     blocks: PositiveInt | None = None
     norm: NormName = "instance"
+    init: InitName = "normal"
     upsample: UpsampleName = "transposed"
     residual: bool = False
 
@@ -107,8 +110,10 @@ def make_generator(config: AnyGeneratorConfig, source: Domain, target: Domain, s
             if config.residual and not (source.in_colour and target.in_colour):
                 raise Fault("system.generator.residual: adds to what it is given in colour; see train.labels")
             blocks = config.blocks or (9 if min(size) >= 256 else 6)
-            residual = ResNet(*channels, blocks, config.width, config.norm, config.upsample, config.residual)
-            return init_normal(residual)
+            resnet = ResNet(*channels, blocks, config.width, config.norm, config.upsample, config.residual)
+            (init_kaiming if config.init == "kaiming" else init_normal)(resnet)
+            resnet.start_as_identity()
+            return resnet
 
 
 def make_patchgan(config: PatchGANConfig, channels: int, patch_size: PatchSize) -> nn.Module:
