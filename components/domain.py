@@ -1,12 +1,14 @@
 """Domain: what one of the aligned pictures of a sample is."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import StringConstraints, model_validator
 
 from components.schema import Section
 
 Colour = tuple[int, int, int]
+# As long as a tar's member KEY.DOMAIN.png (100 characters) allows beside the longest key (80).
+DomainName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,14}$")]
 
 
 class Domain(Section):

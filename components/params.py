@@ -1,7 +1,7 @@
 """Params: params.yaml, typed and validated once at the top of every stage."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_args, get_origin
 
@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from components.domain import DomainName
 from components.evaluation.config import EvaluateConfig
 from components.faults import Fault
 from components.pages.config import ReportConfig
@@ -16,11 +17,13 @@ from components.schema import Section
 from components.search.config import TuneConfig
 from components.shards.config import ShardConfig
 from components.sources import CutConfig, FetchConfig
+from components.sources.earth import NAMES, EarthConfig
+from components.sources.earth_cut import EarthCut
 from components.systems import SystemConfig
 from components.systems.fcn8s import FCN8sConfig
 from components.systems.translator import GenerateConfig
 from components.tables.config import RunParams, TablesParams
-from components.tasks.derive import Derivation, DomainName
+from components.tasks.derive import Derivation
 from components.tracking.config import RegisterConfig
 from components.training.config import TrainConfig
 
@@ -33,12 +36,23 @@ class ShardSection(ShardConfig):
     Attributes:
         cut: the source's own.
         derive: further domains of every sample, by name, each made of an image domain (docs/tasks.md).
-        direction: (source, target) domains of the default task; null is the source's own.
+        direction: (source, target) domains of the default task; null is the source's own, `cut.direction` of the Earth.
     """
 
     cut: CutConfig
     derive: dict[DomainName, Derivation] = Field(default_factory=dict)
     direction: tuple[str, str] | None = None
+
+    def asked(self) -> Iterator[tuple[str, str]]:
+        """Each param that names a domain which the source itself must have, and that domain."""
+        made: set[str] = set()
+        if isinstance(self.cut, EarthCut):
+            yield from (("shard.cut.direction", name) for name in self.cut.direction)
+        for name, config in self.derive.items():
+            if config.of not in made:
+                yield f"shard.derive.{name}.of", config.of
+            made.add(name)
+        yield from (("shard.direction", name) for name in self.direction or () if name not in made)
 
 
 class JudgeSection(Section):
@@ -66,6 +80,26 @@ class Params(Section):
     def _same_source(self) -> Self:
         if self.fetch.name != self.shard.cut.name:
             raise ValueError(f"fetch.name is {self.fetch.name} but shard.cut.name is {self.shard.cut.name}")
+        return self
+
+    @model_validator(mode="after")
+    def _domains_there(self) -> Self:
+        fetch, shard = self.fetch, self.shard
+        alone = not isinstance(fetch, EarthConfig) and fetch.layout == "photos"
+        if alone and not shard.derive:
+            raise ValueError(
+                "shard.derive: fetch.layout photos has one picture a sample, so another must be derived from it, as "
+                "in configs/tasks; add one, or take another layout"
+            )
+        if alone and shard.direction is None:
+            raise ValueError("shard.direction: with fetch.layout photos, name (source, target), as in configs/tasks")
+        there = fetch.pictures if isinstance(fetch, EarthConfig) else tuple(side.name for side in fetch.sides)
+        for param, name in shard.asked():
+            if name not in there:
+                fault = ": no such domain; there are"
+                if isinstance(fetch, EarthConfig) and name in NAMES:
+                    fault = " is not fetched; name it in fetch.pictures, which has"
+                raise ValueError(f"{param}: {name}{fault} {', '.join(there)}")
         return self
 
 
@@ -192,7 +226,9 @@ def _follow(path: tuple[int | str, ...], root: type[BaseModel]) -> tuple[list[in
             named = False
             continue
         fields = [f for section in sections for name, f in section.model_fields.items() if part in (name, f.alias)]
-        tagged = [s for s in sections if "name" in s.model_fields and s.model_fields["name"].default == part]
+        tagged = [
+            s for s in sections if "name" in s.model_fields and part in get_args(s.model_fields["name"].annotation)
+        ]
         if not fields and tagged:
             sections = tagged
         else:

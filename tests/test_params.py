@@ -96,6 +96,60 @@ def test_source_and_cut_must_agree():
     assert "shard.cut.name is earth" in refused({"fetch": {"name": "folder", "path": "x", "layout": "side_by_side"}})
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"shard.cut.direction": ["photo", "winter"]}, "shard.cut.direction: winter is not fetched; name it in fetch"),
+        ({"shard.direction": ["night", "photo"]}, "shard.direction: night is not fetched; name it in fetch.pictures"),
+        (
+            {"shard.derive": {"x": {"name": "grey", "of": "relief"}}},
+            "shard.derive.x.of: relief is not fetched; name it in fetch.pictures, which has labels, photo",
+        ),
+        ({"shard.direction": ["edges", "photo"]}, "shard.direction: edges: no such domain; there are labels, photo"),
+    ],
+)
+def test_a_picture_that_is_not_fetched_is_refused_before_anything_is(change, said):
+    assert refused(change).startswith(f"params.yaml: {said}")
+
+
+def test_a_picture_that_is_fetched_or_derived_may_be_named():
+    fetched = {"fetch": {"name": "earth", "pictures": ["labels", "photo", "relief"]}}
+    shard = values()["shard"]
+    derive = {"winter": {"name": "grey", "of": "relief"}, "x": {"name": "small", "of": "winter"}}
+    asked = {"derive": derive, "direction": ["winter", "x"], "cut": shard["cut"] | {"direction": ["photo", "relief"]}}
+    parse_params(values() | fetched | {"shard": shard | asked}, "params.yaml")
+    assert "shard.derive.x.of: winter is not fetched" in refused(
+        fetched | {"shard.derive": dict(reversed(derive.items()))}
+    )
+
+
+@pytest.mark.parametrize(
+    ("shard", "said"),
+    [
+        ({"derive": {}}, "shard.derive: fetch.layout photos has one picture a sample, .* as in configs/tasks"),
+        (
+            {"direction": None},
+            r"shard.direction: with fetch.layout photos, name \(source, target\), as in configs/tasks",
+        ),
+        ({"direction": ["edges", "b"]}, "shard.direction: b: no such domain; there are photo$"),
+        ({"derive": {"edges": {"name": "edges", "of": "foto"}}}, "shard.derive.edges.of: foto: no such domain"),
+    ],
+)
+def test_photos_alone_want_something_derived(shard, said):
+    """Whatever else configs/photos.yaml says."""
+    fragment = yaml.safe_load((ROOT / "configs/photos.yaml").read_text())
+    changed = values() | {"fetch": fragment["fetch"], "shard": fragment["shard"]}
+    parse_params(changed, "params.yaml")
+    with pytest.raises(Fault, match=f"^params.yaml: {said}") as fault:
+        parse_params(changed | {"shard": fragment["shard"] | shard}, "params.yaml")
+    assert "\n" not in str(fault.value)
+
+
+def test_a_name_of_a_side_that_no_tar_could_hold_is_refused():
+    change = {"fetch": {"name": "folder", "path": "x", "a": {"name": "a" * 16}}}
+    assert "fetch.a.name: String should match pattern" in refused(change)
+
+
 def test_a_file_that_is_missing_broken_or_says_a_key_twice(tmp_path):
     path = tmp_path / "params.yaml"
     with pytest.raises(Fault, match="not found"):

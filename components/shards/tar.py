@@ -21,6 +21,7 @@ from components.shards.manifest import ShardEntry
 Picture = NDArray[np.uint8]
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _HEADER = tarfile.BLOCKSIZE
+_LONGEST = tarfile.LENGTH_NAME  # of a member's name, and all that readers look at
 
 
 class Member(NamedTuple):
@@ -43,13 +44,22 @@ def encode(key: str, pictures: Mapping[str, Picture], domains: Mapping[str, Doma
     """A sample's pictures as PNG: RGB, and 8-bit grey class indices.
 
     Raises:
-        Fault: a picture is missing, or is not what its domain says.
+        Fault: a picture is missing, or is not what its domain says; or key and domain are too long for a tar.
     """
     if not _KEY.fullmatch(key):
         raise Fault(f"sample {key!r}: a key is 1 to 80 of A-Z a-z 0-9 _ -")
+    if too_long := [name for name in domains if len(_member_name(key, name)) > _LONGEST]:
+        raise Fault(
+            f"sample {key}: {_member_name(key, too_long[0])} is longer than the {_LONGEST} characters of a name in a "
+            "tar; give the domain a shorter name"
+        )
     if set(pictures) != set(domains):
         raise Fault(f"sample {key}: has pictures {sorted(pictures)}, its domains are {sorted(domains)}")
     return Encoded(key, tuple(_encode(key, name, pictures[name], domains[name]) for name in sorted(domains)))
+
+
+def _member_name(key: str, domain: str) -> str:
+    return f"{key}.{domain}.png"
 
 
 def _encode(key: str, name: str, picture: Picture, domain: Domain) -> Member:
@@ -114,7 +124,7 @@ class TarWriter:
         """Append a sample; its rows of the index are kept in `rows`."""
         self.samples += 1
         for member in sample.members:
-            info = tarfile.TarInfo(f"{sample.key}.{member.domain}.png")  # mtime, uid and gid are 0, mode 644
+            info = tarfile.TarInfo(_member_name(sample.key, member.domain))  # mtime, uid and gid are 0, mode 644
             info.size = len(member.png)
             offset = self._out.size + _HEADER
             self._tar.addfile(info, io.BytesIO(member.png))

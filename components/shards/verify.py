@@ -19,7 +19,7 @@ def verify(root: AnyPath) -> tuple[list[str], list[str]]:
     """Check the manifest, the index, every shard and every picture in it.
 
     Args:
-        root: the folder of manifest.json, such as data/shards or data/generated.
+        root: the folder of manifest.json, such as data/shards or data/generated/DIRECTION.
 
     Returns:
         Lines that say what was found whole, and lines that name what is not (none if all is well).

@@ -6,10 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, StringConstraints, model_validator
 
-from components.domain import Colour, Domain
+from components.domain import Colour, Domain, DomainName
 from components.schema import Section
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
 SplitName = Literal["train", "val", "test"]
 
@@ -20,10 +19,10 @@ def _check_url(path: str, sha256: str) -> None:
 
 
 class Side(Section):
-    """What one side of the pairs is.
+    """What the pictures of one side are.
 
     Attributes:
-        name: of the domain, such as photo or labels.
+        name: of the domain, such as photo or labels; up to 15 of a-z 0-9 _.
         folder: layout `folders` only: the folder that holds it; A or B unless given.
         palette: class -> colour, for a label map drawn in colours (blurred by JPEG or not).
         classes: class names, for a label map whose pixel values are the class indices.
@@ -31,7 +30,7 @@ class Side(Section):
             as `path` and `sha256` of the whole.
     """
 
-    name: Name
+    name: DomainName
     folder: str = ""
     path: str = ""
     sha256: Sha256 = ""
@@ -62,9 +61,10 @@ class FolderConfig(Section):
         path: a folder, an archive (.zip .tar .tar.gz .tgz .tar.xz .tar.bz2), or an https URL of one; empty
             where each side has its own.
         sha256: of the archive; a URL must have it.
-        layout: side_by_side (A|B in one picture), folders (A/ and B/ with equal names), unpaired (trainA/, trainB/).
+        layout: side_by_side (A|B in one picture), folders (A/ and B/ with equal names), unpaired (trainA/, trainB/),
+            photos (pictures of `a` alone; what goes with them is derived: `shard.derive`).
         direction: AtoB or BtoA: which side is translated into which.
-        a, b: what the left picture or folder A is, and the right one or folder B.
+        a, b: what the left picture or folder A is, and the right one or folder B; of photos there is `a` alone.
         splits: folder found -> split, where the names differ: {val: test} makes the folder val (unpaired:
             valA and valB) the test split.
         holdout: share of the training samples (unpaired: of each side) that becomes each split that is not found.
@@ -74,7 +74,7 @@ class FolderConfig(Section):
     name: Literal["folder"]
     path: str = ""
     sha256: Sha256 = ""
-    layout: Literal["side_by_side", "folders", "unpaired"] = "side_by_side"
+    layout: Literal["side_by_side", "folders", "unpaired", "photos"] = "side_by_side"
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     a: Side = Side(name="a")
     b: Side = Side(name="b")
@@ -84,14 +84,32 @@ class FolderConfig(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.a.name == self.b.name:
+        if self.layout == "photos":
+            self._check_photos()
+        elif self.a.name == self.b.name:
             raise ValueError(f"a and b are both named {self.a.name}")
         if self.layout != "unpaired" and (self.a.path or self.b.path):
-            raise ValueError("a.path and b.path are for layout unpaired; pairs lie below one path")
+            raise ValueError("a.path and b.path are for layout unpaired; all others lie below one path")
         if bool(self.a.path) != bool(self.b.path) or bool(self.path) == bool(self.a.path):
             raise ValueError("give path, or with layout unpaired a.path and b.path in its place")
         _check_url(self.path, self.sha256)
         return self
+
+    def _check_photos(self) -> None:
+        if self.b != Side(name="b"):
+            raise ValueError("layout photos has one side, a, and b is given; take it out, or take another layout")
+        if self.a.domain().kind == "label":
+            given = "palette" if self.a.palette else "classes"
+            raise ValueError(
+                f"layout photos derives pictures from photos, and a.{given} makes a label map; take it out"
+            )
+        if self.direction != "AtoB":
+            raise ValueError("direction is from side to side; with layout photos shard.direction names both domains")
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The sides that there are: a alone, or both."""
+        return (self.a,) if self.layout == "photos" else (self.a, self.b)
 
     @property
     def origins(self) -> tuple["Origin", ...]:

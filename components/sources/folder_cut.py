@@ -1,4 +1,4 @@
-"""Samples of one's own pictures: pairs, or pictures of two sides, all brought to one size."""
+"""Samples of one's own pictures: pairs, or pictures of one side or two, all brought to one size."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +8,7 @@ from components.sources.fit import FolderCut, fitted
 from components.sources.folder import PICTURES, read_folder
 from components.sources.folder_config import Side
 from components.sources.layout import Pair, find_pairs
+from components.sources.photos import find_photos
 from components.sources.pictures import open_picture
 from components.sources.sides import Single, find_sides, refuse_shared
 from components.sources.source import BadSample, Picture, require_samples
@@ -21,8 +22,7 @@ class _Folder:
 
     pictures: Path
     cut: FolderCut
-    a: Side
-    b: Side
+    sides: tuple[Side, ...]
     direction: tuple[str, str]
 
     @property
@@ -32,8 +32,8 @@ class _Folder:
 
     @property
     def domains(self) -> dict[str, Domain]:
-        """What the pictures of either side are."""
-        return {side.name: side.domain() for side in (self.a, self.b)}
+        """What the pictures of each side are."""
+        return {side.name: side.domain() for side in self.sides}
 
     @property
     def size(self) -> tuple[int, int]:
@@ -54,7 +54,8 @@ class PairsSource(_Folder):
         Raises:
             BadSample: a file is missing or broken, the two differ in size, or a label has no class.
         """
-        for name, other, side in ((pair.a, pair.b, self.b), (pair.b, pair.a, self.a)):
+        left, right = self.sides
+        for name, other, side in ((pair.a, pair.b, right), (pair.b, pair.a, left)):
             if not other:
                 raise BadSample(f"{name}: has no partner of that name in {side.folder or side.name}")
         a = open_picture(self.pictures / pair.a, pair.a)
@@ -69,14 +70,14 @@ class PairsSource(_Folder):
             sizes = " and ".join(f"{width}x{height}" for width, height in (a.size, b.size))
             raise BadSample(f"{pair.a}, {pair.b}: a pair of unequal sizes, {sizes}")
         return {
-            self.a.name: fitted(a, self.a, self.cut, pair.a),
-            self.b.name: fitted(b, self.b, self.cut, pair.b),
+            left.name: fitted(a, left, self.cut, pair.a),
+            right.name: fitted(b, right, self.cut, pair.b),
         }
 
 
 @dataclass(frozen=True)
 class SidesSource(_Folder):
-    """Pictures of two sides, each a sample of its own."""
+    """Pictures of two sides, or of one alone, each a sample of its own."""
 
     splits: dict[str, list[Single]]
 
@@ -86,7 +87,7 @@ class SidesSource(_Folder):
         Raises:
             BadSample: the file is broken, or a label has no class.
         """
-        side = self.a if single.side == self.a.name else self.b
+        side = next(side for side in self.sides if side.name == single.side)
         return {side.name: fitted(open_picture(self.pictures / single.file, single.file), side, self.cut, single.file)}
 
 
@@ -94,17 +95,19 @@ def open_folder(root: Path, cut: FolderCut) -> PairsSource | SidesSource:
     """The samples of data/raw/folder.
 
     Raises:
-        Fault: fetch has not run, the layout is another one, a split or a side is empty, or one picture is on
-            both sides of unpaired ones, or in two of their splits.
+        Fault: fetch has not run, the layout is another one, a split or a side is empty, or one picture that has
+            no partner is on both sides, or in two splits.
     """
     config, hashes = read_folder(root)
     pictures = root / "folder" / PICTURES
-    direction = (config.a.name, config.b.name) if config.direction == "AtoB" else (config.b.name, config.a.name)
-    if config.layout == "unpaired":
-        sides = find_sides(pictures, config)
-        require_samples("folder", sides, _ADVICE)
-        refuse_shared(sides, hashes)
-        return SidesSource(pictures, cut, config.a, config.b, direction, sides)
+    # From side to side; of photos alone it is no task yet, and `shard.direction` goes in its place.
+    ends = (config.sides[0].name, config.sides[-1].name)
+    direction = ends if config.direction == "AtoB" else (ends[1], ends[0])
+    if config.layout in ("unpaired", "photos"):
+        singles = find_sides(pictures, config) if config.layout == "unpaired" else find_photos(pictures, config)
+        require_samples("folder", singles, _ADVICE)
+        refuse_shared(singles, hashes)
+        return SidesSource(pictures, cut, config.sides, direction, singles)
     pairs = find_pairs(pictures, config)
     require_samples("folder", pairs, _ADVICE)
-    return PairsSource(pictures, cut, config.a, config.b, direction, config.layout == "side_by_side", pairs)
+    return PairsSource(pictures, cut, config.sides, direction, config.layout == "side_by_side", pairs)

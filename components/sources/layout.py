@@ -14,7 +14,7 @@ from components.sources.source import SPLITS, Unit
 
 _TRAIN, _VAL, _TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
 ALIASES = {name: split for split, names in zip(SPLITS, (_TRAIN, _VAL, _TEST), strict=True) for name in names}
-_UNPAIRED = {f"{name}{side}" for name in ALIASES for side in "AB"}
+UNPAIRED = {f"{name}{side}" for name in ALIASES for side in "AB"}
 AnyUnit = TypeVar("AnyUnit", bound=Unit)
 
 
@@ -39,15 +39,15 @@ def find_pairs(pictures: Path, config: FolderConfig) -> dict[str, list[Pair]]:
     sides = {config.a.folder or "A": "a", config.b.folder or "B": "b"}
     names = {**ALIASES, **config.splits}
     base = descend(pictures, set(names) | set(sides))
-    files = sorted(path.relative_to(base).as_posix() for path in base.rglob("*") if path.is_file())
+    files = files_below(base)
     tops = {PurePosixPath(name).parts[0] for name in files if "/" in name}
-    if unpaired := sorted(tops & _UNPAIRED):
+    if unpaired := sorted(tops & UNPAIRED):
         raise Fault(
             f"fetch.layout: {config.layout} wants pairs, and {', '.join(unpaired)} hold unpaired pictures; "
             "make the layout unpaired"
         )
     grouped = _folders(files, sides, names) if config.layout == "folders" else _side_by_side(files, names)
-    if unknown := set(config.splits) - {place.split("/")[0] for place in grouped}:
+    if unknown := set(config.splits) - {split_folder(place) for place in grouped}:
         found = ", ".join(sorted(tops)) or "none"
         raise Fault(f"fetch.splits: no pictures in a folder {sorted(unknown)[0]}; folders found: {found}")
     if not grouped:
@@ -58,7 +58,7 @@ def find_pairs(pictures: Path, config: FolderConfig) -> dict[str, list[Pair]]:
     splits: dict[str, list[Pair]] = {split: [] for split in SPLITS}
     for key, (place, pair) in zip(sample_keys(list(grouped)), grouped.items(), strict=True):
         a, b = (str(prefix / name) if name else "" for name in pair)
-        splits[names.get(place.split("/")[0], "train")].append(Pair(key, a, b))
+        splits[names.get(split_folder(place), "train")].append(Pair(key, a, b))
     ordered = {split: sorted(pairs, key=lambda pair: pair.key) for split, pairs in splits.items()}
     return hold_out(ordered, config.holdout)
 
@@ -81,9 +81,20 @@ def descend(folder: Path, stop: set[str]) -> Path:
     """Through folders that hold nothing but one folder, as archives often do."""
     while True:
         inside = list(folder.iterdir())
-        if len(inside) != 1 or not inside[0].is_dir() or inside[0].name in stop | _UNPAIRED:
+        if len(inside) != 1 or not inside[0].is_dir() or inside[0].name in stop | UNPAIRED:
             return folder
         folder = inside[0]
+
+
+def files_below(base: Path) -> list[str]:
+    """Every file below a folder by its path from there, sorted."""
+    return sorted(path.relative_to(base).as_posix() for path in base.rglob("*") if path.is_file())
+
+
+def split_folder(place: str) -> str:
+    """The first folder of a path; none of a file that lies in no folder, though it be called test.png."""
+    first, slash, _ = place.partition("/")
+    return first if slash else ""
 
 
 def _side_by_side(files: Sequence[str], names: Mapping[str, str]) -> dict[str, tuple[str, str]]:

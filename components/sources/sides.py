@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from components.faults import Fault
 from components.sources.folder_config import FolderConfig
 from components.sources.keys import sample_keys
-from components.sources.layout import ALIASES, descend, hold_out, named, within_splits
+from components.sources.layout import ALIASES, descend, files_below, hold_out, named, split_folder, within_splits
 from components.sources.source import SPLITS
 
 
@@ -86,7 +86,7 @@ def _lettered(pictures: Path, config: FolderConfig, names: Mapping[str, str]) ->
     sides = {"A": config.a, "B": config.b}
     tops = {f"{name}{letter}": (name, letter) for name in names for letter in sides}
     base = descend(pictures, set(tops))
-    files = _files(base)
+    files = files_below(base)
     inside = [file for file in files if "/" in file and file.split("/")[0] in tops]
     prefix, found = base.relative_to(pictures), []
     for place, file in named(inside).items():
@@ -111,13 +111,9 @@ def _named_source(pictures: Path, side: str, names: Mapping[str, str]) -> Iterat
     if both := [name for name in ("trainA", "trainB") if (base / name).is_dir()]:
         raise Fault(f"fetch: the path of {side} holds {' and '.join(both)}, so both sides; give it as fetch.path alone")
     prefix = base.relative_to(pictures)
-    for place, file in named(within_splits(_files(base), names)).items():
-        top = PurePosixPath(file).parts[0]
-        yield _Found(f"{side}/{place}", str(prefix / file), top if top in names and "/" in file else "", side)
-
-
-def _files(base: Path) -> list[str]:
-    return sorted(path.relative_to(base).as_posix() for path in base.rglob("*") if path.is_file())
+    for place, file in named(within_splits(files_below(base), names)).items():
+        top = split_folder(file)
+        yield _Found(f"{side}/{place}", str(prefix / file), top if top in names else "", side)
 
 
 def _folders(found: Sequence[_Found]) -> str:

@@ -2,12 +2,10 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, StringConstraints, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
 
 from components.schema import Section
 
-# As long as a tar's member KEY.DOMAIN.png allows beside the longest key.
-DomainName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,14}$")]
 Share = Annotated[float, Field(gt=0, le=0.9)]
 
 

@@ -98,13 +98,13 @@ def derived(
     for name, config in derivations.items():
         _check(f"shard.derive.{name}", name, config, domains, source.size)
         domains[name] = Domain(kind="image")
-    if direction is not None:
-        for name in direction:
-            if name not in domains:
-                raise Fault(f"shard.direction: {_unknown(name, domains)}")
-        if direction[0] == direction[1]:
-            raise Fault(f"shard.direction: {direction[0]} would be translated into itself")
-    return DerivedSource(source, derivations, domains, direction or source.direction)
+    direction = direction or source.direction
+    for name in direction:
+        if name not in domains:
+            raise Fault(f"shard.direction: {_unknown(name, domains)}")
+    if direction[0] == direction[1]:
+        raise Fault(f"shard.direction: {direction[0]} would be translated into itself; there are {', '.join(domains)}")
+    return DerivedSource(source, derivations, domains, direction)
 
 
 def derive(config: AnyDerivation, photo: Picture, key: str) -> Picture:

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 import webdataset
 from PIL import Image
+from pydantic import TypeAdapter, ValidationError
 
-from components.domain import Domain
+from components.domain import Domain, DomainName
 from components.faults import Fault
 from components.files import sha256_file
 from components.shards.config import ShardConfig
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.tar import TarWriter, encode
-from components.shards.writer import write_shards
+from components.shards.writer import write_set, write_shards
 from tests.conftest import TINY_CLASSES, TINY_PALETTE, tiny_sample
 
 DOMAINS = {
@@ -145,6 +146,25 @@ def test_wrong_pictures_are_refused():
     for key in ("", "a.b", "a/b", "é", "x" * 81):
         with pytest.raises(Fault, match="a key is"):
             encode(key, good, DOMAINS)
+
+
+def test_the_longest_names_fit_a_tar_and_longer_ones_are_refused(tmp_path):
+    picture, longest = tiny_sample(1)["photo"], "d" * 15
+    TypeAdapter(DomainName).validate_python(longest)
+    keys = [character * 80 for character in "abc"]
+    domains = {longest: Domain(kind="image"), "photo": Domain(kind="image")}
+    splits = {"train": [(key, {longest: picture, "photo": picture}) for key in keys]}
+    write_set(tmp_path / "s", "x", domains, (longest, "photo"), (32, 32), splits)
+    split = Split(tmp_path / "s", "train")
+    assert split.keys == keys
+    np.testing.assert_array_equal(split.read(2)[1][longest], picture)
+    with pytest.raises(ValidationError):
+        TypeAdapter(DomainName).validate_python(longest + "d")
+    too_long = {longest + "d": Domain(kind="image")}
+    with pytest.raises(Fault, match=r"c\.d{16}\.png is longer than the 100 characters of a name in a tar") as fault:
+        encode(keys[2], {longest + "d": picture}, too_long)
+    assert "\n" not in str(fault.value)
+    assert encode("c" * 79, {longest + "d": picture}, too_long).members[0].domain == longest + "d"
 
 
 def test_doubled_key_is_refused(tmp_path):

@@ -56,7 +56,7 @@ def test_what_it_is_made_of_must_be_said_and_names_must_fit_a_tar():
 
 
 @pytest.mark.parametrize("config", TASKS, ids=lambda path: path.stem)
-@pytest.mark.parametrize("data", [None, "facades.yaml"])
+@pytest.mark.parametrize("data", [None, "facades.yaml", "photos.yaml"])
 def test_every_task_can_be_taken_on_any_data_with_photos(config, data, tmp_path):
     """Over the defaults, over other data, and over another task, of which nothing is left."""
     params = tmp_path / "params.yaml"
