@@ -10,6 +10,7 @@ from components.faults import Fault
 from components.networks.patchgan import PatchSize
 from components.objectives.adversarial import ADVERSARIAL, AdversarialName
 from components.objectives.replay_pool import ReplayPool
+from components.objectives.sliced_wasserstein import sliced_wasserstein
 from components.systems.parts import GeneratorConfig, PatchGANConfig, ResNetConfig, make_patchgan
 from components.systems.system import Batch, Phase, Shape, System, SystemSection, Terms
 from components.systems.two_ways import TwoWays
@@ -89,10 +90,13 @@ def cyclegan(config: CycleGANConfig, shape: Shape) -> System:
     def validation(networks: nn.ModuleDict, batch: Batch) -> Terms:
         source, target, seeds = batch["source"], batch["target"], batch["seeds"]
         there = forward(networks["generator"], source, seeds)
-        cycled = backward(networks["generator_back"], there, seeds)
         back = backward(networks["generator_back"], target, seeds)
+        cycled = backward(networks["generator_back"], there, seeds)
         cycled_back = forward(networks["generator"], back, seeds)
-        return {"cycle": 0.5 * (F.l1_loss(cycled, source) + F.l1_loss(cycled_back, target))}
+        return {
+            "distance": 0.5 * (sliced_wasserstein(there, target) + sliced_wasserstein(back, source)),
+            "cycle": 0.5 * (F.l1_loss(cycled, source) + F.l1_loss(cycled_back, target)),
+        }
 
     generators = ways.networks(config.generator)
     discriminators = {
