@@ -70,3 +70,22 @@ def test_content_seed_tells_pictures_apart():
     b[0, 0] = 1
     assert content_seed(a) == content_seed(a.copy()) != content_seed(b)
     assert 0 <= content_seed(a) < 2**63
+
+
+def test_labels_in_colour_are_their_palette_and_come_back_as_the_nearest_colour():
+    palette = ((0, 0, 0), (255, 255, 255), (255, 0, 0))
+    domain = Domain(kind="label", classes=("a", "b", "c"), palette=palette, encoding="colour")
+    labels = np.array([[[0, 1], [2, 1]]], np.uint8)
+    seen = encode(domain, labels)
+    assert domain.channels == 3
+    assert seen.shape == (1, 3, 2, 2)
+    assert seen[0, :, 0, 0].tolist() == [-1, -1, -1]
+    assert seen[0, :, 1, 0].tolist() == [1, -1, -1]
+    assert np.array_equal(decode(domain, seen), labels)
+    random = torch.Generator().manual_seed(0)
+    smeared = (torch.rand(2, 3, 8, 8, generator=random) - 0.5) * 2.4  # beyond the range, as no tanh gives it
+    colours = torch.tensor(palette) / 127.5 - 1
+    distances = (smeared[:, None] - colours[None, :, :, None, None]).square().sum(dim=2)
+    assert np.array_equal(decode(domain, smeared), distances.argmin(dim=1).numpy())
+    with pytest.raises(Fault, match="label 3 is outside the 3 classes"):
+        encode(domain, np.full((1, 2, 2), 3, np.uint8))
