@@ -9,6 +9,7 @@ from components.networks.layers import NormName, needs_bias, norm
 
 UpsampleName = Literal["transposed", "nearest"]
 _INSIDE = 0.98  # of the range of tanh, whose inverse is infinite at its ends
+_SCALE = 0.1
 
 
 class ResidualBlock(nn.Module):
@@ -19,6 +20,12 @@ class ResidualBlock(nn.Module):
         self.layers = nn.Sequential(
             *_conv(width, width, 3, 1, norm_name), nn.ReLU(inplace=True), *_conv(width, width, 3, 1, norm_name)
         )
+
+    def start_as_identity(self) -> None:
+        """Start at nothing beside the input (Zhang et al. 2019, arXiv:1901.09321): without a norm, each block
+        would double the variance."""
+        last = next(layer for layer in reversed(self.layers) if isinstance(layer, nn.Conv2d))
+        nn.init.zeros_(last.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, width, H, W) to the same."""
@@ -32,7 +39,8 @@ class ResNet(nn.Module):
     Widths width, 2 width, 4 width; 9 blocks and width 64 are the published network for 256 pixels, 6 for 128.
     Upsampling is by transposed 3x3 convolutions as published, or by nearest neighbours and a 3x3 convolution,
     which has no checkerboard. With `residual` the layers add to the source, taken back through tanh, so that an
-    untrained network gives its source again: for two domains that are mostly alike.
+    untrained network gives its source again: for two domains that are mostly alike. What they add is scaled down,
+    since one step of Adam moves all 49 width weights behind a pixel at once, and could saturate tanh for good.
     (N, in_channels, H, W) to (N, out_channels, H, W), H and W multiples of 4.
     """
 
@@ -59,8 +67,12 @@ class ResNet(nn.Module):
         self.last = nn.Conv2d(width, out_channels, 7)
 
     def start_as_identity(self) -> None:
-        """Start a residual network at nothing beside its source; after any other initialisation."""
+        """Start a residual network, and each of its blocks, at nothing beside its source; after any other
+        initialisation."""
         if self.residual:
+            for block in self.layers:
+                if isinstance(block, ResidualBlock):
+                    block.start_as_identity()
             nn.init.zeros_(self.last.weight)
             assert self.last.bias is not None
             nn.init.zeros_(self.last.bias)
@@ -68,7 +80,7 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor, seeds: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """Translate; the caller applies tanh or softmax. Nothing in it is random, so seeds have no use."""
         out: Tensor = self.last(self.layers(x))
-        return out + torch.atanh(_INSIDE * x) if self.residual else out
+        return _SCALE * out + torch.atanh(_INSIDE * x) if self.residual else out
 
 
 def _conv(inside: int, outside: int, kernel: int, stride: int, norm_name: NormName) -> list[nn.Module]:
