@@ -199,7 +199,10 @@ def test_class_weights_balance_and_leave_out_what_never_occurs():
 def test_judge_reads_photos_whichever_way_the_task_goes_and_survives_a_round_trip(tmp_path):
     domains = {"labels": LABELS, "photo": PHOTO, "map": PHOTO}
     assert judge_task(("labels", "photo"), domains) == judge_task(("photo", "labels"), domains) == ("photo", "labels")
-    assert judge_task(("map", "photo"), domains) is None
+    assert judge_task(("map", "photo"), domains) == ("photo", "labels")
+    assert judge_task(("photo", "map"), domains) == ("map", "labels")
+    assert judge_task(("map", "photo"), {"map": PHOTO, "photo": PHOTO}) is None
+    assert judge_task(("labels", "other"), {"labels": LABELS, "other": LABELS}) is None
     config = FCN8sConfig(width=2)
     system = fcn8s(config, Shape(PHOTO, LABELS, (32, 32)))
     card = {"system": config, "source": PHOTO, "target": LABELS, "size": (32, 32), "task": ("photo", "labels")}
