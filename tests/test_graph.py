@@ -172,6 +172,7 @@ def test_a_killed_training_goes_on_where_it_stood_and_nothing_before_it_reruns(p
     assert [int(line.split(",")[0]) for line in curves[1:]] == list(range(1, 201))
 
 
+@pytest.mark.slow  # tests/test_directions.py has both directions, without DVC
 def test_the_other_direction_needs_no_new_shards(project):
     project.set("train.task", {"source": "photo", "target": "labels"})
     project.set("train.steps", 4)
