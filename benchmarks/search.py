@@ -1,6 +1,6 @@
 """`make bench`: does ASHA find the grid's best configuration, and with how many of its steps?
 
-The same grid of 54 configurations of a small pix2pix is searched twice over generated tiles: each trial to its
+The same grid of 108 configurations of a small pix2pix is searched twice over generated tiles: each trial to its
 last step, and pruned by ASHA. The grid's best is then trained by other seeds: ASHA's best should lie within
 their noise. About four minutes on two cores.
 """
@@ -21,10 +21,10 @@ from tests.conftest import write_tiny
 from tests.search.helpers import small_search
 
 SPACE = {
-    "train.learning_rate": {"choice": [1e-4 * 500 ** (i / 26) for i in range(27)]},
+    "train.learning_rate": {"choice": [1e-4 * 500 ** (i / 53) for i in range(54)]},
     "system.patch_size": {"choice": [1, 16]},
 }
-TRIALS = {"space": SPACE, "sampler": "grid", "start": False, "num_trials": 54, "max_steps": 80}
+TRIALS = {"space": SPACE, "sampler": "grid", "start": False, "num_trials": 108, "max_steps": 80}
 ASHA = {"grace_steps": 5, "reduction_factor": 4}
 
 
