@@ -1,12 +1,16 @@
-"""Domain: what one of the aligned pictures of a sample is."""
+"""Domain: what one of the aligned pictures of a sample is; Source: where samples come from."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Protocol, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import StringConstraints, model_validator
 
 from components.schema import Section
 
 Colour = tuple[int, int, int]
+Picture = NDArray[np.uint8]  # (H, W, 3) RGB, or (H, W) class indices
 # As long as a tar's member KEY.DOMAIN.png (100 characters) allows beside the longest key (80).
 DomainName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,14}$")]
 
@@ -44,3 +48,19 @@ class Domain(Section):
     def channels(self) -> int:
         """Channels as a network sees them."""
         return 3 if self.in_colour else len(self.classes)
+
+
+class Source(Protocol):
+    """Where samples come from: splits list units, each with a `key`; `read` gives the pictures of one by domain."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def domains(self) -> Mapping[str, Domain]: ...
+    @property
+    def direction(self) -> tuple[str, str]: ...
+    @property
+    def size(self) -> tuple[int, int]: ...
+    @property
+    def splits(self) -> Mapping[str, Sequence[Any]]: ...
+    def read(self, unit: Any, /) -> dict[str, Picture]: ...

@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from components.domain import Domain
+from components.domain import Domain, Picture
 from components.faults import Fault
 from components.home import AnyPath
 from components.shards.cache import local_shard
 from components.shards.index import read_index
 from components.shards.manifest import Manifest, ShardEntry
 from components.shards.shard import Shard
-from components.shards.tar import Picture
 
 
 class Split:

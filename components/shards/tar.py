@@ -11,14 +11,12 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from components.domain import Domain
+from components.domain import Domain, Picture
 from components.faults import Fault
 from components.shards.manifest import ShardEntry
 
-Picture = NDArray[np.uint8]
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _HEADER = tarfile.BLOCKSIZE
 _LONGEST = tarfile.LENGTH_NAME  # of a member's name, and all that readers look at

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
-from components.domain import Domain
+from components.domain import Domain, Picture, Source
 from components.faults import Fault
 from components.files import faults_of_the_disk
 from components.home import AnyPath
@@ -21,7 +21,7 @@ from components.shards.index import write_index
 from components.shards.manifest import BadEntry, Manifest, ShardEntry, held_domains
 from components.shards.pool import ordered_map
 from components.shards.store import Store
-from components.shards.tar import Encoded, Picture, TarWriter, encode
+from components.shards.tar import Encoded, TarWriter, encode
 
 _CHUNK = 16
 
@@ -32,22 +32,6 @@ class Unit(Protocol):
     @property
     def key(self) -> str:
         """The sample's name, unique in its source."""
-
-
-class Samples(Protocol):
-    """What the writer needs of a source."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def domains(self) -> Mapping[str, Domain]: ...
-    @property
-    def direction(self) -> tuple[str, str]: ...
-    @property
-    def size(self) -> tuple[int, int]: ...
-    @property
-    def splits(self) -> Mapping[str, Sequence[Any]]: ...
-    def read(self, unit: Any, /) -> dict[str, Picture]: ...
 
 
 @dataclass
@@ -86,7 +70,7 @@ class _Set:
         return manifest
 
 
-def write_shards(source: Samples, root: Path, config: ShardConfig, store: AnyPath | None = None) -> Manifest:
+def write_shards(source: Source, root: Path, config: ShardConfig, store: AnyPath | None = None) -> Manifest:
     """Write every sample of a source below `root`: tars, index.parquet and, last, manifest.json.
 
     The set is built in a folder beside `root` and takes its place when it is whole. With a `store`, each tar
@@ -163,7 +147,7 @@ def _staged(root: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _check_keys(source: Samples) -> None:
+def _check_keys(source: Source) -> None:
     seen: set[str] = set()
     for units in source.splits.values():
         for unit in units:
@@ -173,7 +157,7 @@ def _check_keys(source: Samples) -> None:
 
 
 def _encode_all(
-    source: Samples, split: str, units: Sequence[Unit], num_workers: int, bad: list[BadEntry], bar: Any
+    source: Source, split: str, units: Sequence[Unit], num_workers: int, bad: list[BadEntry], bar: Any
 ) -> Iterator[Encoded]:
     """The good samples of a split in order; the bad ones are named on stderr and put in `bad`."""
     iterator = iter(units)
@@ -193,7 +177,7 @@ def _shown(domains: Mapping[str, Domain], split: str) -> dict[str, Domain]:
     return {name: domains[name] for name in held_domains(domains, split)}
 
 
-def _read_chunk(shared: tuple[Samples, Mapping[str, Domain]], units: list[Unit]) -> list[tuple[str, Encoded | str]]:
+def _read_chunk(shared: tuple[Source, Mapping[str, Domain]], units: list[Unit]) -> list[tuple[str, Encoded | str]]:
     """Each unit's key with the encoded sample, or with what is wrong with it."""
     source, domains = shared
     results: list[tuple[str, Encoded | str]] = []

@@ -9,12 +9,12 @@ import numpy as np
 from PIL import Image
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from components.domain import Colour, Domain
+from components.domain import Colour, Domain, Picture
 from components.faults import Fault
 from components.schema import Section
 from components.sources.earth import PictureName, earth_rasters
 from components.sources.pictures import as_indices, as_rgb, open_picture
-from components.sources.source import SPLITS, Picture, require_samples
+from components.sources.source import SPLITS, require_samples
 
 SplitName = Literal["train", "val", "test"]
 _WATER = 0

@@ -6,11 +6,12 @@ import numpy as np
 from PIL import Image
 from pydantic import Field, PositiveInt
 
+from components.domain import Picture
 from components.schema import Section
 from components.sources.folder_config import Side
 from components.sources.palette import nearest_colour
 from components.sources.pictures import as_indices, as_rgb
-from components.sources.source import BadSample, Picture
+from components.sources.source import BadSample
 
 
 class FolderCut(Section):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.domain import Domain
+from components.domain import Domain, Picture
 from components.sources.fit import FolderCut, fitted
 from components.sources.folder import PICTURES, read_folder
 from components.sources.folder_config import Side
@@ -11,7 +11,7 @@ from components.sources.layout import Pair, find_pairs
 from components.sources.photos import find_photos
 from components.sources.pictures import open_picture
 from components.sources.sides import Single, find_sides, refuse_shared
-from components.sources.source import BadSample, Picture, require_samples
+from components.sources.source import BadSample, require_samples
 
 _ADVICE = "name its folder in fetch.splits, or give more training pictures"
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from components.domain import Colour
-from components.sources.source import Picture
+from components.domain import Colour, Picture
 
 
 def nearest_colour(picture: Picture, palette: Sequence[Colour]) -> tuple[Picture, float]:

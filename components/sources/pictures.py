@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from components.sources.source import BadSample, Picture
+from components.domain import Picture
+from components.sources.source import BadSample
 
 MAX_PIXELS = 100_000_000
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})

@@ -3,13 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from components.domain import Domain
+from components.domain import Domain, Picture
 from components.faults import Fault
 
-Picture = NDArray[np.uint8]
 SPLITS = ("train", "val", "test")
 
 

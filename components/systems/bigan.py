@@ -71,7 +71,7 @@ def bigan(config: BiGANConfig, shape: Shape) -> System:
         back = sliced_wasserstein(pair_back[:, :cut], batch["source"])
         return {"distance": 0.5 * (there + back)}
 
-    generators = ways.networks(config.generator)
+    generators = ways.generators(config.generator)
     seen = shape.source.channels + shape.target.channels
     discriminator = make_patchgan(config.discriminator, seen, config.patch_size)
     return System(

@@ -10,8 +10,7 @@ from components.faults import Fault
 from components.networks.patchgan import PatchSize
 from components.objectives.adversarial import ADVERSARIAL, AdversarialName
 from components.objectives.replay_pool import ReplayPool
-from components.objectives.sliced_wasserstein import sliced_wasserstein
-from components.systems.parts import GeneratorConfig, PatchGANConfig, ResNetConfig, make_patchgan
+from components.systems.parts import GeneratorConfig, PatchGANConfig, ResNetConfig
 from components.systems.system import Batch, Phase, Shape, System, SystemSection, Terms
 from components.systems.two_ways import TwoWays
 
@@ -55,24 +54,20 @@ def cyclegan(config: CycleGANConfig, shape: Shape) -> System:
     loss = ADVERSARIAL[config.adversarial]
     pool, pool_back = ReplayPool(config.pool_size, seed=0), ReplayPool(config.pool_size, seed=1)
     ways = TwoWays(shape)
-    forward, backward = ways.forward, ways.backward
 
     def generator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
         source, target, seeds = batch["source"], batch["target"], batch["seeds"]
-        fake = forward(networks["generator"], source, seeds)
-        fake_back = backward(networks["generator_back"], target, seeds)
-        batch["fake"], batch["fake_back"] = fake.detach(), fake_back.detach()
-        cycled = backward(networks["generator_back"], fake, seeds)
-        cycled_back = forward(networks["generator"], fake_back, seeds)
+        trips = ways.round_trips(networks, batch)
+        batch["fake"], batch["fake_back"] = trips.fake.detach(), trips.fake_back.detach()
         terms = {
-            "adversarial": loss.generator(networks["discriminator"](fake)),
-            "adversarial_back": loss.generator(networks["discriminator_back"](fake_back)),
-            "cycle": config.lambda_cycle * F.l1_loss(cycled, source),
-            "cycle_back": config.lambda_cycle_back * F.l1_loss(cycled_back, target),
+            "adversarial": loss.generator(networks["discriminator"](trips.fake)),
+            "adversarial_back": loss.generator(networks["discriminator_back"](trips.fake_back)),
+            "cycle": config.lambda_cycle * F.l1_loss(trips.source, source),
+            "cycle_back": config.lambda_cycle_back * F.l1_loss(trips.target, target),
         }
         if config.lambda_identity:
-            same = forward(networks["generator"], target, seeds)
-            same_back = backward(networks["generator_back"], source, seeds)
+            same = ways.forward(networks["generator"], target, seeds)
+            same_back = ways.backward(networks["generator_back"], source, seeds)
             share = config.lambda_identity
             terms["identity"] = share * config.lambda_cycle_back * F.l1_loss(same, target)
             terms["identity_back"] = share * config.lambda_cycle * F.l1_loss(same_back, source)
@@ -87,22 +82,8 @@ def cyclegan(config: CycleGANConfig, shape: Shape) -> System:
             "real_back": 0.5 * loss.real(discriminator_back(batch["source"])),
         }
 
-    def validation(networks: nn.ModuleDict, batch: Batch) -> Terms:
-        source, target, seeds = batch["source"], batch["target"], batch["seeds"]
-        there = forward(networks["generator"], source, seeds)
-        back = backward(networks["generator_back"], target, seeds)
-        cycled = backward(networks["generator_back"], there, seeds)
-        cycled_back = forward(networks["generator"], back, seeds)
-        return {
-            "distance": 0.5 * (sliced_wasserstein(there, target) + sliced_wasserstein(back, source)),
-            "cycle": 0.5 * (F.l1_loss(cycled, source) + F.l1_loss(cycled_back, target)),
-        }
-
-    generators = ways.networks(config.generator)
-    discriminators = {
-        "discriminator": make_patchgan(config.discriminator, shape.target.channels, config.patch_size),
-        "discriminator_back": make_patchgan(config.discriminator, shape.source.channels, config.patch_size),
-    }
+    generators = ways.generators(config.generator)
+    discriminators = ways.discriminators(config.discriminator, config.patch_size)
     return System(
         networks=nn.ModuleDict(generators | discriminators),
         phases=(
@@ -110,7 +91,7 @@ def cyclegan(config: CycleGANConfig, shape: Shape) -> System:
             Phase("discriminators", tuple(discriminators), discriminator_terms),
         ),
         translations=ways.translations,
-        validation=validation,
+        validation=ways.validation("cycle", F.l1_loss),
         averaged=tuple(generators),
         memories={"pool": pool, "pool_back": pool_back},
     )

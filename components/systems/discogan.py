@@ -9,8 +9,7 @@ from torch import nn
 from components.networks.patchgan import PatchGAN, PatchSize
 from components.objectives.adversarial import ADVERSARIAL, AdversarialName
 from components.objectives.feature_matching import feature_matching
-from components.objectives.sliced_wasserstein import sliced_wasserstein
-from components.systems.parts import EncoderDecoderConfig, GeneratorConfig, PatchGANConfig, make_patchgan
+from components.systems.parts import EncoderDecoderConfig, GeneratorConfig, PatchGANConfig
 from components.systems.system import Batch, Phase, Shape, System, SystemSection, Terms
 from components.systems.two_ways import TwoWays
 
@@ -44,17 +43,14 @@ def discogan(config: DiscoGANConfig, shape: Shape) -> System:
     ways = TwoWays(shape)
 
     def generator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
-        source, target, seeds = batch["source"], batch["target"], batch["seeds"]
-        fake = ways.forward(networks["generator"], source, seeds)
-        fake_back = ways.backward(networks["generator_back"], target, seeds)
-        batch["fake"], batch["fake_back"] = fake.detach(), fake_back.detach()
-        again = ways.backward(networks["generator_back"], fake, seeds)
-        again_back = ways.forward(networks["generator"], fake_back, seeds)
+        source, target = batch["source"], batch["target"]
+        trips = ways.round_trips(networks, batch)
+        batch["fake"], batch["fake_back"] = trips.fake.detach(), trips.fake_back.detach()
         terms = {
-            "reconstruction": config.lambda_reconstruction * F.mse_loss(again, source),
-            "reconstruction_back": config.lambda_reconstruction * F.mse_loss(again_back, target),
+            "reconstruction": config.lambda_reconstruction * F.mse_loss(trips.source, source),
+            "reconstruction_back": config.lambda_reconstruction * F.mse_loss(trips.target, target),
         }
-        for end, made, real in (("", fake, target), ("_back", fake_back, source)):
+        for end, made, real in (("", trips.fake, target), ("_back", trips.fake_back, source)):
             discriminator = networks[f"discriminator{end}"]
             assert isinstance(discriminator, PatchGAN)
             *features, logits = discriminator.features(made)
@@ -72,22 +68,8 @@ def discogan(config: DiscoGANConfig, shape: Shape) -> System:
             terms[f"real{end}"] = 0.5 * loss.real(discriminator(batch[real]))
         return terms
 
-    def validation(networks: nn.ModuleDict, batch: Batch) -> Terms:
-        source, target, seeds = batch["source"], batch["target"], batch["seeds"]
-        there = ways.forward(networks["generator"], source, seeds)
-        back = ways.backward(networks["generator_back"], target, seeds)
-        again = ways.backward(networks["generator_back"], there, seeds)
-        again_back = ways.forward(networks["generator"], back, seeds)
-        return {
-            "distance": 0.5 * (sliced_wasserstein(there, target) + sliced_wasserstein(back, source)),
-            "reconstruction": 0.5 * (F.mse_loss(again, source) + F.mse_loss(again_back, target)),
-        }
-
-    generators = ways.networks(config.generator)
-    discriminators = {
-        "discriminator": make_patchgan(config.discriminator, shape.target.channels, config.patch_size),
-        "discriminator_back": make_patchgan(config.discriminator, shape.source.channels, config.patch_size),
-    }
+    generators = ways.generators(config.generator)
+    discriminators = ways.discriminators(config.discriminator, config.patch_size)
     return System(
         networks=nn.ModuleDict(generators | discriminators),
         phases=(
@@ -95,6 +77,6 @@ def discogan(config: DiscoGANConfig, shape: Shape) -> System:
             Phase("discriminators", tuple(discriminators), discriminator_terms),
         ),
         translations=ways.translations,
-        validation=validation,
+        validation=ways.validation("reconstruction", F.mse_loss),
         averaged=tuple(generators),
     )

@@ -6,7 +6,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage.feature import canny
 
-Picture = NDArray[np.uint8]
+from components.domain import Picture
+
 FILL = 128  # mean grey, the middle of what networks see
 
 

@@ -4,13 +4,13 @@ import difflib
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from components.domain import Domain
+from components.domain import Domain, Picture, Source
 from components.faults import Fault
-from components.tasks.degrade import Picture, blurred, edges, filled, grey, small
+from components.tasks.degrade import blurred, edges, filled, grey, small
 from components.tasks.derive import (
     AnyDerivation,
     BlurredConfig,
@@ -24,27 +24,11 @@ from components.tasks.holes import Hole, box_hole, free_form_hole
 HOLES = {"box": box_hole, "free_form": free_form_hole}
 
 
-class Samples(Protocol):
-    """What is needed of a source."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def domains(self) -> Mapping[str, Domain]: ...
-    @property
-    def direction(self) -> tuple[str, str]: ...
-    @property
-    def size(self) -> tuple[int, int]: ...
-    @property
-    def splits(self) -> Mapping[str, Sequence[Any]]: ...
-    def read(self, unit: Any, /) -> dict[str, Picture]: ...
-
-
 @dataclass(frozen=True)
 class DerivedSource:
     """Samples of a source, each with further pictures; what is read depends on the sample and the params alone."""
 
-    source: Samples
+    source: Source
     derivations: Mapping[str, AnyDerivation]
     domains: Mapping[str, Domain]
     direction: tuple[str, str]
@@ -77,7 +61,7 @@ class DerivedSource:
 
 
 def derived(
-    source: Samples, derivations: Mapping[str, AnyDerivation], direction: tuple[str, str] | None = None
+    source: Source, derivations: Mapping[str, AnyDerivation], direction: tuple[str, str] | None = None
 ) -> DerivedSource:
     """Add derived domains to a source.
 
