@@ -1,4 +1,4 @@
-"""`make bench`: a step of CycleGAN through the loop against the same step written out plainly, in turns.
+"""`make bench`: a step of CycleGAN through the loop against the same step written out plainly, step by step in turns.
 
 Both have the same networks, batches and arithmetic (no average is kept). What the plain one lacks is all that the
 loop does beside: streams from shards, encoding, schedules, means of the losses.
@@ -28,10 +28,11 @@ from components.training.run import Run, plan
 from components.training.trainer import Trainer
 
 WARM_UP = 2
+Step = Callable[[int], None]
 
 
-def through_the_loop(run: Run, steps: int) -> float:
-    """Seconds a step of Trainer, with its data."""
+def through_the_loop(run: Run, steps: int) -> Step:
+    """A step of Trainer, with its data."""
     shape = run.shape()
     torch.manual_seed(0)
     trainer = Trainer(build(run.system, shape), run.train, 10**6, Group())
@@ -41,11 +42,11 @@ def through_the_loop(run: Run, steps: int) -> float:
         pictures, seeds = next(batches)
         trainer.step(index, to_batch(pictures, seeds, run.task, shape, Group().device))
 
-    return timed(step, steps)
+    return step
 
 
-def plainly(run: Run, steps: int) -> float:
-    """Seconds a step as a script would write it, on one batch that is in memory."""
+def plainly(run: Run) -> Step:
+    """A step as a script would write it, on one batch that is in memory."""
     shape = run.shape()
     torch.manual_seed(0)
     networks = build(run.system, shape).networks.to(memory_format=torch.channels_last)
@@ -83,24 +84,20 @@ def plainly(run: Run, steps: int) -> float:
             (0.5 * loss).backward()
         optimizers[1].step()
 
-    return timed(step, steps)
+    return step
 
 
-def timed(step: Callable[[int], None], steps: int) -> float:
-    """The median of the seconds of a step, after the first ones."""
-    seconds = []
-    for index in range(WARM_UP + steps):
-        began = time.perf_counter()
-        step(index)
-        seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds[WARM_UP:])
+def seconds(step: Step, index: int) -> float:
+    """What one step takes."""
+    began = time.perf_counter()
+    step(index)
+    return time.perf_counter() - began
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=10, help="steps a measurement (default 10)")
-    parser.add_argument("--rounds", type=int, default=4, help="measurements of each kind, in turns (default 4)")
+    parser.add_argument("--steps", type=int, default=40, help="steps of each kind, in turns (default 40)")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--width", type=int, default=24, help="of the ResNet with 6 blocks and of the PatchGAN")
     arguments = parser.parse_args()
@@ -112,13 +109,18 @@ def main() -> None:
         )
         train = TrainConfig(steps=1, batch_size=arguments.batch, labels="colour")
         run = plan(system, train, shards, Path(name) / "runs")
+        kinds = through_the_loop(run, arguments.steps), plainly(run)
         ours, plain = [], []
-        for _ in range(arguments.rounds):
-            ours.append(through_the_loop(run, arguments.steps))
-            plain.append(plainly(run, arguments.steps))
+        for index in range(WARM_UP + arguments.steps):
+            # Which of the two goes first changes, so that what the machine does beside falls on both.
+            taken = {kind: seconds(kind, index) for kind in (kinds if index % 2 else kinds[::-1])}
+            if index >= WARM_UP:
+                ours.append(taken[kinds[0]])
+                plain.append(taken[kinds[1]])
         fast, slow = statistics.median(ours), statistics.median(plain)
+        ratios = statistics.quantiles((a / b for a, b in zip(ours, plain, strict=True)), n=4)
         print(f"CycleGAN, batch {arguments.batch}: {1000 * fast:.0f} ms a step, plainly {1000 * slow:.0f}: ", end="")
-        print(f"ratio {fast / slow:.2f} ({', '.join(f'{a / b:.2f}' for a, b in zip(ours, plain, strict=True))})")
+        print(f"ratio {ratios[1]:.2f} (quartiles {ratios[0]:.2f} and {ratios[2]:.2f})")
 
 
 if __name__ == "__main__":
