@@ -120,6 +120,19 @@ def test_the_graph_runs_and_then_has_nothing_to_do(project):
     assert time.perf_counter() - began < 10
 
 
+def test_every_figure_of_the_training_has_a_plot(project):
+    process = project.start("plots", "show", "--json")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    shown = {Path(name).stem for name in json.loads(output)["data"]} if "data" in output else set()
+    columns = [
+        f"{part}.{name}"
+        for part, table in (("terms", "curves.csv"), ("validation", "validation.csv"))
+        for name in (project.folder / "data/runs" / table).read_text().splitlines()[0].split(",")[1:]
+    ]
+    assert shown == set(columns), output
+
+
 def test_a_param_reruns_its_stage_and_what_follows(project):
     project.set("evaluate.seed", 7)
     # The objective of a search is a figure of evaluate; train goes by its winner, which is the same.

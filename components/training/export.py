@@ -49,6 +49,9 @@ def export_run(run: Run, out: Path) -> None:
     records = log.read(run.folder)
     write_text(out / "curves.csv", log.table(records, "terms"))
     write_text(out / "validation.csv", log.table(records, "validation"))
+    for part in ("terms", "validation"):
+        for name, curve in log.curves(records, part).items():
+            write_text(out / "plots" / f"{name}.csv", curve)
     for name in (name for name in listed(run.folder / "samples") if name.startswith("step_")):
         write_bytes(out / "samples" / name, read_bytes(run.folder / "samples" / name))
     write_json(

@@ -126,9 +126,21 @@ def read(folder: AnyPath) -> list[dict[str, Any]]:
 def table(records: list[dict[str, Any]], part: str) -> str:
     """One kind of figure (`terms` or `validation`) as CSV by step, with nothing of time in it."""
     rows = [{"step": r["step"], **r[part]} for r in records if r.get(part)]
-    columns = list(dict.fromkeys(name for row in rows for name in row))
+    return _csv(list(dict.fromkeys(name for row in rows for name in row)) or ["step"], rows)
+
+
+def curves(records: list[dict[str, Any]], part: str) -> dict[str, str]:
+    """As `table`, each figure by itself with the columns `step` and `value`, by `PART.FIGURE`: what DVC plots."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        for name, value in record.get(part, {}).items():
+            rows.setdefault(f"{part}.{name}", []).append({"step": record["step"], "value": value})
+    return {name: _csv(["step", "value"], points) for name, points in rows.items()}
+
+
+def _csv(columns: list[str], rows: list[dict[str, Any]]) -> str:
     file = io.StringIO()
-    writer = csv.DictWriter(file, columns or ["step"], lineterminator="\n")
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return file.getvalue()
