@@ -3,6 +3,7 @@
 # make check  what a change must pass: format, lint, types, layers, tests
 # make bench  images/s, where a step's time goes, one worker against two; CycleGAN against its plain step;
 #             ASHA against the grid
+# make reliability  faults and attacks, tried by the thousand: .pix2pipe/reliability/reliability.md
 #
 # TORCH picks the build: the default is the registry's ordinary one (with CUDA on Linux);
 # for a CPU-only one, point pip at PyTorch's CPU index or pass a wheel: make TORCH=path/to/torch.whl demo
@@ -15,7 +16,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: demo test check bench install
+.PHONY: demo test check bench reliability install
 
 install: $(INSTALLED)
 
@@ -44,3 +45,6 @@ bench: install
 	python -m benchmarks.step
 	python -m benchmarks.cyclegan
 	python -m benchmarks.search
+
+reliability: install
+	pytest tests/reliability -m "slow or not slow" --figures .pix2pipe/reliability
