@@ -88,6 +88,10 @@ class Stream:
         mine: list[int] = self._block(block)[row].tolist()
         return mine
 
+    def names(self, step: int) -> list[str]:
+        """The keys of this rank's samples at a step: for messages, since each is read for it."""
+        return [self.samples.read(index)[0] for index in self.indices(step)]
+
     def _indices_of_block(self, block: int) -> NDArray[np.int64]:
         starts = [self.positions(step).start for step in range(block * _BLOCK, (block + 1) * _BLOCK)]
         positions = np.add.outer(starts, np.arange(self.batch_size // self.world))

@@ -25,6 +25,9 @@ class Batches(Protocol):
     def batches(self, first: int, last: int) -> Iterator[tuple[Sample, np.ndarray]]:
         """Pictures by domain, stacked, and the seeds of the samples, for steps first to last - 1."""
 
+    def names(self, step: int) -> list[str]:
+        """The keys of the samples of a step."""
+
 
 @dataclass(frozen=True)
 class Sides:
@@ -41,6 +44,10 @@ class Sides:
         sides = (side.batches(first, last) for side in (self.source, self.target))
         for (source, seeds), (target, _) in zip(*sides, strict=True):
             yield source | target, seeds
+
+    def names(self, step: int) -> list[str]:
+        """The keys of the samples of a step, the source's first."""
+        return self.source.names(step) + self.target.names(step)
 
 
 def training_stream(run: Run, group: Group) -> Batches:

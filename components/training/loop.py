@@ -19,8 +19,11 @@ from components.training.clock import RunClock
 from components.training.group import Group
 from components.training.log import Log
 from components.training.run import Run
+from components.training.terms import NotFinite
 from components.training.trainer import Trainer
 from components.training.validation import Validation
+
+_NAMED = 16  # samples that a message names
 
 
 def fit(run: Run, group: Group, until: int | None = None) -> None:
@@ -33,7 +36,7 @@ def fit(run: Run, group: Group, until: int | None = None) -> None:
         until: stop after this step of the run, saved; a later call goes on as if there had been no stop.
 
     Raises:
-        Fault: a term or a weight that is not finite, on all ranks alike.
+        Fault: a term, a gradient or a weight that is not finite, on all ranks alike and at the same step.
     """
     began = time.perf_counter()
     group.alive()
@@ -52,7 +55,9 @@ def fit(run: Run, group: Group, until: int | None = None) -> None:
             step += 1
             saves = step % run.train.checkpoint_every == 0 or step == end
             if step % run.train.log_every == 0 or saves:
-                terms = trainer.flush()
+                terms, fault = trainer.terms.read()
+                if fault is not None:
+                    raise Fault(_not_finite(fault, run, group))
                 _check_finite(terms, step, run)
                 rate = next(iter(trainer.optimizers.values())).param_groups[0]["lr"]
                 clock.log(step, {"terms": terms | {"learning_rate": rate}})
@@ -113,6 +118,14 @@ def load(checkpoint: Checkpoint, trainer: Trainer) -> None:
 def _on_device(batches: Iterator[tuple[Sample, np.ndarray]], run: Run, shape: Shape, group: Group) -> Iterator[Batch]:
     for pictures, seeds in batches:
         yield to_batch(pictures, seeds, run.task, shape, group.device, run.train.pin_memory)
+
+
+def _not_finite(fault: NotFinite, run: Run, group: Group) -> str:
+    """What was not finite, where, and the samples it came of, which are a function of the step."""
+    names = [name for rank in fault.ranks for name in training_stream(run, Group(rank, group.world)).names(fault.step)]
+    listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    where = "" if group.world == 1 else f" on rank {' and '.join(map(str, fault.ranks))}"
+    return f"step {fault.step + 1}: {fault.name} is not finite{where}; its samples: {listed}; {_advice(run)}"
 
 
 def _check_finite(figures: dict[str, float], step: int, run: Run) -> None:

@@ -12,6 +12,7 @@ from components.training.config import TrainConfig
 from components.training.ema import EMA
 from components.training.group import Group
 from components.training.optimizers import learned, make_optimizers, set_rates
+from components.training.terms import TermLog
 
 
 class Step(nn.Module):
@@ -47,8 +48,7 @@ class Trainer:
         self._learned = {phase.name: learned(system, phase) for phase in system.phases}
         step = Step(system, config.precision)
         self.modules = {phase.name: self._parallel(step, phase) for phase in system.phases}
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
+        self.terms = TermLog(group)
         self.profile: dict[str, float] | None = None
 
     def _parallel(self, step: Step, phase: Phase) -> nn.Module:
@@ -77,34 +77,19 @@ class Trainer:
             with _Timed(self.profile, "backward"):
                 torch.stack(list(terms.values())).sum().backward(inputs=self._learned[phase.name])
             with _Timed(self.profile, "optimizer"):
+                gradients = [p.grad for p in self._learned[phase.name] if p.grad is not None]
+                self.terms.add(index, phase.name, terms, gradients)
                 self.optimizers[phase.name].step()
                 self.optimizers[phase.name].zero_grad(set_to_none=True)
-            self._remember(phase.name, terms)
         if self.ema is not None:
             with _Timed(self.profile, "optimizer"):
                 self.ema.update(index)
-
-    def _remember(self, phase: str, terms: Terms) -> None:
-        for name, term in terms.items():
-            key = f"{phase}.{name}"
-            value = term.detach()
-            self._sums[key] = self._sums[key] + value if key in self._sums else value
-            self._counts[key] = self._counts.get(key, 0) + 1
 
     def buffers(self) -> list[Tensor]:
         """What each rank keeps by itself: BatchNorm's running moments, and their averages."""
         own = {name: b for name, b in self.system.networks.named_buffers() if b.is_floating_point()}
         averages = self.ema.averages if self.ema else {}
         return [*own.values(), *(averages[name] for name in own if name in averages)]
-
-    def flush(self) -> dict[str, float]:
-        """The mean of each term over all ranks and the steps since the last call: the one sync of logging."""
-        if not self._sums:
-            return {}
-        means = torch.stack([self._sums[key] / self._counts[key] for key in self._sums])
-        figures = dict(zip(self._sums, self.group.mean(means).tolist(), strict=True))
-        self._sums, self._counts = {}, {}
-        return figures
 
 
 class _Timed:

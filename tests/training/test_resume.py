@@ -96,7 +96,9 @@ def test_best_and_last_two_are_kept(tiny_shards, tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_the_run_by_name(tiny_shards, tmp_path):
     run = small_run(tiny_shards, tmp_path, learning_rate=1e30, steps=30)
-    with pytest.raises(Fault, match=r"step \d+: .* is not finite; lower train.learning_rate"):
+    with pytest.raises(
+        Fault, match=r"step \d+: .* is not finite; its samples: tiny_train_.*; lower train.learning_rate"
+    ):
         fit(run, Group())
     for folder in (run.folder / "checkpoints").glob("step_*"):
         meta = json.loads((folder / "checkpoint.json").read_text())
