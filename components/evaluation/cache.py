@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from components.evaluation.protocol import ARITHMETIC, NetworkProtocol
 from components.files import atomic_path, sha256_json
+from components.networks.tensors import write_tensors
 
 
 def content_hash(pictures: Iterable[NDArray[np.uint8]]) -> str:
@@ -44,5 +45,5 @@ class FeatureCache:
         except (OSError, SafetensorError, KeyError):
             features, log_p = take()
         with atomic_path(path) as temporary:
-            save_file({"features": features, "log_p": log_p}, temporary)
+            write_tensors(temporary, {"features": features, "log_p": log_p})
         return features, log_p

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import PositiveInt, ValidationError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from components.domain import Domain
 from components.faults import Fault
 from components.files import atomic_path, read_json, sha256_file, write_json
+from components.networks.tensors import write_tensors
 from components.schema import Section
 from components.systems.fcn8s import FCN8sConfig, fcn8s
 from components.systems.system import Shape
@@ -71,7 +71,7 @@ def export_judge(folder: Path, weights: dict[str, Tensor], **card: Any) -> Judge
         **card: the fields of JudgeCard but `weights_sha256` and `ceiling`.
     """
     with atomic_path(folder / WEIGHTS) as temporary:
-        save_file(averaged(weights, "segmenter"), temporary)
+        write_tensors(temporary, averaged(weights, "segmenter"))
     full = JudgeCard(**card, weights_sha256=sha256_file(folder / WEIGHTS), ceiling={})
     return write_card(folder, full)
 

@@ -6,12 +6,12 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import torch
 from pydantic import NonNegativeInt, PositiveInt, ValidationError
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from components.domain import Domain
 from components.faults import Fault
 from components.files import atomic_path, read_json, sha256_file, write_json
+from components.networks.tensors import write_tensors
 from components.schema import Section
 from components.systems import AnySystemConfig, SystemConfig, build
 from components.systems.system import Shape, Translation
@@ -206,7 +206,7 @@ def _card(
 
 def _write(folder: Path, weights: dict[str, Tensor], card: Card) -> Card:
     with atomic_path(folder / WEIGHTS) as temporary:
-        save_file(weights, temporary)
+        write_tensors(temporary, weights)
     card = card.model_copy(update={"weights_sha256": sha256_file(folder / WEIGHTS)})
     write_json(folder / CARD, card.model_dump(mode="json"))
     return card

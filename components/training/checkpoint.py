@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load, load_file, save_file
+from safetensors.torch import load, load_file
 from torch import Tensor
 
 from components.files import (
@@ -26,9 +26,11 @@ from components.files import (
     write_json,
 )
 from components.home import AnyPath
+from components.networks.tensors import write_tensors
 from components.node_cache import Damaged, open_copy
 
 WEIGHTS, STATE, META = "weights.safetensors", "state.pt", "checkpoint.json"
+_FILES = {WEIGHTS, STATE, META}
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,9 @@ class CheckpointStore:
         """
         final = self.folder / f"step_{step:08d}"
         with _placed(final) as folder:
-            save_file(
-                {key: value.detach().cpu().contiguous() for key, value in weights.items()},
-                folder / WEIGHTS,
-            )
-            torch.save(state, folder / STATE)
+            write_tensors(folder / WEIGHTS, weights)
+            with (folder / STATE).open("wb") as file:
+                torch.save(state, file)
             meta = {
                 "step": step,
                 "score": score,
@@ -129,14 +129,19 @@ class CheckpointStore:
         return self._read(f"step_{read_json(self.folder / 'best.json')['step']:08d}")
 
     def drop_after(self, step: int) -> None:
-        """Forget checkpoints of steps that are about to be taken anew, and what a kill left of one."""
-        for name in self._folders():
-            if int(name.removeprefix("step_")) > step:
+        """Forget checkpoints of steps that are about to be taken anew, and what kills left of writing or deleting."""
+        for name, files in self._folders().items():
+            if int(name.removeprefix("step_")) > step or not files >= _FILES:
                 _delete(self.folder / name)
+        if isinstance(self.folder, Path):
+            for stale in self.folder.glob(".*.tmp"):
+                shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
 
     def _folders(self) -> dict[str, set[str]]:
         """The files of each step_* folder, oldest first."""
         folders: dict[str, set[str]] = {}
+        if isinstance(self.folder, Path):  # where a folder may be there and empty
+            folders = {path.name: set() for path in sorted(self.folder.glob("step_*"))}
         for path in listed(self.folder):
             name, _, file = path.partition("/")
             if file and name.startswith("step_"):
@@ -144,7 +149,7 @@ class CheckpointStore:
         return folders
 
     def _whole(self) -> list[str]:
-        return [name for name, files in self._folders().items() if {WEIGHTS, STATE, META} <= files]
+        return [name for name, files in self._folders().items() if files >= _FILES]
 
     def _read(self, name: str) -> Checkpoint | None:
         """A checkpoint as its checkpoint.json says; None where there is none, or none any more."""
