@@ -73,8 +73,8 @@ def efficientnet_lite0() -> FeatureNetwork:
 def inception(weights: InceptionWeights) -> FeatureNetwork:
     """Inception 2015-12-05 from a file: its figures carry the published names, `fid`, `kid`, `inception_score`."""
     path = Path(weights.path).expanduser()
-    network = Inception()
-    load_into(network, read_weights(path, weights.sha256), path, "Inception 2015-12-05")
+    state, network = read_weights(path, weights.sha256), Inception()
+    load_into(network, state, path, "Inception 2015-12-05")
     protocol = NetworkProtocol(
         sha256=weights.sha256,
         resize=f"TF1 bilinear {SIZE}x{SIZE}",

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load, load_file, save_file
 from torch import Tensor
 
+from components.faults import Fault
 from components.files import (
     exists,
     faults_of_the_disk,
@@ -26,6 +27,7 @@ from components.files import (
     write_json,
 )
 from components.home import AnyPath
+from components.networks.frozen import UNREADABLE
 from components.node_cache import Damaged, open_copy
 
 WEIGHTS, STATE, META = "weights.safetensors", "state.pt", "checkpoint.json"
@@ -47,9 +49,17 @@ class Checkpoint:
         return load(self.read(WEIGHTS))
 
     def state(self) -> dict[str, Any]:
-        """Optimizers and memories, as their `state_dict`s."""
+        """Optimizers and memories, as their `state_dict`s; nothing in the file is run.
+
+        Raises:
+            Fault: it holds other things than tensors, numbers and names, or cannot be read.
+        """
         with os.fdopen(self._open(STATE), "rb") as file:
-            state: dict[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
+            try:
+                state: dict[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
+            except UNREADABLE as error:
+                what = f"{self.folder / STATE} (sha256 {self.meta['sha256'][STATE]})"
+                raise Fault(f"{what}: not a training state ({type(error).__name__}); remove {self.folder}") from error
         return state
 
     def read(self, name: str) -> bytes:
@@ -81,10 +91,13 @@ class CheckpointStore:
 
     On a disk a checkpoint gets its place by rename. An object store has none: there `checkpoint.json` is what
     makes a checkpoint, written last and deleted first.
+
+    Args:
+        run: key of the run, which its checkpoints carry; those of another run are refused. None: not looked at.
     """
 
-    def __init__(self, folder: AnyPath, keep: int = 2) -> None:
-        self.folder, self.keep = folder, keep
+    def __init__(self, folder: AnyPath, keep: int = 2, run: str | None = None) -> None:
+        self.folder, self.keep, self.run = folder, keep, run
 
     def save(self, step: int, weights: dict[str, Tensor], state: dict[str, Any], score: float | None) -> Checkpoint:
         """Write a checkpoint beside the others, then forget those that are neither among the last nor best.
@@ -99,6 +112,7 @@ class CheckpointStore:
             )
             torch.save(state, folder / STATE)
             meta = {
+                "run": self.run,
                 "step": step,
                 "score": score,
                 "sha256": {name: sha256_file(folder / name) for name in (WEIGHTS, STATE)},
@@ -147,12 +161,21 @@ class CheckpointStore:
         return [name for name, files in self._folders().items() if {WEIGHTS, STATE, META} <= files]
 
     def _read(self, name: str) -> Checkpoint | None:
-        """A checkpoint as its checkpoint.json says; None where there is none, or none any more."""
+        """A checkpoint as its checkpoint.json says; None where there is none, or none any more.
+
+        Raises:
+            Fault: it is the checkpoint of another run or of another step.
+        """
+        folder = self.folder / name
         try:
-            meta = json.loads(read_bytes(self.folder / name / META))
+            meta = json.loads(read_bytes(folder / META))
         except FileNotFoundError:
             return None
-        return Checkpoint(self.folder / name, meta["step"], meta["score"], meta)
+        if self.run is not None and meta.get("run") != self.run:
+            raise Fault(f"{folder}: is a checkpoint of run {meta.get('run')}, not of {self.run}; remove it")
+        if f"step_{meta['step']:08d}" != name:
+            raise Fault(f"{folder}: is the checkpoint of step {meta['step']}; remove it")
+        return Checkpoint(folder, meta["step"], meta["score"], meta)
 
     def _forget(self, best: Checkpoint | None) -> None:
         for name in self._whole()[: -self.keep]:
