@@ -131,7 +131,9 @@ PICTURES = {
 
 
 @PROMISE
-@pytest.mark.parametrize("kind", PICTURES)
+@pytest.mark.parametrize(
+    "kind", ["flat", "equal", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("black", "noisy"))]
+)
 def test_the_table_says_it_beside_the_figure(tally, kind: str, tiny_shards: Path, tmp_path: Path, network) -> None:
     train, test = Split(tiny_shards, "train"), Split(tiny_shards, "test")
     made = generate(tmp_path / "made", test, "photo", PICTURES[kind])
