@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from torch import Tensor
 
 from components.faults import Fault
@@ -36,17 +36,29 @@ def require_sha256(file: Path, expected: str, beside: str, remedy: str) -> None:
         raise Fault(f"{file}: its sha256 differs from the one in {beside}: {found}, not {expected}; {remedy}")
 
 
+def load_weights(file: AnyPath, data: bytes | None = None) -> dict[str, Tensor]:
+    """Read a weights file whatever network it is of.
+
+    Args:
+        data: its bytes, where they are here already; a remote file's must be given.
+
+    Raises:
+        Fault: not a safetensors file.
+    """
+    try:
+        return load_file(file) if data is None else load(data)
+    # A type that torch does not have is a KeyError of the library.
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+        raise Fault(f"{file}: not a readable safetensors file ({' '.join(str(error).split())})") from error
+
+
 def read_weights(file: Path, expected: dict[str, Tensor], what: str) -> dict[str, Tensor]:
     """Read a weights file for networks that expect these names, shapes and types.
 
     Raises:
         Fault: not a safetensors file, or the weights of another network; names the first difference.
     """
-    try:
-        weights = load_file(file)
-    # A type that torch does not have is a KeyError of the library.
-    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
-        raise Fault(f"{file}: not a readable safetensors file ({' '.join(str(error).split())})") from error
+    weights = load_weights(file)
     require_fit(weights, expected, file, what)
     return weights
 

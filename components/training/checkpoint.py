@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load, load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from components.faults import Fault
@@ -29,6 +29,7 @@ from components.files import (
 from components.home import AnyPath
 from components.networks.frozen import UNREADABLE
 from components.node_cache import Damaged, open_copy
+from components.systems.weights import load_weights
 
 WEIGHTS, STATE, META = "weights.safetensors", "state.pt", "checkpoint.json"
 
@@ -43,10 +44,12 @@ class Checkpoint:
     meta: dict[str, Any] = field(repr=False, compare=False)
 
     def weights(self) -> dict[str, Tensor]:
-        """All weights and buffers by `network.key`, and averages by `ema.network.key`."""
-        if isinstance(self.folder, Path):
-            return load_file(self.folder / WEIGHTS)
-        return load(self.read(WEIGHTS))
+        """All weights and buffers by `network.key`, and averages by `ema.network.key`.
+
+        Raises:
+            Fault: not a safetensors file.
+        """
+        return load_weights(self.folder / WEIGHTS, None if isinstance(self.folder, Path) else self.read(WEIGHTS))
 
     def state(self) -> dict[str, Any]:
         """Optimizers and memories, as their `state_dict`s; nothing in the file is run.

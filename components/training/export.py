@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
-from safetensors.torch import load_file
 
 from components.faults import Fault
 from components.files import (
@@ -22,7 +21,7 @@ from components.files import (
 from components.shards.manifest import Manifest
 from components.systems import AnySystemConfig, SystemConfig, build
 from components.systems.translator import Card, GenerateConfig, export_translators
-from components.systems.weights import require_sha256
+from components.systems.weights import load_weights, require_sha256
 from components.training import log
 from components.training.checkpoint import META, WEIGHTS, Checkpoint
 from components.training.config import TrainConfig
@@ -87,7 +86,7 @@ def export_trained(out: Path, config: GenerateConfig, shards: Path, folder: Path
     shape = Run(system, train, shards, out, task, run["key"]).shape()
     file, exported = out / "checkpoints" / config.checkpoint / WEIGHTS, run["checkpoints"][config.checkpoint]
     require_sha256(file, exported["sha256"], "run.json", "run dvc repro -f train")
-    weights = load_file(file)
+    weights = load_weights(file)
     lineage = {"checkpoint": config.checkpoint, "step": exported["step"]}
     return export_translators(folder, weights, system, shape, task, config, lineage | {"key": run["key"]})
 

@@ -64,6 +64,11 @@ def test_a_checkpoint_with_a_payload_or_of_another_system_is_not_resumed(tally, 
         forge(folder)
         named = (str(folder / STATE), sha256_file(folder / STATE))
         tally.count(refused(lambda run=run: resume(run), *named) and not mark.exists(), f"state, hash agrees: {what}")
+        run = copied(trained, tmp_path / "copy")
+        (folder / "weights.safetensors").write_bytes(data)
+        forge(folder)
+        held = refused(lambda run=run: resume(run), str(folder / "weights.safetensors")) and not mark.exists()
+        tally.count(held, f"weights, hash agrees: {what}")
     good = trained.checkpoints.last()
     for what, weights in wrong(good.weights()):
         run = copied(trained, tmp_path / "copy")
