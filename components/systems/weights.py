@@ -1,6 +1,7 @@
 """Weights files from outside: read without unpickling, and refused by name when they fit another network."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 from safetensors.torch import load, load_file
@@ -8,7 +9,9 @@ from torch import Tensor
 
 from components.faults import Fault
 from components.files import sha256_file
-from components.home import AnyPath
+
+if TYPE_CHECKING:  # a registered model carries this file without components/home.py
+    from components.home import AnyPath
 
 
 def averaged(weights: dict[str, Tensor], network: str) -> dict[str, Tensor]:
@@ -36,7 +39,7 @@ def require_sha256(file: Path, expected: str, beside: str, remedy: str) -> None:
         raise Fault(f"{file}: its sha256 differs from the one in {beside}: {found}, not {expected}; {remedy}")
 
 
-def load_weights(file: AnyPath, data: bytes | None = None) -> dict[str, Tensor]:
+def load_weights(file: "AnyPath", data: bytes | None = None) -> dict[str, Tensor]:
     """Read a weights file whatever network it is of.
 
     Args:
@@ -63,7 +66,7 @@ def read_weights(file: Path, expected: dict[str, Tensor], what: str) -> dict[str
     return weights
 
 
-def require_fit(weights: dict[str, Tensor], expected: dict[str, Tensor], file: AnyPath, what: str) -> None:
+def require_fit(weights: dict[str, Tensor], expected: dict[str, Tensor], file: "AnyPath", what: str) -> None:
     """Refuse weights that are not those of a network, or that no network can work with.
 
     Args:
