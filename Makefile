@@ -5,6 +5,10 @@
 #             ASHA against the grid
 # make reliability  faults and attacks, tried by the thousand: .pix2pipe/reliability/reliability.md
 #
+# make audit  known vulnerabilities of the pinned packages; those that are waived, and why: docs/reliability-weights.md
+# make constraints  write constraints.txt anew from what is installed, after raising a range of pyproject.toml
+#
+# All but torch is installed at the versions of constraints.txt, on Python 3.11 and 3.12 alike.
 # TORCH picks the build: the default is the registry's ordinary one (with CUDA on Linux);
 # for a CPU-only one, point pip at PyTorch's CPU index or pass a wheel: make TORCH=path/to/torch.whl demo
 
@@ -16,15 +20,18 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: demo test check bench reliability install
+# PYSEC or CVE numbers that are waived, each with its reason in docs/reliability-weights.md
+WAIVED := CVE-2025-69872
+
+.PHONY: demo test check bench reliability audit constraints install
 
 install: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml
+$(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
 demo: install
@@ -48,3 +55,13 @@ bench: install
 
 reliability: install
 	pytest tests/reliability -m "slow or not slow" --figures .pix2pipe/reliability
+
+# Every package by its exact version, so nothing is resolved or installed for it.
+audit: install
+	pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --vulnerability-service osv \
+		$(addprefix --ignore-vuln ,$(WAIVED))
+
+# Without torch and what comes with its CUDA build: TORCH chooses those.
+constraints: install
+	python -m pip freeze --exclude-editable --exclude torch | grep -E '^[A-Za-z0-9._-]+==[^+ ]+$$' \
+		| grep -vE '^(triton|nvidia-|cuda-)' > constraints.txt

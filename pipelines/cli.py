@@ -12,6 +12,7 @@ import yaml
 from components.cluster.jobs import Jobs
 from components.cluster.spread import spread
 from components.cluster.submit import attach, submit
+from components.dvc_cache import verify_cache
 from components.faults import Fault
 from components.files import write_text
 from components.home import located, shared
@@ -30,10 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a Fault is one line on stderr and status 1."""
     parser = argparse.ArgumentParser(prog="pix2pipe", description="What is not a stage of the graph (dvc repro).")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    command = commands.add_parser("verify", help="check every byte of a folder of shards against its manifest")
-    command.add_argument(
-        "root", nargs="?", default="data/shards", help="a folder, or one at s3://; default: data/shards"
-    )
+    command = commands.add_parser("verify", help="check every byte of the shards and of DVC's cache")
+    command.add_argument("root", nargs="?", help="check these shards alone: a folder, or one at s3://")
     command.set_defaults(run=lambda chosen: _verify(chosen.root))
     command = commands.add_parser("sources", help="list where pictures can come from, and their params")
     command.set_defaults(run=lambda _: _sources())
@@ -106,10 +105,13 @@ def _spread(names: list[str], cpus: int, path: Path) -> None:
     spread(dict(runs.values()), cpus, say)
 
 
-def _verify(root: str) -> None:
+def _verify(root: str | None) -> None:
     # With a cache of its own: what is checked is what lies at the root now, not what a node has kept of it.
     with fresh_cache():
-        whole, faults = verify(located(root) if "://" in root else Path(root))
+        whole, faults = verify(located(root) if root and "://" in root else Path(root or SHARDS))
+    if root is None:
+        cached = verify_cache(Path.cwd())
+        whole, faults = whole + cached[0], faults + cached[1]
     print(*whole, sep="\n")
     if faults:
         sys.exit("\n".join(faults))

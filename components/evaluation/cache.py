@@ -3,11 +3,10 @@
 import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from components.evaluation.protocol import ARITHMETIC, NetworkProtocol
@@ -15,8 +14,8 @@ from components.files import atomic_path, sha256_json
 from components.networks.tensors import write_tensors
 
 
-def content_hash(pictures: Iterable[NDArray[np.uint8]]) -> str:
-    """sha256 of pictures in order, with their shapes."""
+def content_hash(pictures: Iterable[NDArray[Any]]) -> str:
+    """sha256 of pictures, or other arrays, in order and with their shapes."""
     digest = hashlib.sha256()
     for picture in pictures:
         digest.update(repr(picture.shape).encode())
@@ -27,7 +26,7 @@ def content_hash(pictures: Iterable[NDArray[np.uint8]]) -> str:
 class FeatureCache:
     """Files of features and log p below a folder, named by the content of the pictures and the network.
 
-    The folder can be removed at any time; a file that cannot be read is taken again.
+    The folder can be removed at any time; a file that is not what was written under its name is taken again.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -40,10 +39,20 @@ class FeatureCache:
         key = sha256_json({"network": network.model_dump(), "content": content, "arithmetic": ARITHMETIC})
         path = self._folder / f"{key}.safetensors"
         try:
-            kept = load_file(path)
-            return kept["features"], kept["log_p"]
-        except (OSError, SafetensorError, KeyError):
-            features, log_p = take()
+            with safe_open(path, framework="pt") as file:
+                said = file.metadata() or {}
+                kept = file.get_tensor("features"), file.get_tensor("log_p")
+            if said == {"key": key, "sha256": _sha256(*kept)}:
+                return kept
+        except (OSError, SafetensorError, KeyError, ValueError, RuntimeError):
+            pass  # taken again below, as where there is none
+        features, log_p = take()
         with atomic_path(path) as temporary:
-            write_tensors(temporary, {"features": features, "log_p": log_p})
+            said = {"key": key, "sha256": _sha256(features, log_p)}
+            write_tensors(temporary, {"features": features, "log_p": log_p}, said)
         return features, log_p
+
+
+def _sha256(*tensors: Tensor) -> str:
+    """Of the values: what says that a kept file is the one that was written."""
+    return content_hash(tensor.numpy() for tensor in tensors)

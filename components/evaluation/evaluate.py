@@ -18,6 +18,7 @@ from components.evaluation.kid import kid
 from components.evaluation.measure import Measured, Measurer, Subset, Truth
 from components.evaluation.protocol import Protocol, SampleProtocol
 from components.evaluation.rows import Row, build_rows
+from components.evaluation.sets import doubts
 from components.faults import Fault
 from components.files import sha256_json
 from components.shards.reader import Split
@@ -168,8 +169,7 @@ def _distances(
     together = paired and row.name != "floor"  # its train pictures are drawn on their own
     own = theirs if together else draws(len(first), config.num_bootstrap, config.seed + 1)
     distance = frechet(first, second)
-    least = min(len(first), len(second))
-    notes = {} if least > dimensions else {"note": f"biased: {least} images for {dimensions} dimensions"}
+    notes = doubts(first, second, dimensions)
     fid = linear_figure(distance.value, (distance.first, own), (distance.second, theirs), **notes)
     return {
         f"fid{end}": at_least(0.0, fid).as_json(),

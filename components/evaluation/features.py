@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from components.evaluation.config import EvaluateConfig, InceptionWeights
 from components.evaluation.inception import FEATURES, SIZE, Inception
 from components.evaluation.protocol import NetworkProtocol
+from components.faults import Fault
 from components.networks.frozen import load_into, read_weights
 from components.networks.lite0 import LITE0_SHA256, open_lite0
 
@@ -37,7 +38,13 @@ class FeatureNetwork:
 
     @torch.inference_mode()
     def extract(self, pictures: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
-        """uint8 RGB (N, H, W, 3) -> features (N, dimensions) float32, log p(class) (N, classes) float32."""
+        """uint8 RGB (N, H, W, 3) -> features (N, dimensions) float32, log p(class) (N, classes) float32.
+
+        Raises:
+            Fault: pictures of another type or shape, among them floats, which may be NaN or of another range.
+        """
+        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
+            raise Fault(f"pictures are {pictures.dtype} {pictures.shape}; features are taken of uint8 (N, H, W, 3)")
         batch = torch.tensor(pictures).to(self._device).permute(0, 3, 1, 2)
         features, logits = self._network(batch)
         return features.float().cpu(), logits.double().log_softmax(1).float().cpu()
@@ -73,8 +80,8 @@ def efficientnet_lite0() -> FeatureNetwork:
 def inception(weights: InceptionWeights) -> FeatureNetwork:
     """Inception 2015-12-05 from a file: its figures carry the published names, `fid`, `kid`, `inception_score`."""
     path = Path(weights.path).expanduser()
-    network = Inception()
-    load_into(network, read_weights(path, weights.sha256), path, "Inception 2015-12-05")
+    state, network = read_weights(path, weights.sha256), Inception()
+    load_into(network, state, path, "Inception 2015-12-05")
     protocol = NetworkProtocol(
         sha256=weights.sha256,
         resize=f"TF1 bilinear {SIZE}x{SIZE}",

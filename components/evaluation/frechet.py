@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from components.faults import Fault
+from components.evaluation.sets import are_equal, require_sets
 
 
 class Frechet(NamedTuple):
@@ -30,7 +30,7 @@ def frechet_distance(first: Tensor, second: Tensor) -> float:
         first: features (n, d); second: features (m, d). Covariances are the unbiased ones (n - 1).
 
     Raises:
-        Fault: fewer than two images, or features that are not finite.
+        Fault: fewer than two images, features that are not finite, or of two networks.
     """
     return frechet(first, second).value
 
@@ -42,11 +42,7 @@ def frechet(first: Tensor, second: Tensor) -> Frechet:
     A (n, d) and B (m, d), tr (S1 S2)^½ is the sum of the singular values of A Bᵀ / √((n-1)(m-1)).
     Otherwise it is the sum of the square roots of the eigenvalues of the symmetric S1^½ S2 S1^½.
     """
-    for features in (first, second):
-        if len(features) < 2:
-            raise Fault(f"a Fréchet distance needs at least 2 images on each side; there is {len(features)}")
-        if not bool(features.isfinite().all()):
-            raise Fault("a Fréchet distance needs finite features; look for broken images or weights")
+    require_sets("a Fréchet distance", first, second)
     x, y = first.double(), second.double()
     shift = x.mean(0) - y.mean(0)
     a, b = x - x.mean(0), y - y.mean(0)
@@ -57,7 +53,9 @@ def frechet(first: Tensor, second: Tensor) -> Frechet:
     value = shift @ shift + spread_a.mean() + spread_b.mean() - 2 * trace
     influence_a = 2 * a @ shift + spread_a - pull_a
     influence_b = -2 * b @ shift + spread_b - pull_b
-    return Frechet(max(0.0, float(value)), influence_a - influence_a.mean(), influence_b - influence_b.mean())
+    # The roots of what rounding makes of zeros can add up to 1e-7 of the spread.
+    least = 0.0 if are_equal(first, second) else max(0.0, float(value))
+    return Frechet(least, influence_a - influence_a.mean(), influence_b - influence_b.mean())
 
 
 def _from_data(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:

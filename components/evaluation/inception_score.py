@@ -5,6 +5,8 @@ import torch
 from torch import Tensor
 
 from components.evaluation.intervals import Figure, at_least, linear_figure
+from components.evaluation.sets import is_flat
+from components.faults import Fault
 
 
 def inception_score(log_probabilities: Tensor, draws: Tensor, splits: int, seed: int) -> Figure:
@@ -18,10 +20,25 @@ def inception_score(log_probabilities: Tensor, draws: Tensor, splits: int, seed:
         draws: (B, n) counts of `intervals.draws`.
 
     Returns:
-        A figure from 1 (all images alike) to the number of classes, with a note "std".
+        A figure from 1 (all images alike) to the number of classes, with "std", and a note where a split has
+        fewer images than there are classes, which bounds it from above, or where all images are alike.
+
+    Raises:
+        Fault: fewer than two images, or log p that is NaN or above 0.
     """
-    images = len(log_probabilities)
+    images, classes = log_probabilities.shape
+    if images < 2:
+        raise Fault(f"an Inception Score needs at least 2 images; there is {images}")
+    # -∞ is the log of a probability of 0; NaN is at most nothing
+    if not bool((log_probabilities <= 1e-3).all()):
+        raise Fault("an Inception Score needs probabilities; look for broken images or weights")
     splits = min(splits, images)
+    found = []
+    if images // splits < classes:
+        found.append(f"biased: {images} images in {splits} splits for {classes} classes")
+    if is_flat(log_probabilities.exp()):
+        found.append("flat: all images are alike")
+    notes: dict[str, float | str] = {"note": "; ".join(found)} if found else {}
     order = torch.from_numpy(np.random.RandomState(seed).permutation(images))
     logs = log_probabilities.double()
     influence = torch.zeros(images, dtype=torch.float64)
@@ -37,5 +54,6 @@ def inception_score(log_probabilities: Tensor, draws: Tensor, splits: int, seed:
         # A split is mean over its own images: each weighs images / len(mine) / splits in the mean of all.
         scale = scores[-1] * images / (len(mine) * splits)
         influence[mine] = scale * (divergence - divergence.mean())
-    figure = linear_figure(float(np.mean(scores)), (influence, draws), std=float(np.std(scores)))
+    notes |= {"std": float(np.std(scores))}
+    figure = linear_figure(float(np.mean(scores)), (influence, draws), **notes)
     return at_least(1.0, figure)

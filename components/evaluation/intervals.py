@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from components.faults import Fault
+
 PERCENT = 95.0
 
 
@@ -26,7 +28,13 @@ class Figure:
 
 @lru_cache(maxsize=4)
 def draws(num_images: int, num_bootstrap: int, seed: int) -> Tensor:
-    """How often each image is in each bootstrap sample: (num_bootstrap, num_images) counts, rows sum to images."""
+    """How often each image is in each bootstrap sample: (num_bootstrap, num_images) counts, rows sum to images.
+
+    Raises:
+        Fault: there is no image.
+    """
+    if num_images < 1:
+        raise Fault("there is no image to measure; give the split some samples")
     rng = np.random.default_rng(seed)
     chances = np.full(num_images, 1 / num_images)
     return torch.from_numpy(rng.multinomial(num_images, chances, size=num_bootstrap).astype(np.int16))

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from components.evaluation.intervals import Figure, percentile
-from components.faults import Fault
+from components.evaluation.sets import are_equal, doubts, require_sets
 
 _BLOCK = 1024
 
@@ -21,18 +21,22 @@ def kid(first: Tensor, second: Tensor, first_draws: Tensor, second_draws: Tensor
         first_draws: (B, n) counts of `intervals.draws`. second_draws: (B, m).
         paired: image i of both sets belong to one sample and are drawn together.
 
+    Two sets of the same images are no two draws, and the estimate would be a little below 0: they are at 0.
+
     Raises:
-        Fault: fewer than two images on a side.
+        Fault: fewer than two images on a side, features that are not finite, or of two networks.
     """
-    if min(len(first), len(second)) < 2:
-        raise Fault("a KID needs at least 2 images on each side")
+    require_sets("a KID", first, second)
+    notes = doubts(first, second)
+    if are_equal(first, second):
+        return Figure(0.0, 0.0, 0.0, dict(notes))
     x, y = first.double(), second.double()
     # row 0 draws every image once: the figure itself
     weights = [torch.cat([torch.ones_like(w[:1]), w]).double() for w in (first_draws, second_draws)]
     within = [_mean(z, z, w, w, "none") for z, w in zip((x, y), weights, strict=True)]
     across = _mean(x, y, weights[0], weights[1], "once" if paired else "all")
     values = within[0] + within[1] - 2 * across
-    return percentile(float(values[0]), values[1:])
+    return percentile(float(values[0]), values[1:], **notes)
 
 
 def _mean(x: Tensor, y: Tensor, u: Tensor, v: Tensor, diagonal: str) -> Tensor:

@@ -104,12 +104,16 @@ class Objective:
         """The figure of generated pictures, one for each of `sources` in order: (N, H, W, 3) or (N, H, W).
 
         Raises:
-            Fault: another number of pictures than sources.
+            Fault: another number of pictures than sources, or pictures of another size or type.
         """
         truth = self._truth
         if len(pictures) != len(truth.asked):
             what = f"{len(truth.asked)} samples of {truth.asked.split.name}"
             raise Fault(f"{len(pictures)} generated pictures for {what}")
+        expected = (*truth.test.split.manifest.size, *((3,) if self._domain.kind == "image" else ()))
+        if pictures.dtype != np.uint8 or pictures.shape[1:] != expected:
+            found = f"{pictures.dtype} {pictures.shape[1:]}"
+            raise Fault(f"generated pictures are {found}; they are compared with uint8 {expected}")
         model = Row("model", self._domain, len(pictures), lambda i: pictures[i], kept=False, **self._asks)
         with tqdm(disable=True) as bar:
             measurer = Measurer(self._networks, truth, self._config.batch_size, self._cache, bar)

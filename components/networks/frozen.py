@@ -1,6 +1,7 @@
 """Weights of frozen networks: read without running anything in them, only when they are the very bytes expected."""
 
 import pickle
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,23 @@ from torch import Tensor, nn
 
 from components.faults import Fault
 from components.files import sha256_file
+
+# What reading a damaged or crafted file of torch's makes fail: its own errors, and those of a pickle's opcodes that
+# find something else on the stack than they need. None of them comes from code of the file.
+UNREADABLE = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+)
 
 
 def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
@@ -29,7 +47,7 @@ def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, OSError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+    except (SafetensorError, *UNREADABLE) as error:
         raise Fault(f"{path}: not a weights file ({_line(error)})") from error
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise Fault(f"{path}: holds no state dict (names and tensors); save model.state_dict() instead")

@@ -16,7 +16,7 @@ from components.networks.tensors import write_tensors
 from components.schema import Section
 from components.systems.fcn8s import FCN8sConfig, fcn8s
 from components.systems.system import Shape
-from components.systems.weights import averaged, read_weights
+from components.systems.weights import averaged, read_weights, require_sha256
 from components.tasks.encoding import encode
 
 CARD, WEIGHTS = "judge.json", "weights.safetensors"
@@ -97,8 +97,7 @@ def load_judge(folder: Path) -> Judge | None:
         card = JudgeCard.model_validate(values)
     except ValidationError as error:
         raise Fault(f"{folder / CARD}: not a judge's card ({error.errors()[0]['msg']})") from error
-    if sha256_file(folder / WEIGHTS) != card.weights_sha256:
-        raise Fault(f"{folder / WEIGHTS}: sha256 differs from the one in {CARD}; run dvc repro -f judge")
+    require_sha256(folder / WEIGHTS, card.weights_sha256, CARD, "run dvc repro -f judge")
     network = fcn8s(card.system, Shape(card.source, card.target, card.size)).networks["segmenter"]
     network.load_state_dict(read_weights(folder / WEIGHTS, network.state_dict(), "this judge"))
     return Judge(card, network)

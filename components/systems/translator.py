@@ -15,7 +15,7 @@ from components.networks.tensors import write_tensors
 from components.schema import Section
 from components.systems import AnySystemConfig, SystemConfig, build
 from components.systems.system import Shape, Translation
-from components.systems.weights import averaged, read_weights
+from components.systems.weights import averaged, read_weights, require_sha256
 from components.tasks.encoding import content_seed, decode, encode
 
 CARD, WEIGHTS = "translator.json", "generator.safetensors"
@@ -88,8 +88,7 @@ class Translator:
             Fault: a file is missing, or the weights are not those of the card's network.
         """
         card = _read_card(folder / CARD)
-        if sha256_file(folder / WEIGHTS) != card.weights_sha256:
-            raise Fault(f"{folder / WEIGHTS}: sha256 differs from the one in {CARD}; generate again")
+        require_sha256(folder / WEIGHTS, card.weights_sha256, CARD, "run dvc repro -f generate")
         network, translation = _network(card)
         what = f"{card.system.name}'s {translation.network}"
         network.load_state_dict(read_weights(folder / WEIGHTS, network.state_dict(), what))
@@ -101,7 +100,8 @@ class Translator:
         """Translate uint8 pictures: (N, H, W, 3) images or (N, H, W) class indices, of the card's size.
 
         Raises:
-            Fault: another size, kind or dtype, or a label outside the classes.
+            Fault: another size, kind or dtype, or a label outside the classes; or the network gives no finite
+                values, which no picture can show.
         """
         expected = (*self.size, 3) if self.source.kind == "image" else self.size
         if batch.dtype != np.uint8 or batch.shape[1:] != expected:
@@ -116,6 +116,10 @@ class Translator:
         seeds = torch.tensor([content_seed(picture) for picture in padded])
         torch.manual_seed(int(seeds[0]))
         made = self._translation.run(self._network, encode(self.source, padded, self._device), seeds)
+        if not bool(made.isfinite().all()):
+            raise Fault(
+                f"{self.card.system.name} of step {self.card.step} gives values that are not finite; train again"
+            )
         return decode(self.target, made)[: len(part)]
 
 
@@ -164,12 +168,15 @@ def read_cards(folder: Path) -> list[Card]:
     """The cards of what `export_translators` wrote, in its order.
 
     Raises:
-        Fault: there is none, or one is not a translator's.
+        Fault: there is none, or one is not a translator's, or is that of another direction.
     """
-    cards = [_read_card(path) for path in sorted(folder.glob(f"*/{CARD}"))]
+    cards = {path: _read_card(path) for path in sorted(folder.glob(f"*/{CARD}"))}
     if not cards:
         raise Fault(f"{folder}: has no translator; run dvc repro -f generate")
-    return sorted(cards, key=lambda card: card.reverse)
+    for path, card in cards.items():
+        if path.parent.name != card.direction:
+            raise Fault(f"{path}: is the card of {card.direction}; run dvc repro -f generate")
+    return sorted(cards.values(), key=lambda card: card.reverse)
 
 
 def _read_card(path: Path) -> Card:

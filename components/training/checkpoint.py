@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load, load_file
 from torch import Tensor
 
+from components.faults import Fault
 from components.files import (
     exists,
     faults_of_the_disk,
@@ -26,8 +26,10 @@ from components.files import (
     write_json,
 )
 from components.home import AnyPath
+from components.networks.frozen import UNREADABLE
 from components.networks.tensors import write_tensors
 from components.node_cache import Damaged, open_copy
+from components.systems.weights import load_weights
 
 WEIGHTS, STATE, META = "weights.safetensors", "state.pt", "checkpoint.json"
 _FILES = {WEIGHTS, STATE, META}
@@ -43,15 +45,25 @@ class Checkpoint:
     meta: dict[str, Any] = field(repr=False, compare=False)
 
     def weights(self) -> dict[str, Tensor]:
-        """All weights and buffers by `network.key`, and averages by `ema.network.key`."""
-        if isinstance(self.folder, Path):
-            return load_file(self.folder / WEIGHTS)
-        return load(self.read(WEIGHTS))
+        """All weights and buffers by `network.key`, and averages by `ema.network.key`.
+
+        Raises:
+            Fault: not a safetensors file.
+        """
+        return load_weights(self.folder / WEIGHTS, None if isinstance(self.folder, Path) else self.read(WEIGHTS))
 
     def state(self) -> dict[str, Any]:
-        """Optimizers and memories, as their `state_dict`s."""
+        """Optimizers and memories, as their `state_dict`s; nothing in the file is run.
+
+        Raises:
+            Fault: it holds other things than tensors, numbers and names, or cannot be read.
+        """
         with os.fdopen(self._open(STATE), "rb") as file:
-            state: dict[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
+            try:
+                state: dict[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
+            except UNREADABLE as error:
+                what = f"{self.folder / STATE} (sha256 {self.meta['sha256'][STATE]})"
+                raise Fault(f"{what}: not a training state ({type(error).__name__}); remove {self.folder}") from error
         return state
 
     def read(self, name: str) -> bytes:
@@ -83,10 +95,13 @@ class CheckpointStore:
 
     On a disk a checkpoint gets its place by rename. An object store has none: there `checkpoint.json` is what
     makes a checkpoint, written last and deleted first.
+
+    Args:
+        run: key of the run, which its checkpoints carry; those of another run are refused. None: not looked at.
     """
 
-    def __init__(self, folder: AnyPath, keep: int = 2) -> None:
-        self.folder, self.keep = folder, keep
+    def __init__(self, folder: AnyPath, keep: int = 2, run: str | None = None) -> None:
+        self.folder, self.keep, self.run = folder, keep, run
 
     def save(self, step: int, weights: dict[str, Tensor], state: dict[str, Any], score: float | None) -> Checkpoint:
         """Write a checkpoint beside the others, then forget those that are neither among the last nor best.
@@ -99,6 +114,7 @@ class CheckpointStore:
             with (folder / STATE).open("wb") as file:
                 torch.save(state, file)
             meta = {
+                "run": self.run,
                 "step": step,
                 "score": score,
                 "sha256": {name: sha256_file(folder / name) for name in (WEIGHTS, STATE)},
@@ -152,12 +168,21 @@ class CheckpointStore:
         return [name for name, files in self._folders().items() if files >= _FILES]
 
     def _read(self, name: str) -> Checkpoint | None:
-        """A checkpoint as its checkpoint.json says; None where there is none, or none any more."""
+        """A checkpoint as its checkpoint.json says; None where there is none, or none any more.
+
+        Raises:
+            Fault: it is the checkpoint of another run or of another step.
+        """
+        folder = self.folder / name
         try:
-            meta = json.loads(read_bytes(self.folder / name / META))
+            meta = json.loads(read_bytes(folder / META))
         except FileNotFoundError:
             return None
-        return Checkpoint(self.folder / name, meta["step"], meta["score"], meta)
+        if self.run is not None and meta.get("run") != self.run:
+            raise Fault(f"{folder}: is a checkpoint of run {meta.get('run')}, not of {self.run}; remove it")
+        if f"step_{meta['step']:08d}" != name:
+            raise Fault(f"{folder}: is the checkpoint of step {meta['step']}; remove it")
+        return Checkpoint(folder, meta["step"], meta["score"], meta)
 
     def _forget(self, best: Checkpoint | None) -> None:
         for name in self._whole()[: -self.keep]:

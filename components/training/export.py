@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
-from safetensors.torch import load_file
 
 from components.faults import Fault
 from components.files import (
@@ -15,7 +14,6 @@ from components.files import (
     listed,
     read_bytes,
     read_json,
-    sha256_file,
     write_bytes,
     write_json,
     write_text,
@@ -23,8 +21,9 @@ from components.files import (
 from components.shards.manifest import Manifest
 from components.systems import AnySystemConfig, SystemConfig, build
 from components.systems.translator import Card, GenerateConfig, export_translators
+from components.systems.weights import load_weights, require_sha256
 from components.training import log
-from components.training.checkpoint import WEIGHTS, Checkpoint
+from components.training.checkpoint import META, WEIGHTS, Checkpoint
 from components.training.config import TrainConfig
 from components.training.run import Run
 
@@ -35,7 +34,7 @@ def export_run(run: Run, out: Path) -> None:
     """Fill `out` with the last and the best checkpoint, curves, sample grids and run.json.
 
     Raises:
-        Fault: the run is not finished.
+        Fault: the run is not finished, or a checkpoint of it is damaged.
     """
     last, best = run.checkpoints.last(), run.checkpoints.best()
     if last is None or best is None or last.step < run.num_steps():
@@ -76,14 +75,19 @@ def export_trained(out: Path, config: GenerateConfig, shards: Path, folder: Path
     Args:
         out: where `export_run` wrote.
         shards: the data the run was trained on; its manifest gives the domains.
+
+    Raises:
+        Fault: the weights are not the ones that were exported.
     """
     run = read_json(out / "run.json")
     system = TypeAdapter[AnySystemConfig](SystemConfig).validate_python(run["system"])
     train = TrainConfig.model_validate(run["train"])
     task = (run["task"]["source"], run["task"]["target"])
     shape = Run(system, train, shards, out, task, run["key"]).shape()
-    weights = load_file(out / "checkpoints" / config.checkpoint / WEIGHTS)
-    lineage = {"checkpoint": config.checkpoint, "step": run["checkpoints"][config.checkpoint]["step"]}
+    file, exported = out / "checkpoints" / config.checkpoint / WEIGHTS, run["checkpoints"][config.checkpoint]
+    require_sha256(file, exported["sha256"], "run.json", "run dvc repro -f train")
+    weights = load_weights(file)
+    lineage = {"checkpoint": config.checkpoint, "step": exported["step"]}
     return export_translators(folder, weights, system, shape, task, config, lineage | {"key": run["key"]})
 
 
@@ -102,5 +106,9 @@ def git_commit() -> str:
 
 
 def _export_checkpoint(checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
+    """Copy the weights, which must be the very ones that were saved; the best may be long ago."""
     write_bytes(folder / WEIGHTS, checkpoint.read(WEIGHTS))
-    return {"step": checkpoint.step, "score": checkpoint.score, "sha256": sha256_file(folder / WEIGHTS)}
+    digest = checkpoint.meta["sha256"][WEIGHTS]
+    remedy = f"{checkpoint.folder} is damaged: remove its run's folder and run dvc repro again"
+    require_sha256(folder / WEIGHTS, digest, META, remedy)
+    return {"step": checkpoint.step, "score": checkpoint.score, "sha256": digest}

@@ -12,12 +12,14 @@ from torch import Tensor
 from components.faults import Fault
 from components.systems import build
 from components.systems.system import Batch, Shape
+from components.systems.weights import require_fit
 from components.tasks.paired import Sample
 from components.training.batches import to_batch, training_stream
-from components.training.checkpoint import Checkpoint
+from components.training.checkpoint import STATE, WEIGHTS, Checkpoint
 from components.training.clock import RunClock
 from components.training.group import Group
 from components.training.log import Log
+from components.training.optimizers import require_moments
 from components.training.run import Run
 from components.training.terms import NotFinite
 from components.training.trainer import Trainer
@@ -103,16 +105,28 @@ def save(run: Run, trainer: Trainer, step: int, score: float | None) -> Checkpoi
 
 
 def load(checkpoint: Checkpoint, trainer: Trainer) -> None:
-    """Take networks, averages, optimizers and memories from a checkpoint."""
+    """Take networks, averages, optimizers and memories from a checkpoint.
+
+    Raises:
+        Fault: it is not one of this system.
+    """
     weights, state = checkpoint.weights(), checkpoint.state()
+    expected: dict[str, Tensor] = dict(trainer.system.networks.state_dict())
+    if trainer.ema is not None:
+        expected |= {f"ema.{key}": value for key, value in trainer.ema.averages.items()}
+    require_fit(weights, expected, checkpoint.folder / WEIGHTS, "this run")
     own = {key: value for key, value in weights.items() if not key.startswith("ema.")}
     trainer.system.networks.load_state_dict(own)
     if trainer.ema is not None:
         trainer.ema.load({key.removeprefix("ema."): v for key, v in weights.items() if key.startswith("ema.")})
-    for name, optimizer in trainer.optimizers.items():
-        optimizer.load_state_dict(state["optimizers"][name])
-    for name, memory in trainer.system.memories.items():
-        memory.load_state_dict(state["memories"][name])
+    try:
+        for name, optimizer in trainer.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+            require_moments(optimizer)
+        for name, memory in trainer.system.memories.items():
+            memory.load_state_dict(state["memories"][name])
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise Fault(f"{checkpoint.folder / STATE}: not the training state of this run ({error}); remove it") from error
 
 
 def _on_device(batches: Iterator[tuple[Sample, np.ndarray]], run: Run, shape: Shape, group: Group) -> Iterator[Batch]:

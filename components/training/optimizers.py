@@ -34,6 +34,18 @@ def make_optimizers(system: System, config: TrainConfig) -> dict[str, Adam]:
     }
 
 
+def require_moments(optimizer: Adam) -> None:
+    """Refuse a loaded state whose moments are not of the shapes of the parameters, which Adam itself never asks.
+
+    Raises:
+        ValueError: of one.
+    """
+    for parameter, state in optimizer.state.items():
+        for name in ("exp_avg", "exp_avg_sq"):
+            if state[name].shape != parameter.shape:
+                raise ValueError(f"{name} is {tuple(state[name].shape)}, not {tuple(parameter.shape)}")
+
+
 def rate_factor(step: int, steps: int, constant_share: float) -> float:
     """The learning rate of a step (from 0) as a share of the full one: constant, then linear to 0."""
     constant = int(steps * constant_share)

@@ -41,7 +41,7 @@ class Run:
     @property
     def checkpoints(self) -> CheckpointStore:
         """Where the run is kept."""
-        return CheckpointStore(self.folder / "checkpoints", self.train.keep_checkpoints)
+        return CheckpointStore(self.folder / "checkpoints", self.train.keep_checkpoints, self.key)
 
     def shape(self) -> Shape:
         """What the system must fit."""
