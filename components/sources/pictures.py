@@ -16,7 +16,7 @@ _BYTES_PROGRESSIVE, _BYTES_WEBP = 12, 17  # as measured: what these two decoders
 _BAND = 1 << 20  # pixels converted at a time
 # The memory of large pictures then goes back to the system as soon as they are dropped: pieces of above 32 MB are
 # mapped one by one, and Pillow's own 16 MB would stay behind in the heap beside the next picture.
-Image.core.set_block_size(64 << 20)
+Image.core.set_block_size(64 << 20)  # type: ignore[attr-defined]
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 # Only plain raster decoders: others start programs (EPS) or have no business in a data set.
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
