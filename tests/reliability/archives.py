@@ -95,6 +95,26 @@ def _sparse_map(size):
     return head + info("a.png", size).tobuf() + b"%d\n" % (size // 2) + b"1\n" * (size // 2)
 
 
+def mutant(data, random, way, resealed):
+    """A bit, four bytes, three bytes of a block (of a tar with its sum made right again), or a piece taken out."""
+    if way == 0:
+        data[int(random.integers(len(data)))] ^= 1 << int(random.integers(8))
+    elif way == 1:
+        for place in random.integers(0, len(data), 4):
+            data[place] = random.integers(256)
+    elif way == 2:
+        start = int(random.integers(len(data) // 512 + 1)) * 512
+        for place in start + random.integers(0, 300, 3):
+            data[min(place, len(data) - 1)] = random.integers(256)
+        if resealed and start + 512 <= len(data):
+            data[start + 148 : start + 156] = b" " * 8
+            data[start + 148 : start + 156] = b"%06o\0 " % sum(data[start : start + 512])
+    else:
+        start = int(random.integers(len(data)))
+        del data[start : start + int(random.integers(1, 200))]
+    return data
+
+
 def main(folder, target, most):
     """Print {name: outcome} and the peak of memory as JSON; an outcome is a number of files or a refusal."""
     told = {}
