@@ -6,6 +6,7 @@ from components.faults import Fault
 from components.files import sha256_file
 from components.home import AnyPath
 from components.node_cache import local_copy
+from components.shards.damage import damage_of
 
 
 def local_shard(location: AnyPath, sha256: str, size: int) -> Path:
@@ -32,7 +33,7 @@ def check_file(path: Path, sha256: str, size: int) -> None:
     """Refuse a file that is not, byte for byte, what the manifest names.
 
     Raises:
-        Fault: naming the file and the bytes.
+        Fault: naming the file and the bytes, of a tar also the part of it where the damage begins.
     """
     remedy = f"remove {path.name} and its copy in the DVC cache, then run dvc repro"
     try:
@@ -40,7 +41,10 @@ def check_file(path: Path, sha256: str, size: int) -> None:
         if found != size:
             raise Fault(f"{path}: has bytes 0-{found}, the manifest says 0-{size}; {remedy}")
         if sha256_file(path) != sha256:
-            raise Fault(f"{path}: bytes 0-{size} do not have the sha256 of the manifest ({sha256[:12]}); {remedy}")
+            where = f", the damage begins in {damage}" if (damage := damage_of(path)) else ""
+            raise Fault(
+                f"{path}: bytes 0-{size} do not have the sha256 of the manifest ({sha256[:12]}){where}; {remedy}"
+            )
     except FileNotFoundError:
         raise Fault(f"{path}: not found, though the manifest names it; {remedy}") from None
     except OSError as error:

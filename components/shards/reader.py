@@ -141,12 +141,15 @@ class Split:
 
     def _decode(self, shard: Shard, place: int, domain: str) -> Picture:
         data = shard.png(place, domain)
+        height, width = self.manifest.size
         try:
             with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+                if image.size != (width, height):  # before anything is decoded: a header may announce any size
+                    raise Fault(f"{shard.where(place, domain)}: {image.size} pixels are not {(width, height)}")
                 picture = np.array(image)
-        except (OSError, SyntaxError, ValueError) as error:
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise Fault(f"{shard.where(place, domain)}: not a PNG ({error})") from error
-        expected = self.manifest.size + ((3,) if self.manifest.domains[domain].kind == "image" else ())
+        expected = (height, width) + ((3,) if self.manifest.domains[domain].kind == "image" else ())
         if picture.shape != expected or picture.dtype != np.uint8:
             raise Fault(f"{shard.where(place, domain)}: {picture.dtype} {picture.shape} is not uint8 {expected}")
         return picture

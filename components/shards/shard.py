@@ -8,6 +8,7 @@ from threading import Lock
 import numpy as np
 
 from components.faults import Fault
+from components.shards.damage import broken_chunk
 
 _BLOCK = 512  # of a tar: headers are one, contents are padded to whole ones
 
@@ -60,12 +61,21 @@ class Shard:
                 raise Fault(f"{path}: cannot be opened ({error.strerror})") from error
 
     def png(self, i: int, domain: str) -> bytes:
-        """The encoded bytes of one picture of sample i of an open shard."""
+        """The encoded bytes of one picture of sample i of an open shard.
+
+        Raises:
+            Fault: they have changed since the shard was checked.
+        """
         assert self._file is not None
         offset, length = self.places[i, self._column[domain]].tolist()
         data = os.pread(self._file, length, offset)
         if len(data) != length:
             raise Fault(f"{self.where(i, domain)}: the file ends before")
+        if broken := broken_chunk(data):
+            raise Fault(
+                f"{self.where(i, domain)}: changed since the shard was checked, "
+                f"at bytes {offset + broken[0]}-{offset + broken[1]}; see that nothing writes there, and the disk"
+            )
         return data
 
     def where(self, i: int, domain: str) -> str:
@@ -85,6 +95,9 @@ def _walk(file: int, path: Path, samples: int, domains: list[str]) -> tuple[list
     Raises:
         Fault: its members are not `samples` groups of KEY.DOMAIN.png, each with all domains, sorted.
     """
+    size = os.fstat(file).st_size
+    if samples * len(domains) * _BLOCK > size:
+        raise Fault(f"{path}: its {size} bytes cannot hold the {samples} samples that the manifest gives it")
     keys: list[str] = []
     places = np.empty((samples, len(domains), 2), np.int64)
     offset = 0
@@ -97,6 +110,8 @@ def _walk(file: int, path: Path, samples: int, domains: list[str]) -> tuple[list
             if name != f"{keys[i]}.{domain}.png" or "." in keys[i] or not keys[i]:
                 found = f"member {name}" if name else "the end"
                 raise Fault(f"{path}: {found} at byte {offset} where {domain} of sample {i} of {samples} should be")
+            if not 0 <= length <= size - offset - _BLOCK:
+                raise Fault(f"{path}: member {name} at byte {offset} cannot have {length} bytes; the tar has {size}")
             places[i, column] = offset + _BLOCK, length
             offset += _BLOCK + -(-length // _BLOCK) * _BLOCK
     if _member(os.pread(file, _BLOCK, offset))[0]:

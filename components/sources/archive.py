@@ -1,5 +1,6 @@
 """Pictures out of a .zip or .tar archive that may be broken, or made to do harm."""
 
+import errno
 import stat
 import tarfile
 import zipfile
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any, NamedTuple, TypeVar
 
 from tqdm import tqdm
 
@@ -17,9 +18,27 @@ from components.faults import Fault
 MAX_MEMBERS = 2_000_000
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 _CHUNK = 1 << 20
+_MAX_HEADER = 1 << 20  # bytes of names and the like of one member of a tar, which are read as one
+_MAX_CLOSING = 1 << 26  # bytes of zeros at the end of a tar
+_SPARSE = "a sparse member, which is not read"
+# What reading an archive raises besides OSError: a decompressor's own come without a number.
 _BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, RuntimeError, NotImplementedError)
-# Its name and, unless it is a folder, how to open it.
-_Member = tuple[str, Callable[[], IO[bytes]] | None]
+_LONG_HEADERS = {
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+}
+Item = TypeVar("Item")
+
+
+class _Member(NamedTuple):
+    """Its name; the bytes it takes to pass it over; and, unless it is a folder, how to open it."""
+
+    name: str
+    passed: int
+    open: Callable[[], IO[bytes]] | None
 
 
 def is_archive(path: Path) -> bool:
@@ -35,33 +54,62 @@ def unpack(archive: Path, target: Path, extensions: frozenset[str], max_bytes: i
             in one place, or more than `max_bytes` or 2,000,000 members.
     """
     left = max_bytes
-    try:
-        members = _zip(archive) if archive.name.lower().endswith(".zip") else _tar(archive)
-        with tqdm(unit="file", desc=f"unpack {archive.name}") as bar:
-            for count, (name, opened) in enumerate(members):
-                if count >= MAX_MEMBERS:
-                    raise Fault(f"{archive}: more than {MAX_MEMBERS:,} members")
-                path = target / _inside(archive, name)
-                if opened is None or path.suffix.lower() not in extensions or path.name.startswith("."):
-                    continue
-                left = _copy(archive, name, opened, path, left)
-                bar.update()
-    except _BROKEN as error:
-        raise Fault(f"{archive}: broken or truncated archive ({error}); fetch it again") from error
-    except (FileExistsError, NotADirectoryError) as error:
-        raise Fault(f"{archive}: two members would be the same file ({error.filename})") from error
+    members = _zip(archive) if archive.name.lower().endswith(".zip") else _tar(archive)
+    with tqdm(unit="file", desc=f"unpack {archive.name}") as bar:
+        for count, member in enumerate(_whole(archive, members)):
+            if count >= MAX_MEMBERS:
+                raise Fault(f"{archive}: more than {MAX_MEMBERS:,} members")
+            path = target / _inside(archive, member.name)
+            if member.open is None or path.suffix.lower() not in extensions or path.name.startswith("."):
+                left = _less(archive, member.name, left, member.passed)
+                continue
+            left = _copy(archive, member.name, member.open, path, left)
+            bar.update()
 
 
 def _copy(archive: Path, name: str, opened: Callable[[], IO[bytes]], path: Path, left: int) -> int:
     """Write one member; how many bytes may still follow."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with opened() as source, path.open("xb") as file:
-        while chunk := source.read(_CHUNK):
-            left -= len(chunk)
-            if left < 0:
-                raise Fault(f"{archive}: unpacks to too much at {name}; raise fetch.max_gigabytes if that is right")
-            file.write(chunk)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            for chunk in _whole(archive, _chunks(opened)):
+                left = _less(archive, name, left, len(chunk))
+                file.write(chunk)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise Fault(f"{archive}: two members would be the same file ({name!r})") from error
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise Fault(
+            f"{archive}: member {name!r} has a name that is too long for this disk; unpack it yourself, under a "
+            "shorter one, and give the folder"
+        ) from error
     return left
+
+
+def _chunks(opened: Callable[[], IO[bytes]]) -> Iterator[bytes]:
+    with opened() as source:
+        while chunk := source.read(_CHUNK):
+            yield chunk
+
+
+def _whole(archive: Path, items: Iterator[Item]) -> Iterator[Item]:
+    """What is read from an archive, as long as it can be read.
+
+    Raises:
+        Fault: it is broken.
+    """
+    try:
+        yield from items
+    except (OSError, *_BROKEN) as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise Fault(f"{archive}: broken or truncated archive ({said}); fetch it again") from error
+
+
+def _less(archive: Path, name: str, left: int, taken: int) -> int:
+    if taken > left:
+        raise Fault(f"{archive}: unpacks to too much at {name!r}; raise fetch.max_gigabytes if that is right")
+    return left - taken
 
 
 def _inside(archive: Path, name: str) -> PurePosixPath:
@@ -76,15 +124,19 @@ def _zip(archive: Path) -> Iterator[_Member]:
         for info in file.infolist():
             if stat.S_ISLNK(info.external_attr >> 16):
                 raise Fault(_link(archive, info.filename))
-            yield info.filename, None if info.is_dir() else partial(file.open, info)
+            # Of the others Python unpacks all that it reads at once, whatever comes out.
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise Fault(f"{archive}: member {info.filename!r} is not packed by deflate; pack it again so")
+            yield _Member(info.filename, 0, None if info.is_dir() else partial(file.open, info))
 
 
 def _tar(archive: Path) -> Iterator[_Member]:
-    with tarfile.open(archive) as file:
+    with tarfile.open(archive, tarinfo=_BoundedInfo) as file:
         for member in file:
             if not (member.isfile() or member.isdir()):
                 raise Fault(_link(archive, member.name))
-            yield member.name, partial(_extract, file, member) if member.isfile() else None
+            yield _Member(member.name, member.size, partial(_extract, file, member) if member.isfile() else None)
+            file.members = []  # type: ignore[attr-defined]  # or it would remember them all
         # tarfile takes a cut between two members, or a broken header, for the end. A whole archive closes with
         # two empty blocks and nothing after them; reading on also makes the compressor check its sum.
         assert file.fileobj is not None
@@ -93,8 +145,25 @@ def _tar(archive: Path) -> Iterator[_Member]:
             if chunk.count(0) < len(chunk):
                 raise tarfile.ReadError(f"no member header at byte {file.offset}")
             closing += len(chunk)
+            if closing > _MAX_CLOSING:
+                raise tarfile.ReadError(f"more than {_MAX_CLOSING:,} bytes of zeros at its end")
         if closing < 2 * tarfile.BLOCKSIZE:
             raise tarfile.ReadError("its end is missing")
+
+
+class _BoundedInfo(tarfile.TarInfo):
+    """A member whose headers cannot take more memory than a name needs; tarfile calls these as it reads them."""
+
+    def _proc_member(self, file: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _LONG_HEADERS and self.size > _MAX_HEADER:
+            raise tarfile.ReadError(f"a header of {self.size:,} bytes")
+        if self.type == tarfile.GNUTYPE_SPARSE:
+            raise tarfile.ReadError(_SPARSE)
+        member: tarfile.TarInfo = super()._proc_member(file)  # type: ignore[misc]
+        return member
+
+    def _proc_gnusparse_10(self, *_: Any) -> None:
+        raise tarfile.ReadError(_SPARSE)
 
 
 def _extract(file: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:

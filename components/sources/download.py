@@ -1,6 +1,7 @@
 """One file from the web: resumed where it broke off, tried again, and kept only if its sha256 is right."""
 
 import http.client
+import re
 import sys
 import time
 import urllib.error
@@ -33,7 +34,7 @@ def download(url: str, sha256: str, cache: Path, max_bytes: int, wait: float = 1
     parts = urllib.parse.urlsplit(url)
     if parts.scheme != "https" and parts.hostname not in _LOCAL:
         raise Fault(f"{section}.path: {url} is not https; give an https URL, a folder or an archive")
-    name = Path(urllib.parse.unquote(parts.path)).name or "download"
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", Path(urllib.parse.unquote(parts.path)).name)[-100:] or "download"
     path = cache / f"{sha256[:16]}-{name}"
     part = path.with_name(path.name + ".part")
     with faults_of_the_disk(path):

@@ -10,7 +10,7 @@ from components.domain import Picture
 from components.schema import Section
 from components.sources.folder_config import Side
 from components.sources.palette import nearest_colour
-from components.sources.pictures import as_indices, as_rgb
+from components.sources.pictures import as_indices, rgb_bands
 from components.sources.source import BadSample
 
 
@@ -43,20 +43,35 @@ def fitted(picture: Image.Image, side: Side, cut: FolderCut, name: str) -> Pictu
     Raises:
         BadSample: its pixels are not what `side` says.
     """
+    (width, height), left, top = picture.size, 0, 0
     if cut.fit == "crop":
         least = min(picture.size)
-        left, top = (picture.size[0] - least) // 2, (picture.size[1] - least) // 2
-        picture = picture.crop((left, top, left + least, top + least))
-    size, domain = (cut.size, cut.size), side.domain()
+        left, top = (width - least) // 2, (height - least) // 2
+        width = height = least
+    box, size, domain = (left, top, left + width, top + height), (cut.size, cut.size), side.domain()
     if domain.kind == "image":
-        return np.asarray(Image.fromarray(as_rgb(picture, name)).resize(size, Image.Resampling.BICUBIC))
-    if side.palette:
-        labels, distance = nearest_colour(as_rgb(picture, name), domain.palette)
-        if distance > cut.tolerance:
-            raise BadSample(
-                f"{name}: colours of {side.name} are {distance:.0f} off its palette on average, more than "
-                f"shard.cut.tolerance = {cut.tolerance:g}; are A and B exchanged?"
-            )
-    else:
-        labels = as_indices(picture, len(domain.classes), name)
+        whole = Image.new("RGB", (width, height))
+        for first, band in rgb_bands(picture, box, name):
+            whole.paste(Image.fromarray(band), (0, first))
+        return np.asarray(whole.resize(size, Image.Resampling.BICUBIC))
+    labels = _drawn(picture, box, side, cut, name) if side.palette else _indices(picture, box, side, name)
     return np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
+
+
+def _indices(picture: Image.Image, box: tuple[int, int, int, int], side: Side, name: str) -> Picture:
+    return as_indices(picture.crop(box), len(side.classes), name)
+
+
+def _drawn(picture: Image.Image, box: tuple[int, int, int, int], side: Side, cut: FolderCut, name: str) -> Picture:
+    """The class indices of a part of a label map that is drawn in colours."""
+    left, top, right, bottom = box
+    labels, distances = np.empty((bottom - top, right - left), np.uint8), 0.0
+    for first, band in rgb_bands(picture, box, name):
+        labels[first : first + len(band)], distance = nearest_colour(band, side.domain().palette)
+        distances += distance * len(band)
+    if (distance := distances / len(labels)) > cut.tolerance:
+        raise BadSample(
+            f"{name}: colours of {side.name} are {distance:.0f} off its palette on average, more than "
+            f"shard.cut.tolerance = {cut.tolerance:g}; are A and B exchanged?"
+        )
+    return labels

@@ -85,6 +85,8 @@ def _archive(origin: Origin, cache: Path, max_bytes: int) -> Path | None:
 def _copy(source: Path, target: Path) -> None:
     source = source.expanduser()
     for path in tqdm(sorted(_pictures(source)), unit="file", desc=f"copy {source.name}"):
+        if not path.is_file():
+            raise Fault(f"{path}: is no file (a link to nothing, or a device); remove it")
         place = target / path.relative_to(source)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place)
@@ -109,7 +111,9 @@ def _describe(config: FolderConfig, stage: Path, archives: dict[Origin, Path | N
     """Write source.json: the hash and the size of every picture, and one hash for them all."""
     pictures = sorted(path for path in (stage / PICTURES).rglob("*") if path.is_file())
     files = {path.relative_to(stage).as_posix(): sha256_file(path) for path in pictures}
-    tree = hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in files.items()).encode())
+    tree = hashlib.sha256(
+        "".join(f"{digest}  {name}\n" for name, digest in files.items()).encode("utf-8", "surrogateescape")
+    )
     hashes = [sha256_file(archive) if archive else None for archive in archives.values()]
     kept = config.model_dump(mode="json")
     for part in (kept, kept["a"], kept["b"]):

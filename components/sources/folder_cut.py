@@ -59,20 +59,19 @@ class PairsSource(_Folder):
             if not other:
                 raise BadSample(f"{name}: has no partner of that name in {side.folder or side.name}")
         a = open_picture(self.pictures / pair.a, pair.a)
+        width, height = size = a.size
         if self.side_by_side:
-            width, height = a.size
             if width % 2:
                 raise BadSample(f"{pair.a}: {width} pixels wide, so its halves A and B are not of one size")
             a, b = a.crop((0, 0, width // 2, height)), a.crop((width // 2, 0, width, height))
-        else:
-            b = open_picture(self.pictures / pair.b, pair.b)
-        if a.size != b.size:
-            sizes = " and ".join(f"{width}x{height}" for width, height in (a.size, b.size))
+            return {left.name: fitted(a, left, self.cut, pair.a), right.name: fitted(b, right, self.cut, pair.b)}
+        first = fitted(a, left, self.cut, pair.a)
+        del a  # two large ones would not fit at once
+        b = open_picture(self.pictures / pair.b, pair.b)
+        if b.size != size:
+            sizes = " and ".join(f"{width}x{height}" for width, height in (size, b.size))
             raise BadSample(f"{pair.a}, {pair.b}: a pair of unequal sizes, {sizes}")
-        return {
-            left.name: fitted(a, left, self.cut, pair.a),
-            right.name: fitted(b, right, self.cut, pair.b),
-        }
+        return {left.name: first, right.name: fitted(b, right, self.cut, pair.b)}
 
 
 @dataclass(frozen=True)

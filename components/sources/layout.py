@@ -108,9 +108,12 @@ def within_splits(files: Sequence[str], names: Mapping[str, str]) -> Sequence[st
 
 
 def named(files: Sequence[str]) -> dict[str, str]:
-    """Each file by its path without the ending; 1.png beside 1.jpg are two samples, and keep theirs."""
-    stems = Counter(_stem(name) for name in files)
-    return {(_stem(name) if stems[_stem(name)] == 1 else name): name for name in files}
+    """Each file by its path without the ending; 1.png beside 1.jpg are two samples, and keep theirs.
+
+    So does 1.png.jpg beside them, which without its ending would be called as the first.
+    """
+    stems, whole = Counter(_stem(name) for name in files), set(files)
+    return {(stem if stems[stem := _stem(name)] == 1 and stem not in whole else name): name for name in files}
 
 
 def _folders(files: Sequence[str], sides: Mapping[str, str], names: Mapping[str, str]) -> dict[str, tuple[str, str]]:

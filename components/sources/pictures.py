@@ -1,15 +1,22 @@
 """Decoding pictures that may be anything: bounded, and with one defined result for each kind."""
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from components.domain import Picture
 from components.sources.source import BadSample
 
-MAX_PIXELS = 100_000_000
+MAX_BYTES = 400_000_000  # that a picture may take while it is decoded and fitted
+_BYTES = 8  # that a pixel takes then: decoded, and once more as RGB
+_BYTES_PROGRESSIVE, _BYTES_WEBP = 12, 17  # as measured: what these two decoders hold beside
+_BAND = 1 << 20  # pixels converted at a time
+# The memory of large pictures then goes back to the system as soon as they are dropped: pieces of above 32 MB are
+# mapped one by one, and Pillow's own 16 MB would stay behind in the heap beside the next picture.
+Image.core.set_block_size(64 << 20)  # type: ignore[attr-defined]
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 # Only plain raster decoders: others start programs (EPS) or have no business in a data set.
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
@@ -25,19 +32,24 @@ def open_picture(path: Path, name: str) -> Image.Image:
         name: what to call it when it is refused (relative, so that outputs do not hold absolute paths).
 
     Raises:
-        BadSample: not a picture, broken or truncated, or more than MAX_PIXELS, read off the header.
+        BadSample: not a picture, broken or truncated, or one that would take more than MAX_BYTES, read off the header.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # our own bound is below; metadata warnings say nothing of pixels
             with Image.open(path, formats=_FORMATS) as picture:
                 width, height = picture.size
-                if width * height > MAX_PIXELS:
-                    raise BadSample(_too_large(name, f"{width}x{height}"))
+                most = _most_pixels(picture)
+                for columns, rows in (picture.size, _tile(picture)):
+                    if columns * rows > most:
+                        raise BadSample(_too_large(name, f"{columns}x{rows}", most))
+                if not width * height:
+                    raise BadSample(f"{name}: broken picture ({width}x{height} pixels)")
                 picture.load()
-                return ImageOps.exif_transpose(picture)
+                ImageOps.exif_transpose(picture, in_place=True)
+                return picture
     except Image.DecompressionBombError:
-        raise BadSample(_too_large(name, "too many")) from None
+        raise BadSample(_too_large(name, "too many", MAX_BYTES // _BYTES)) from None
     except UnidentifiedImageError:
         raise BadSample(f"{name}: not a PNG, JPEG, TIFF, BMP or WebP picture") from None
     except FileNotFoundError:
@@ -55,6 +67,31 @@ def as_rgb(picture: Image.Image, name: str) -> Picture:
     Raises:
         BadSample: 32-bit integers, floats and other kinds whose range is not defined.
     """
+    width, height = picture.size
+    rgb = np.empty((height, width, 3), np.uint8)
+    for top, band in rgb_bands(picture, (0, 0, width, height), name):
+        rgb[top : top + len(band)] = band
+    return rgb
+
+
+def rgb_bands(picture: Image.Image, box: tuple[int, int, int, int], name: str) -> Iterator[tuple[int, Picture]]:
+    """A part of a picture as `as_rgb` gives it, some rows at a time, so that no more than these are held twice.
+
+    Args:
+        picture: decoded.
+        box: left, top, right and bottom of the part.
+        name: as in `as_rgb`.
+
+    Yields:
+        The first of the rows, counted from the top of the part, and the rows.
+    """
+    left, top, right, bottom = box
+    rows = max(1, _BAND // max(1, right - left))
+    for first in range(top, bottom, rows):
+        yield first - top, _rgb(picture.crop((left, first, right, min(first + rows, bottom))), name)
+
+
+def _rgb(picture: Image.Image, name: str) -> Picture:
     if picture.mode.startswith("I;16"):
         grey = (np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
@@ -74,15 +111,30 @@ def as_indices(picture: Image.Image, classes: int, name: str) -> Picture:
     """
     if picture.mode not in ("1", "L", "P") and not picture.mode.startswith("I;16"):
         raise BadSample(f"{name}: {picture.mode} pixels cannot be class indices; give a palette, or 8-bit grey")
-    values = np.asarray(picture).astype(np.int64)
+    values = np.asarray(picture)
     if values.size and values.max() >= classes:
-        row, column = np.argwhere(values >= classes)[0]
+        row, column = divmod(int(np.argmax(values >= classes)), values.shape[1])
         raise BadSample(
-            f"{name}: label value {values[row, column]} at row {row}, column {column} is outside "
+            f"{name}: label value {int(values[row, column])} at row {row}, column {column} is outside "
             f"the {classes} classes (0 to {classes - 1})"
         )
     return values.astype(np.uint8)
 
 
-def _too_large(name: str, pixels: str) -> str:
-    return f"{name}: {pixels} pixels, more than {MAX_PIXELS:,}; scale it down or cut it into tiles"
+def _most_pixels(picture: Image.Image) -> int:
+    """How many pixels a picture of this kind may have; of one that is open and not yet decoded."""
+    if picture.format == "WEBP":
+        return MAX_BYTES // _BYTES_WEBP
+    return MAX_BYTES // (_BYTES_PROGRESSIVE if picture.info.get("progressive") else _BYTES)
+
+
+def _tile(picture: Image.Image) -> tuple[int, int]:
+    """Of a TIFF in tiles, the width and height of one, which may be far beyond those of the picture."""
+    if not isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return 0, 0
+    tags = picture.tag_v2
+    return int(tags.get(TiffImagePlugin.TILEWIDTH, 0)), int(tags.get(TiffImagePlugin.TILELENGTH, 0))
+
+
+def _too_large(name: str, pixels: str, most: int) -> str:
+    return f"{name}: {pixels} pixels, more than {most:,}; scale it down or cut it into tiles"
