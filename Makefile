@@ -5,7 +5,7 @@
 #             ASHA against the grid
 # make reliability  faults and attacks, tried by the thousand: .pix2pipe/reliability/reliability.md
 #
-# make audit  known vulnerabilities of the pinned packages; those that are waived, and why: docs/reliability-weights.md
+# make audit  known vulnerabilities of the pinned packages; those that are waived, and why: docs/reliability.md
 # make constraints  write constraints.txt anew from what is installed, after raising a range of pyproject.toml
 #
 # All but torch is installed at the versions of constraints.txt, on Python 3.11 and 3.12 alike.
@@ -20,7 +20,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-# PYSEC or CVE numbers that are waived, each with its reason in docs/reliability-weights.md
+# PYSEC or CVE numbers that are waived, each with its reason in docs/reliability.md
 WAIVED := CVE-2025-69872
 
 .PHONY: demo test check bench reliability audit constraints install
