@@ -139,6 +139,7 @@ def test_a_param_reruns_its_stage_and_what_follows(project):
     assert sorted(ran(project.repro()), key=STAGES.index) == ["tune", *STAGES[STAGES.index("evaluate") :]]
 
 
+@pytest.mark.slow  # tests/search has the search and its winner, without DVC
 def test_a_search_hands_its_winner_to_train_and_none_passes_the_params_through(project):
     before = (project.folder / "params.yaml").read_text()
     project.set("tune.num_trials", 3)

@@ -12,6 +12,7 @@ import torch.multiprocessing as mp
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
+from components.faults import Fault
 from components.networks.layers import SyncBatchNorm2d
 from components.objectives.replay_pool import ReplayPool
 from components.systems import AnySystemConfig, SystemConfig, build
@@ -210,5 +211,5 @@ def test_weights_of_another_system_are_refused(tiny_shards, tmp_path):
     one, two = (run_of(name, tiny_shards, tmp_path) for name in ("cyclegan", "bigan"))
     fit(one, Group(), until=1)
     trainer = Trainer(system_of(two), two.train, 2, Group())
-    with pytest.raises(RuntimeError, match="discriminator_back"):
+    with pytest.raises(Fault, match="not the weights of this run: it has discriminator_back"):
         load(one.checkpoints.last(), trainer)
