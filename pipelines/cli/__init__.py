@@ -1,0 +1,21 @@
+"""The command `pix2pipe`: what is not a stage. A file here is a group of commands."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from components.faults import Fault
+from pipelines.cli import data, jobs
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; a Fault is one line on stderr and status 1."""
+    parser = argparse.ArgumentParser(prog="pix2pipe", description="What is not a stage of the graph (dvc repro).")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for group in (data, jobs):
+        group.add_commands(commands)
+    chosen = parser.parse_args(arguments)
+    try:
+        chosen.run(chosen)
+    except Fault as fault:
+        sys.exit(f"pix2pipe: {fault}")

@@ -1,0 +1,79 @@
+"""Commands about data and params: verify, sources, use."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components.dvc_cache import verify_cache
+from components.faults import Fault
+from components.files import write_text
+from components.fragment import merge
+from components.home import located
+from components.node_cache import fresh_cache
+from components.params import parse_params
+from components.shards.verify import verify
+from components.sources import SOURCES
+
+PARAMS = Path("params.yaml")
+SHARDS = Path("data/shards")
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands of this file."""
+    command = commands.add_parser("verify", help="check every byte of the shards and of DVC's cache")
+    command.add_argument("root", nargs="?", help="check these shards alone: a folder, or one at s3://")
+    command.set_defaults(run=lambda chosen: _verify(chosen.root))
+    command = commands.add_parser("sources", help="list where pictures can come from, and their params")
+    command.set_defaults(run=lambda _: _sources())
+    command = commands.add_parser(
+        "use", help="take the sections of a file such as configs/facades.yaml into params.yaml"
+    )
+    command.add_argument("file", type=Path)
+    command.add_argument("--params", type=Path, default=PARAMS, help="default: params.yaml")
+    command.set_defaults(run=lambda chosen: _use(chosen.file, chosen.params))
+
+
+def _verify(root: str | None) -> None:
+    # With a cache of its own: what is checked is what lies at the root now, not what a node has kept of it.
+    with fresh_cache():
+        whole, faults = verify(located(root) if root and "://" in root else Path(root or SHARDS))
+    if root is None:
+        cached = verify_cache(Path.cwd())
+        whole, faults = whole + cached[0], faults + cached[1]
+    print(*whole, sep="\n")
+    if faults:
+        sys.exit("\n".join(faults))
+
+
+def _sources() -> None:
+    for name, kind in SOURCES.items():
+        print(f"{name}: {(kind.config.__doc__ or '').splitlines()[0]} Licence: {kind.licence}.")
+        for section, config in (("fetch", kind.config), ("shard.cut", kind.cut)):
+            fields = {key: field for key, field in config.model_fields.items() if key != "name"}
+            described = (
+                key if field.is_required() else f"{key}={_short(field.get_default(call_default_factory=True))}"
+                for key, field in fields.items()
+            )
+            print(f"  {section}: {', '.join(described) or 'no params'}")
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict) and value:
+        return "{" + ", ".join(value) + "}"
+    if hasattr(value, "name"):
+        return str(value.name)
+    return "[" + ", ".join(map(str, value)) + "]" if isinstance(value, tuple) else repr(value)
+
+
+def _use(file: Path, params: Path) -> None:
+    try:
+        old, fragment = params.read_text(), file.read_text()
+    except FileNotFoundError as error:
+        raise Fault(f"{error.filename}: not found") from None
+    text = merge(old, fragment, str(file))
+    parse_params(yaml.safe_load(text), f"{params} with {file}")
+    write_text(params, text)
+    print(f"{params}: took {', '.join(yaml.safe_load(fragment))} from {file}; next: dvc repro")
