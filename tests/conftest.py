@@ -1,9 +1,12 @@
 """Fixtures that all rooms share."""
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from components.domain import Domain
 from components.home import AnyPath
@@ -81,3 +84,16 @@ def tiny_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_shards_64(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same at 64x64."""
     return write_tiny(tmp_path_factory.mktemp("tiny64") / "shards", size=64)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium: that of the machine, or the one of `playwright install chromium`."""
+    with sync_playwright() as playwright:
+        found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+        if found is None and not Path(playwright.chromium.executable_path).exists():
+            pytest.skip("no Chromium on this machine; `playwright install chromium` brings one")
+        # As root, in a container, Chromium's own sandbox does not start; what it shows here is our own pages.
+        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield opened
+        opened.close()

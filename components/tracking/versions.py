@@ -1,0 +1,129 @@
+"""Versions of a registered model: found by alias or number, and their files, checked by hash."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.faults import Fault
+from components.files import sha256_file
+from components.systems.translator import CARD, WEIGHTS
+from components.tracking.store import Store, faults_of_the_store
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a registered model, with every alias it has now."""
+
+    model: str
+    number: int
+    aliases: tuple[str, ...]
+    tags: Mapping[str, str]
+    description: str
+    source: str
+    run_id: str
+    created_ms: int
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"{self.model} version {self.number}"
+
+
+def list_versions(store: Store, model: str) -> list[Version]:
+    """Every version of a model, the newest first.
+
+    Raises:
+        Fault: there is no such model, or MLflow refuses.
+    """
+    from mlflow.exceptions import MlflowException
+
+    with faults_of_the_store(store.uri):
+        try:
+            # A search of versions leaves their aliases out; the model itself has them.
+            aliases = store.client.get_registered_model(model).aliases
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            raise Fault(f"the registry has no model {model}; run dvc repro register first") from error
+        found = [*_pages(store, model)]
+    named: dict[int, list[str]] = {}
+    for alias, number in sorted(aliases.items()):
+        named.setdefault(int(number), []).append(alias)
+    versions = [
+        Version(
+            model,
+            int(version.version),
+            tuple(named.get(int(version.version), ())),
+            dict(version.tags),
+            version.description or "",
+            version.source,
+            version.run_id or "",
+            version.creation_timestamp,
+        )
+        for version in found
+    ]
+    return sorted(versions, key=lambda version: -version.number)
+
+
+def find_version(store: Store, model: str, which: str) -> Version:
+    """One version, by its number or an alias.
+
+    Raises:
+        Fault: there is none, saying which there are.
+    """
+    versions = list_versions(store, model)
+    for version in versions:
+        if which == str(version.number) or which in version.aliases:
+            return version
+    there = ", ".join(" ".join([str(v.number), *(f"@{alias}" for alias in v.aliases)]) for v in versions[:20])
+    raise Fault(f"{model} has no version {which}; there are {there or 'none'}")
+
+
+def fetch_version(store: Store, version: Version, folder: Path) -> Path:
+    """Bring the files of a version to `folder`, each of the sha256 that it was registered with.
+
+    Returns:
+        The folder that `Translator.load` takes.
+
+    Raises:
+        Fault: an artifact is missing or changed since, or the version is not one that `register` made.
+    """
+    import mlflow.artifacts
+    from mlflow.exceptions import MlflowException
+
+    for tag in ("weights_sha256", "card_sha256"):
+        if tag not in version.tags:
+            raise Fault(f"{version.name}: has no tag {tag}, so it was not made by dvc repro register")
+    with faults_of_the_store(store.uri):
+        try:
+            place = store.client.get_model_version_download_uri(version.model, str(version.number)).rstrip("/")
+            folder.mkdir(parents=True, exist_ok=True)
+            artifacts = mlflow.artifacts.download_artifacts(
+                artifact_uri=f"{place}/artifacts", dst_path=str(folder), tracking_uri=store.uri
+            )
+        except (OSError, MlflowException) as error:
+            raise Fault(f"{version.name}: its artifacts cannot be had ({error}); register it again") from error
+    for name, tag in ((WEIGHTS, "weights_sha256"), (CARD, "card_sha256")):
+        path = Path(artifacts) / name
+        if not path.is_file():
+            raise Fault(f"{version.name}: the artifact {name} is missing; register it again")
+        if (found := sha256_file(path)) != version.tags[tag]:
+            raise Fault(
+                f"{version.name}: the artifact {name} has the sha256 {found[:12]}, and was registered with "
+                f"{version.tags[tag][:12]}: it is not what was reviewed; register it again"
+            )
+    return Path(artifacts)
+
+
+def _pages(store: Store, model: str) -> "Iterator[ModelVersion]":
+    token = None
+    while True:
+        page = store.client.search_model_versions(f"name='{model}'", page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
