@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -125,6 +126,15 @@ def test_groups_are_made_by_the_figure_alone(project: Path) -> None:
     assert choose(data / "shards", generated, table, task, None, 1)[0] == "l1"
     with pytest.raises(Fault, match=r"report\.order_by: .* has no figure beauty; it has .*psnr"):
         choose(data / "shards", generated, table, task, "beauty", 1)
+
+
+def test_a_doubt_stands_beside_its_figure(project: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(project, tmp_path / "copy")
+    file = next((root / "data/metrics").glob("*.json"))
+    measured = json.loads(file.read_text())["labels_to_photo"]
+    measured["rows"]["floor"]["fid_efficientnet_lite0"]["note"] = "few: 8 images"
+    rewrite(file, {"labels_to_photo": measured})
+    assert build_report(inputs(root), ReportConfig(pictures=2)).count("few: 8 images") == 1
 
 
 def headings(html: str) -> list[str]:
