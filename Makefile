@@ -20,6 +20,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
+# A file of tests is one process's; with a thread each they do not stand in each other's way.
+TESTERS ?= 2
+TESTS := OMP_NUM_THREADS=1 pytest --numprocesses $(TESTERS) --dist loadfile
+
 # PYSEC or CVE numbers that are waived, each with its reason in docs/reliability.md
 WAIVED := CVE-2025-69872
 
@@ -39,14 +43,14 @@ demo: install
 	@echo "The report: data/report/index.html. The runs: mlflow ui --backend-store-uri sqlite:///.pix2pipe/mlflow.db"
 
 test: install
-	pytest
+	$(TESTS)
 
 check: install
 	ruff format --check .
 	ruff check .
 	mypy
 	lint-imports
-	pytest
+	$(TESTS)
 
 bench: install
 	python -m benchmarks.step
