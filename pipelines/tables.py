@@ -64,7 +64,7 @@ def _strips(params: TablesParams, config: TableConfig) -> dict[str, np.ndarray]:
     height, first = test.manifest.size[0], params.cells.seed[0]
     for label, row in config.rows.items():
         if row.run in params.cells.run:
-            place = list(read_json(CELLS / f"{row.run}-{first}.json")["directions"]).index(config.direction)
+            place = read_json(CELLS / f"{row.run}-{first}.json")["strips"].index(config.direction)
             with Image.open(CELLS / f"{row.run}-{first}.png", formats=("PNG",)) as image:
                 strips[label] = np.asarray(image)[place * height : (place + 1) * height]
     return strips | {target: strip(test, target, params.pictures)}

@@ -45,7 +45,7 @@ class Cell:
 
         Returns:
             The content of a cell's file but its name: `key`, `parameters` and, by direction, `protocol` and
-            `figures`; and the strips below each other, (directions * H, pictures * W, 3).
+            `figures`; and the strips below each other, (directions * H, pictures * W, 3), as `strips` names them.
 
         Raises:
             Fault: the run is not finished.
@@ -72,6 +72,7 @@ class Cell:
             "train": run.train.model_dump(mode="json"),
             "parameters": build(run.system, shape).num_parameters(),
             "directions": directions,
+            "strips": list(directions),
         }
         return figures, np.concatenate(strips)
 
