@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from components.faults import Fault
 
-PATIENCE_S = 300.0  # of every wait here: a machine may be busy
+PATIENCE_S = 600.0  # of every wait here: a machine may be busy
 # What DVC says to the one that comes second: which process it waits for, or where to read on.
 REFUSED = re.compile(r"is busy, it is being blocked by:\s+\(PID \d+\)|Unable to acquire lock")
 
