@@ -187,7 +187,7 @@ def main() -> None:
         folder = Path(name)
         shards = make_shards(folder / "shards", getattr(params.shard.cut, "size", 64))
         run = plan(params.system, train, shards, folder / "runs")
-        whole, parts, trainer = measure_steps(run, arguments.steps)
+        whole, parts, trainer = measure_steps(run, max(arguments.steps, train.log_every))
         parts["checkpoints"] = measure_checkpoints(run, trainer, arguments.checkpoints, folder) / train.checkpoint_every
         parts |= {name: seconds * train.batch_size for name, seconds in measure_shards(run).items()}
     shares = {name: seconds / whole for name, seconds in parts.items()}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from components.files import write_text
 from components.training import log
 from tests.reliability.following import REFUSED, Followed, Reader
 from tests.reliability.test_two_at_once import PROMISE
@@ -38,9 +39,16 @@ def run_folder(project: Project) -> Path:
 
 @pytest.mark.slow
 @PROMISE
-def test_a_training_begun_twice_is_trained_once(project, tally):
-    expected, folder, chance = run_json(project), run_folder(project), random.Random(19)
-    for number in range(8):
+@pytest.mark.parametrize("rounds", [6])
+def test_a_training_begun_twice_is_trained_once(tmp_path, tiny_shards, tally, rounds):
+    project, chance = Project(tmp_path / "project"), random.Random(19)
+    project.set("train.steps", STEPS)
+    project.set("train.checkpoint_every", 20)
+    shutil.copytree(tiny_shards, project.folder / "data/shards")
+    write_text(project.folder / "data/tune/winner.yaml", "{}\n")
+    assert Followed(start("pipelines.train", folder=project.folder)).end() == 0
+    expected, folder = run_json(project), run_folder(project)
+    for number in range(rounds):
         for made in (folder, project.folder / "data/runs"):
             shutil.rmtree(made)
         first = Followed(start("pipelines.train", folder=project.folder))

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import time
 from collections.abc import Callable
 from contextlib import chdir
@@ -39,7 +40,7 @@ POINTS = {  # kills of each stage, 20 in all
 EVERY = 6  # steps between two checkpoints
 RUN_STEPS = {"judge": 24, "train": 60}
 LEAST_RUNGS = 5  # of three trials: three of the first, and one of each that is pruned at once
-RAY_LATE = "node timed out during startup"
+RAY_LATE = re.compile("node timed out during startup|Failed to start the dashboard")
 TIMED = {"data/tune/trials.parquet", "data/report"}  # what tells of seconds differs from run to run
 
 
@@ -126,16 +127,16 @@ def kill_in(project: Project, stage: str, there: Callable[[float], bool], pause:
     later = set(STAGES[STAGES.index(stage) :])
     while True:
         run = Followed(project.start("repro"))
-        assert run.until(lambda run=run: bool(later & set(run.stages))), run.said
-        began = time.monotonic()
-        run.until(lambda run=run, began=began: run.stages[-1] != stage or there(time.monotonic() - began))
-        time.sleep(pause)
-        if run.process.poll() is None:
-            run.kill()
-            return run
+        if run.until(lambda run=run: bool(later & set(run.stages))):
+            began = time.monotonic()
+            run.until(lambda run=run, began=began: run.stages[-1] != stage or there(time.monotonic() - began))
+            time.sleep(pause)
+            if run.process.poll() is None:
+                run.kill()
+                return run
         # Where a machine is so busy that Ray cannot start, this was no kill.
         assert run.end() != 0, "nothing was left to kill"
-        assert RAY_LATE in run.said, run.said
+        assert RAY_LATE.search(run.said), run.said
 
 
 def kill_through(
