@@ -2,7 +2,7 @@
 # make test   install and run the tests
 # make check  what a change must pass: format, lint, types, layers, tests
 # make bench  images/s, where a step's time goes, one worker against two; CycleGAN against its plain step;
-#             ASHA against the grid
+#             ASHA against the grid; what safety costs a step
 # make reliability  faults and attacks, tried by the thousand: .pix2pipe/reliability/reliability.md
 #
 # make audit  known vulnerabilities of the pinned packages; those that are waived, and why: docs/reliability.md
@@ -56,6 +56,7 @@ bench: install
 	python -m benchmarks.step
 	python -m benchmarks.cyclegan
 	python -m benchmarks.search
+	python -m benchmarks.safety
 
 reliability: install
 	pytest tests/reliability -m "slow or not slow" --figures .pix2pipe/reliability

@@ -84,6 +84,30 @@ def atomic_path(path: "AnyPath") -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A new folder beside `path` to fill; it takes the place of `path` when the block ends well, else it is gone.
+
+    Who opens `path` meanwhile sees the old folder, whole, or the new one, whole, and for a moment none.
+
+    Raises:
+        Fault: no space left, or a folder that cannot be written to.
+    """
+    partial, old = (path.with_name(f".{path.name}.{end}") for end in ("partial", "old"))
+    try:
+        with faults_of_the_disk(path):
+            for left in (partial, old):  # by a kill
+                shutil.rmtree(left, ignore_errors=True)
+            partial.mkdir(parents=True)
+            yield partial
+            if path.exists():
+                path.rename(old)
+            partial.rename(path)
+    finally:
+        for left in (partial, old):
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def write_bytes(path: "AnyPath", data: bytes) -> None:
     """Write a file atomically."""
     if not isinstance(path, Path):

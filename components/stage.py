@@ -10,9 +10,11 @@ from pathlib import Path
 from components.faults import Fault
 from components.files import exists, read_json, write_json
 from components.home import AnyPath
+from components.locks import alone
 from components.params import Params, load_params
 
 TIMINGS = Path(".pix2pipe/timings")
+LOCKS = Path(".pix2pipe/locks")
 
 
 class Clock:
@@ -56,15 +58,18 @@ def run_stage(name: str, main: Callable[[Params, Clock], None]) -> None:
     """Run one stage from the command line: `python -m pipelines.NAME [--params FILE]`.
 
     All of params.yaml is validated before any work, so a misspelt key of the last stage is refused by
-    the first. Faults and Ctrl-C end it as `ends_well` says.
+    the first. A stage whose outputs another process is writing in this folder is refused. Faults and Ctrl-C
+    end it as `ends_well` says.
     """
     parser = argparse.ArgumentParser(prog=f"python -m pipelines.{name}", description=main.__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     arguments = parser.parse_args()
     clock = Clock(name)
     with ends_well(name):
-        main(load_params(arguments.params), clock)
-        clock.save()
+        params = load_params(arguments.params)
+        with alone(LOCKS / f"{name}.lock", f"the stage {name} of {Path.cwd()}"):
+            main(params, clock)
+            clock.save()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 from components.cluster.tuner import Search, search
 from components.files import sha256_json
 from components.home import LOCAL, AnyPath, absolute, shared
+from components.locks import alone
 from components.params import Params, value_at, with_values
 from components.search.ledger import Ledger
 from components.search.meter import Measure, Meter, share_judge
@@ -41,7 +42,11 @@ def main(params: Params, clock: Clock) -> None:
     folder = absolute(shared() / "tune" / sha256_json(key)[:16])
     ledger, make_run = Ledger(folder / "trials"), partial(trial_run, params, whole.shards, folder / "runs")
     work = Search(config, ledger, LOCAL / "ray", make_run, measure, start, objective.less_is_better)
-    with SearchProgress(ledger, config.num_trials, objective.figure) as progress, clock.part("search"):
+    with (
+        alone(folder / "search.lock", str(folder)),
+        SearchProgress(ledger, config.num_trials, objective.figure) as progress,
+        clock.part("search"),
+    ):
         ray = search(work, progress)
     clock.add("ray", ray)
     clock.add("search", -ray)

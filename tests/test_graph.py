@@ -54,6 +54,20 @@ SMALL = {
 }
 
 
+def start(module: str, *arguments: str, folder: Path) -> subprocess.Popen[str]:
+    """Begin `python -m MODULE` in a folder, as a group of its own, as a person would call it."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=folder,
+        env=os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
 class Project:
     """A copy of the project with pictures of its own, driven by the dvc command."""
 
@@ -84,16 +98,7 @@ class Project:
         (self.folder / "params.yaml").write_text(yaml.safe_dump(self.params))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return subprocess.Popen(
-            [sys.executable, "-m", "dvc", *arguments],
-            cwd=self.folder,
-            env=os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        return start("dvc", *arguments, folder=self.folder)
 
     def repro(self) -> str:
         process = self.start("repro")

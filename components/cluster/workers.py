@@ -19,11 +19,12 @@ from components.cluster.session import ray_session
 from components.faults import Fault
 from components.files import sha256_file, write_json
 from components.home import AnyPath
+from components.locks import alone
 from components.shards.manifest import MANIFEST
 from components.training.group import Group
 from components.training.run import Run
 
-RANKS = "ranks.json"
+RANKS, LOCK = "ranks.json", "run.lock"
 _PLACEMENT_TRIES = 4
 _LEAST_START_S = 15.0
 _NCCL_GRACE_S = 30
@@ -71,15 +72,16 @@ class Workers:
 
         Raises:
             Fault: raised by the function on a rank, or the ranks cannot be had, died or hang, or some do
-                not see the files that this process sees.
+                not see the files that this process sees, or others are at work in the folder.
         """
-        if self.num == 0:
-            function(payload, Group(device=_device(self.device)))
-            return 0.0
-        began = time.perf_counter()
-        with ray_session(), tempfile.TemporaryDirectory(prefix="pix2pipe-") as own:
-            seconds = self._fit(function, payload, Path(own))
-        return time.perf_counter() - began - seconds
+        with alone(self.folder / LOCK, str(self.folder)):
+            if self.num == 0:
+                function(payload, Group(device=_device(self.device)))
+                return 0.0
+            began = time.perf_counter()
+            with ray_session(), tempfile.TemporaryDirectory(prefix="pix2pipe-") as own:
+                seconds = self._fit(function, payload, Path(own))
+            return time.perf_counter() - began - seconds
 
     def _fit(self, function: Function, payload: Any, own: Path) -> float:
         """Run the ranks; `own` is a folder on this node's disk, for what only this node reads."""

@@ -1,9 +1,10 @@
 """A file of a set (a tar, or the index) as a file of this node, wherever the set lies."""
 
+import hashlib
+import os
 from pathlib import Path
 
 from components.faults import Fault
-from components.files import sha256_file
 from components.home import AnyPath
 from components.node_cache import local_copy
 from components.shards.damage import damage_of
@@ -23,29 +24,57 @@ def local_shard(location: AnyPath, sha256: str, size: int) -> Path:
     Raises:
         Fault: it is missing or is not, byte for byte, what the manifest says.
     """
-    if isinstance(location, Path):
-        check_file(location, sha256, size)
-        return location
-    return local_copy(location, sha256, size)
+    if not isinstance(location, Path):
+        return local_copy(location, sha256, size)
+    os.close(open_shard(location, sha256, size)[1])
+    return location
 
 
-def check_file(path: Path, sha256: str, size: int) -> None:
-    """Refuse a file that is not, byte for byte, what the manifest names.
+def open_shard(location: AnyPath, sha256: str, size: int) -> tuple[Path, int]:
+    """As `local_shard`, open: the very file that was checked, whatever has taken its name since.
+
+    Returns:
+        Its path, for messages, and its descriptor, which is the caller's to close.
+    """
+    while True:
+        path = location if isinstance(location, Path) else local_copy(location, sha256, size)
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            if path is location:
+                raise Fault(f"{path}: not found, though the manifest names it; {_remedy(path)}") from None
+            continue  # the node's cache has just made room for another
+        except OSError as error:
+            raise Fault(f"{path}: cannot be opened ({error.strerror})") from error
+        try:
+            if path is location:
+                check_file(path, sha256, size, file)
+        except BaseException:
+            os.close(file)
+            raise
+        return path, file
+
+
+def check_file(path: Path, sha256: str, size: int, file: int) -> None:
+    """Refuse an open file that is not, byte for byte, what the manifest names; `path` is what messages call it.
 
     Raises:
         Fault: naming the file and the bytes, of a tar also the part of it where the damage begins.
     """
-    remedy = f"remove {path.name} and its copy in the DVC cache, then run dvc repro"
     try:
-        found = path.stat().st_size
+        found = os.fstat(file).st_size
         if found != size:
-            raise Fault(f"{path}: has bytes 0-{found}, the manifest says 0-{size}; {remedy}")
-        if sha256_file(path) != sha256:
+            raise Fault(f"{path}: has bytes 0-{found}, the manifest says 0-{size}; {_remedy(path)}")
+        with os.fdopen(os.dup(file), "rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        if digest != sha256:
             where = f", the damage begins in {damage}" if (damage := damage_of(path)) else ""
             raise Fault(
-                f"{path}: bytes 0-{size} do not have the sha256 of the manifest ({sha256[:12]}){where}; {remedy}"
+                f"{path}: bytes 0-{size} do not have the sha256 of the manifest ({sha256[:12]}){where}; {_remedy(path)}"
             )
-    except FileNotFoundError:
-        raise Fault(f"{path}: not found, though the manifest names it; {remedy}") from None
     except OSError as error:
         raise Fault(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _remedy(path: Path) -> str:
+    return f"remove {path.name} and its copy in the DVC cache, then run dvc repro"

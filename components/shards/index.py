@@ -1,5 +1,6 @@
 """The sample index: where each picture lies, as Parquet beside the manifest."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pyarrow.parquet as pq
 
 from components.files import atomic_path, sha256_file
 from components.home import AnyPath
-from components.shards.cache import local_shard
+from components.shards.cache import open_shard
 from components.shards.manifest import INDEX, IndexEntry
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
@@ -39,6 +40,7 @@ def read_index(root: AnyPath, entry: IndexEntry, split: str, columns: list[str],
     Raises:
         Fault: the index is missing, or is not the one the manifest was written with.
     """
-    path = local_shard(root / entry.path, entry.sha256, entry.bytes)
+    _, file = open_shard(root / entry.path, entry.sha256, entry.bytes)
     wanted = [("split", "=", split)] + ([("domain", "=", domain)] if domain else [])
-    return pq.read_table(path, columns=columns, filters=wanted)
+    with os.fdopen(file, "rb") as opened:
+        return pq.read_table(opened, columns=columns, filters=wanted)

@@ -15,7 +15,7 @@ from PIL import Image
 from components.domain import Domain, Picture
 from components.faults import Fault
 from components.home import AnyPath
-from components.shards.cache import local_shard
+from components.shards.cache import open_shard
 from components.shards.index import read_index
 from components.shards.manifest import Manifest, ShardEntry
 from components.shards.shard import Shard
@@ -120,7 +120,7 @@ class Split:
             shard = self._open.pop(number, None)
             if shard is None:
                 entry = self._entries[number]
-                shard = Shard(partial(self._locate, entry), entry.samples, self._held)
+                shard = Shard(partial(self._open_file, entry), entry.samples, self._held)
             self._open[number] = shard
             if len(self._open) > self._limit:
                 self._open.popitem(last=False)
@@ -130,8 +130,8 @@ class Split:
     def _entries(self) -> tuple[ShardEntry, ...]:
         return self.manifest.splits[self.name]
 
-    def _locate(self, entry: ShardEntry) -> Path:
-        return local_shard(self.manifest.location(self.root, entry), entry.sha256, entry.bytes)
+    def _open_file(self, entry: ShardEntry) -> tuple[Path, int]:
+        return open_shard(self.manifest.location(self.root, entry), entry.sha256, entry.bytes)
 
     def _find(self, i: int) -> tuple[Shard, int]:
         if not 0 <= i < len(self):

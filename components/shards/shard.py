@@ -21,13 +21,13 @@ class Shard:
     these, but the Parquet footer takes 0.76 kB for each, 76 MB for 10^5 tars, read by every rank.)
 
     Args:
-        locate: gives the checked local file; called once, when a sample is first read.
+        open_file: gives the path and the descriptor of the checked file; called once, when a sample is first read.
         samples: how many the manifest promises.
         domains: the pictures of each sample, in any order.
     """
 
-    def __init__(self, locate: Callable[[], Path], samples: int, domains: Sequence[str]) -> None:
-        self._locate, self._samples = locate, samples
+    def __init__(self, open_file: Callable[[], tuple[Path, int]], samples: int, domains: Sequence[str]) -> None:
+        self._open, self._samples = open_file, samples
         self._column = {domain: i for i, domain in enumerate(sorted(domains))}
         self._lock = Lock()
         self._file: int | None = None
@@ -40,25 +40,14 @@ class Shard:
         """
         with self._lock:
             if self._file is None:
-                path, self._file = self._opened()
-                self.path = path
+                self.path, self._file = self._open()
                 try:
-                    self.keys, self.places = _walk(self._file, path, self._samples, list(self._column))
+                    self.keys, self.places = _walk(self._file, self.path, self._samples, list(self._column))
                 except BaseException:
                     os.close(self._file)
                     self._file = None
                     raise
         return self
-
-    def _opened(self) -> tuple[Path, int]:
-        while True:
-            path = self._locate()
-            try:
-                return path, os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                continue  # the node's cache has just made room for another shard; a local file would be missed above
-            except OSError as error:
-                raise Fault(f"{path}: cannot be opened ({error.strerror})") from error
 
     def png(self, i: int, domain: str) -> bytes:
         """The encoded bytes of one picture of sample i of an open shard.

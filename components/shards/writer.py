@@ -1,9 +1,7 @@
 """Samples into shards: all cores encode, one hand writes, the bytes are always the same."""
 
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -14,7 +12,7 @@ from tqdm import tqdm
 
 from components.domain import Domain, Picture, Source
 from components.faults import Fault
-from components.files import faults_of_the_disk
+from components.files import atomic_folder
 from components.home import AnyPath
 from components.shards.config import ShardConfig
 from components.shards.index import write_index
@@ -82,7 +80,7 @@ def write_shards(source: Source, root: Path, config: ShardConfig, store: AnyPath
     done = _Set(store=Store(store) if store else None)
     _check_keys(source)
     total = sum(len(units) for units in source.splits.values())
-    with _staged(root) as folder, tqdm(total=total, unit="sample", desc="shard", smoothing=0.1) as bar:
+    with atomic_folder(root) as folder, tqdm(total=total, unit="sample", desc="shard", smoothing=0.1) as bar:
         for split, units in source.splits.items():
             good = _encode_all(source, split, units, config.num_workers, done.bad, bar)
             _pack(folder, split, good, config.samples_per_shard, done)
@@ -123,28 +121,12 @@ def write_set(
         Fault: a sample is not what `domains` says, or nothing can be written.
     """
     done = _Set(store=Store(store) if store else None)
-    with _staged(root) as folder:
+    with atomic_folder(root) as folder:
         for split, samples in splits.items():
             shown = _shown(domains, split)
             good = (encode(key, pictures, shown) for key, pictures in samples)
             _pack(folder, split, good, samples_per_shard, done)
         return done.finish(folder, source, domains, direction, size)
-
-
-@contextmanager
-def _staged(root: Path) -> Iterator[Path]:
-    """A folder beside `root` that takes its place when the block ends well, and is gone otherwise."""
-    folder = root.with_name(f".{root.name}.partial")
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        with faults_of_the_disk(root):
-            folder.mkdir(parents=True)
-            yield folder
-            if root.exists():
-                shutil.rmtree(root)
-            folder.rename(root)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_keys(source: Source) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from components.faults import Fault
-from components.files import faults_of_the_disk, read_json, sha256_file, write_text
+from components.files import atomic_folder, read_json, sha256_file, write_text
 from components.sources.archive import SUFFIXES, is_archive, unpack
 from components.sources.download import download
 from components.sources.folder_config import FolderConfig, Origin
@@ -31,26 +31,18 @@ def fetch_folder(config: FolderConfig, root: Path, cache: Path) -> None:
         Fault: no such folder, a wrong hash, a broken archive, no pictures, or nothing can be written.
     """
     folder = root / config.name
-    stage = root / f".{config.name}.partial"
     max_bytes = int(config.max_gigabytes * 1e9)
     archives = {origin: _archive(origin, cache, max_bytes) for origin in config.origins}
-    with faults_of_the_disk(folder):
-        shutil.rmtree(stage, ignore_errors=True)
-        try:
-            stage.mkdir(parents=True)
-            for origin, archive in archives.items():
-                target = stage / PICTURES / origin.folder
-                if archive:
-                    unpack(archive, target, EXTENSIONS, max_bytes)
-                else:
-                    _copy(Path(origin.path), target)
-                if not any(path.is_file() for path in target.rglob("*")):
-                    raise Fault(f"{origin.path}: holds no pictures ({' '.join(sorted(EXTENSIONS))})")
-            _describe(config, stage, archives)
-            shutil.rmtree(folder, ignore_errors=True)
-            stage.rename(folder)
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
+    with atomic_folder(folder) as stage:
+        for origin, archive in archives.items():
+            target = stage / PICTURES / origin.folder
+            if archive:
+                unpack(archive, target, EXTENSIONS, max_bytes)
+            else:
+                _copy(Path(origin.path), target)
+            if not any(path.is_file() for path in target.rglob("*")):
+                raise Fault(f"{origin.path}: holds no pictures ({' '.join(sorted(EXTENSIONS))})")
+        _describe(config, stage, archives)
 
 
 def read_folder(root: Path) -> tuple[FolderConfig, dict[str, str]]:

@@ -84,9 +84,11 @@ def register_translator(
         current = version_by_alias(store, model, alias)
         if current is not None and tags.items() <= current.tags.items():
             return current
-        model_uri = _log_model(store, run_id, folder, card)
         _ensure_model(store, model, card)
-        made = store.client.create_model_version(model, model_uri, run_id, tags, model_id=model_uri.rpartition("/")[2])
+        made = _unnamed(store, model, tags)
+        if made is None:
+            uri = _log_model(store, run_id, folder, card)
+            made = store.client.create_model_version(model, uri, run_id, tags, model_id=uri.rpartition("/")[2])
         store.client.set_registered_model_alias(model, alias, made.version)
         return made
 
@@ -101,6 +103,14 @@ def version_by_alias(store: Store, model: str, alias: str) -> "ModelVersion | No
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
+
+
+def _unnamed(store: Store, model: str, tags: dict[str, str]) -> "ModelVersion | None":
+    """The newest version, if it has these tags and no alias: made just before a kill."""
+    found = store.client.search_model_versions(f"name = '{model}'", 1, order_by=["version_number DESC"])
+    named = {str(number) for number in store.client.get_registered_model(model).aliases.values()}
+    left = [version for version in found if tags.items() <= version.tags.items() and str(version.version) not in named]
+    return left[0] if left else None
 
 
 def _ensure_model(store: Store, model: str, card: Card) -> None:

@@ -1,7 +1,6 @@
 """What a finished run hands to the next stages: files that are the same whenever and wherever it was trained."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from pydantic import TypeAdapter
 
 from components.faults import Fault
 from components.files import (
-    faults_of_the_disk,
+    atomic_folder,
     listed,
     read_bytes,
     read_json,
@@ -31,7 +30,7 @@ COMMIT = "PIX2PIPE_COMMIT"
 
 
 def export_run(run: Run, out: Path) -> None:
-    """Fill `out` with the last and the best checkpoint, curves, sample grids and run.json.
+    """Replace `out` by the last and the best checkpoint, curves, sample grids and run.json.
 
     Raises:
         Fault: the run is not finished, or a checkpoint of it is damaged.
@@ -39,34 +38,33 @@ def export_run(run: Run, out: Path) -> None:
     last, best = run.checkpoints.last(), run.checkpoints.best()
     if last is None or best is None or last.step < run.num_steps():
         raise Fault(f"{run.folder}: the run is not finished; run dvc repro again to go on")
-    with faults_of_the_disk(out):
-        shutil.rmtree(out, ignore_errors=True)
-        (out / "checkpoints").mkdir(parents=True)
-    checkpoints: dict[str, Any] = {}
-    for name, checkpoint in (("last", last), ("best", best)):
-        checkpoints[name] = _export_checkpoint(checkpoint, out / "checkpoints" / name)
-    records = log.read(run.folder)
-    write_text(out / "curves.csv", log.table(records, "terms"))
-    write_text(out / "validation.csv", log.table(records, "validation"))
-    for part in ("terms", "validation"):
-        for name, curve in log.curves(records, part).items():
-            write_text(out / "plots" / f"{name}.csv", curve)
-    for name in (name for name in listed(run.folder / "samples") if name.startswith("step_")):
-        write_bytes(out / "samples" / name, read_bytes(run.folder / "samples" / name))
-    write_json(
-        out / "run.json",
-        {
-            "key": run.key,
-            "system": run.system.model_dump(mode="json"),
-            "train": run.train.model_dump(mode="json"),
-            "task": {"source": run.task[0], "target": run.task[1]},
-            "manifest": Manifest.read(run.shards).sha256,
-            "git_commit": git_commit(),
-            "steps": last.step,
-            "parameters": build(run.system, run.shape()).num_parameters(),
-            "checkpoints": checkpoints,
-        },
-    )
+    with atomic_folder(out) as folder:
+        checkpoints = {
+            name: _export_checkpoint(checkpoint, folder / "checkpoints" / name)
+            for name, checkpoint in (("last", last), ("best", best))
+        }
+        records = log.read(run.folder)
+        write_text(folder / "curves.csv", log.table(records, "terms"))
+        write_text(folder / "validation.csv", log.table(records, "validation"))
+        for part in ("terms", "validation"):
+            for name, curve in log.curves(records, part).items():
+                write_text(folder / "plots" / f"{name}.csv", curve)
+        for name in (name for name in listed(run.folder / "samples") if name.startswith("step_")):
+            write_bytes(folder / "samples" / name, read_bytes(run.folder / "samples" / name))
+        write_json(
+            folder / "run.json",
+            {
+                "key": run.key,
+                "system": run.system.model_dump(mode="json"),
+                "train": run.train.model_dump(mode="json"),
+                "task": {"source": run.task[0], "target": run.task[1]},
+                "manifest": Manifest.read(run.shards).sha256,
+                "git_commit": git_commit(),
+                "steps": last.step,
+                "parameters": build(run.system, run.shape()).num_parameters(),
+                "checkpoints": checkpoints,
+            },
+        )
 
 
 def export_trained(out: Path, config: GenerateConfig, shards: Path, folder: Path) -> list[Card]:

@@ -1,0 +1,67 @@
+"""Locks: one process at a time in a place, and the next one told who is there."""
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from components.faults import Fault
+from components.files import faults_of_the_disk
+from components.home import AnyPath
+
+_PATIENCE_S = 5.0  # what a process that was killed needs to be gone, with all that it has forked
+_PAUSE_S = 0.05
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # a file system that keeps nobody apart
+
+
+@contextmanager
+def alone(lock: AnyPath, where: str, patience_s: float = _PATIENCE_S) -> Iterator[None]:
+    """Be the only one inside such a block; whoever comes second changes nothing and says who is there.
+
+    The lock is the kernel's and ends with its holder, so a process that was killed leaves none behind. The file
+    stays: it holds the holder's number, and nothing else depends on it. An object store has no locks: there nobody
+    is kept apart.
+
+    Args:
+        lock: a file, made if it is missing.
+        where: what the block works on, for the message.
+        patience_s: how long to wait for one that is just ending.
+
+    Raises:
+        Fault: another process is inside.
+    """
+    if not isinstance(lock, Path):
+        yield
+        return
+    with faults_of_the_disk(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        deadline = time.monotonic() + patience_s
+        while not _taken(file):
+            if time.monotonic() >= deadline:
+                holder = os.pread(file, 20, 0).decode("ascii", "replace").strip()
+                who = f"process {holder}" if holder else "another process"
+                raise Fault(f"{where}: {who} is at work there; wait until it ends, or end it, and run again")
+            time.sleep(_PAUSE_S)
+        with faults_of_the_disk(lock):
+            os.ftruncate(file, 0)
+            os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(file)
+
+
+def _taken(file: int) -> bool:
+    """Whether the lock is this process's now; so it is, too, where the file system has no locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    return True
