@@ -81,3 +81,9 @@ def tiny_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_shards_64(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same at 64x64."""
     return write_tiny(tmp_path_factory.mktemp("tiny64") / "shards", size=64)
+
+
+@pytest.fixture(scope="session")
+def tiny_sizes(tiny_shards: Path, tiny_shards_64: Path) -> dict[int, Path]:
+    """Both, by the side of their pictures."""
+    return {32: tiny_shards, 64: tiny_shards_64}

@@ -86,10 +86,8 @@ class Trainer:
                 self.ema.update(index)
 
     def buffers(self) -> list[Tensor]:
-        """What each rank keeps by itself: BatchNorm's running moments, and their averages."""
-        own = {name: b for name, b in self.system.networks.named_buffers() if b.is_floating_point()}
-        averages = self.ema.averages if self.ema else {}
-        return [*own.values(), *(averages[name] for name in own if name in averages)]
+        """What each rank keeps by itself: BatchNorm's running moments."""
+        return [buffer for buffer in self.system.networks.buffers() if buffer.is_floating_point()]
 
 
 class _Timed:
