@@ -14,7 +14,7 @@ import torch.distributed as dist
 
 from components.training.group import Group
 
-SECONDS = 300  # that a rank may take for what takes it a second, on a machine with other things to do
+SECONDS = 900  # that a rank may take for what takes it a second, on a machine with other things to do
 # What a process would import itself otherwise, for seconds; the first step of an optimizer imports torch._dynamo.
 PRELOADED = ["pytest", "torch._dynamo", "components.training.loop", "tests.systems.test_every_system"]
 
