@@ -97,3 +97,9 @@ def browser() -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def tiny_sizes(tiny_shards: Path, tiny_shards_64: Path) -> dict[int, Path]:
+    """Both, by the side of their pictures."""
+    return {32: tiny_shards, 64: tiny_shards_64}

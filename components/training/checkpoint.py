@@ -15,15 +15,12 @@ from torch import Tensor
 
 from components.faults import Fault
 from components.files import (
-    exists,
     faults_of_the_disk,
     listed,
     put_file,
     read_bytes,
-    read_json,
     remove,
     sha256_file,
-    write_json,
 )
 from components.home import AnyPath
 from components.networks.frozen import UNREADABLE
@@ -91,7 +88,7 @@ class Checkpoint:
 
 
 class CheckpointStore:
-    """The checkpoints of one run, in folders `step_00000250` beside `best.json`.
+    """The checkpoints of one run, in folders `step_00000250`.
 
     On a disk a checkpoint gets its place by rename. An object store has none: there `checkpoint.json` is what
     makes a checkpoint, written last and deleted first.
@@ -121,13 +118,8 @@ class CheckpointStore:
                 "bytes": {name: (folder / name).stat().st_size for name in (WEIGHTS, STATE)},
             }
             (folder / META).write_text(json.dumps(meta))
-        checkpoint = Checkpoint(final, step, score, meta)
-        best = self.best()
-        if score is not None and (best is None or best.score is None or score < best.score):
-            write_json(self.folder / "best.json", {"step": step})
-            best = checkpoint
-        self._forget(best)
-        return checkpoint
+        self._forget(self.best())
+        return Checkpoint(final, step, score, meta)
 
     def last(self) -> Checkpoint | None:
         """The newest checkpoint whose bytes are what was written; damaged ones are passed over."""
@@ -139,10 +131,12 @@ class CheckpointStore:
         return [checkpoint for name in self._whole() if (checkpoint := self._read(name))]
 
     def best(self) -> Checkpoint | None:
-        """The checkpoint with the lowest validation score so far."""
-        if not exists(self.folder / "best.json"):
-            return None
-        return self._read(f"step_{read_json(self.folder / 'best.json')['step']:08d}")
+        """The checkpoint with the lowest validation score so far, of equals the first; it is never forgotten.
+
+        The checkpoints say so themselves: a note of it beside them would be out of date after a kill between the two.
+        """
+        scored = ((checkpoint.score, checkpoint) for checkpoint in self.all() if checkpoint.score is not None)
+        return min(scored, key=lambda pair: pair[0], default=(0.0, None))[1]
 
     def drop_after(self, step: int) -> None:
         """Forget checkpoints of steps that are about to be taken anew, and what kills left of writing or deleting."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class EMA:
-    """Averages of the parameters of named networks, and of their BatchNorm moments, which belong to them.
+    """Averages of the parameters of named networks; BatchNorm's moments, averages themselves, are taken as they are.
 
     After each step average = decay * average + (1 - decay) * weight, with the decay of the first steps
     held to (1 + t) / (10 + t), so a short run does not remember its initialisation.

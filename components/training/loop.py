@@ -35,7 +35,8 @@ def fit(run: Run, group: Group, until: int | None = None) -> None:
     validation, a sample grid and a checkpoint.
 
     Args:
-        until: stop after this step of the run, saved; a later call goes on as if there had been no stop.
+        until: stop after this step of the run, saved; a later call goes on as if there had been no stop (but for
+            the last bits of BatchNorm's moments where ranks keep their own: they take their mean once more).
 
     Raises:
         Fault: a term, a gradient or a weight that is not finite, on all ranks alike and at the same step.

@@ -48,6 +48,7 @@ class Trainer:
         self._learned = {phase.name: learned(system, phase) for phase in system.phases}
         step = Step(system, config.precision)
         self.modules = {phase.name: self._parallel(step, phase) for phase in system.phases}
+        self._rehearsed = group.world < 3  # two parts have one sum
         self.terms = TermLog(group)
         self.profile: dict[str, float] | None = None
 
@@ -66,6 +67,8 @@ class Trainer:
     def step(self, index: int, batch: Batch) -> None:
         """Take step `index` (from 0) on this rank's part of the batch."""
         self.group.alive(index)
+        if not self._rehearsed:
+            self._rehearse(dict(batch))
         set_rates(self.optimizers, self.config, index, self.steps)
         # What is random in a network (dropout) is a function of the step, so there is no RNG state to keep.
         torch.manual_seed((self.config.seed << 32) + index * self.group.world + self.group.rank)
@@ -85,11 +88,28 @@ class Trainer:
             with _Timed(self.profile, "optimizer"):
                 self.ema.update(index)
 
+    def _rehearse(self, batch: Batch) -> None:
+        """Compute the gradients of a step that leaves no trace, so that the first step adds up as all others do.
+
+        DistributedDataParallel lays gradients out in the order in which they come, but only from its second
+        backward on, and where a gradient lies decides in which order three ranks or more add their parts. The
+        first step after a resume would round otherwise than the same step of a run that was never killed.
+        """
+        buffers = {name: buffer.clone() for name, buffer in self.system.networks.named_buffers()}
+        memories = {name: memory.state_dict() for name, memory in self.system.memories.items()}
+        for phase in self.system.phases:
+            terms = self.modules[phase.name](phase, batch)
+            torch.stack(list(terms.values())).sum().backward(inputs=self._learned[phase.name])
+            self.optimizers[phase.name].zero_grad(set_to_none=True)
+        for name, buffer in self.system.networks.named_buffers():
+            buffer.copy_(buffers[name])
+        for name, memory in self.system.memories.items():
+            memory.load_state_dict(memories[name])
+        self._rehearsed = True
+
     def buffers(self) -> list[Tensor]:
-        """What each rank keeps by itself: BatchNorm's running moments, and their averages."""
-        own = {name: b for name, b in self.system.networks.named_buffers() if b.is_floating_point()}
-        averages = self.ema.averages if self.ema else {}
-        return [*own.values(), *(averages[name] for name in own if name in averages)]
+        """What each rank keeps by itself: BatchNorm's running moments."""
+        return [buffer for buffer in self.system.networks.buffers() if buffer.is_floating_point()]
 
 
 class _Timed:

@@ -1,6 +1,5 @@
 """Kills and a full disk during the writing of a checkpoint: one that loads is always there."""
 
-import multiprocessing
 import os
 import random
 import shutil
@@ -9,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from components.training.checkpoint import CheckpointStore
+from tests.reliability.ranks import forkserver
 
 KILLS = "8 kill -9 while checkpoints are written: one that loads, at most one interval old, nothing stale"
 FULL = "8 disk full while checkpoints are written: said, and the one before loads"
@@ -40,8 +41,7 @@ def keep_saving(folder: Path, first: int, told: Connection) -> None:
 @pytest.mark.promise(KILLS)
 @pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path, tally, kills):
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "components.training.checkpoint", "torch"])
+    context = forkserver()
     store, chance = CheckpointStore(tmp_path), random.Random(0)
     step = 0
     for _ in range(kills):
@@ -63,13 +63,31 @@ def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path, tally, kills):
         # What was said to be done is there; one more may be, if the kill came between its rename and its word.
         held = last is not None and last.step in (done, done + 1)
         held = held and torch.equal(last.weights()["weight"], contents(last.step)["weight"])
-        held = held and last.state() == {"step": last.step} and store.best().step in (last.step, last.step - 1)
+        held = held and last.state() == {"step": last.step} and store.best().step == last.step  # scores fall
         tally.count(held, f"after step {done}: {last}")
         step = last.step if last else done
         store.drop_after(step)
-        kept = {f"step_{known.step:08d}" for known in store.all()} | {"best.json"}
+        kept = {f"step_{known.step:08d}" for known in store.all()}
         stale = {path.name for path in tmp_path.iterdir()} - kept
         tally.count(not stale, f"after step {step}: {stale} is left")
+
+
+@pytest.mark.promise(KILLS)
+def test_a_kill_as_soon_as_a_checkpoint_is_in_its_place_does_not_hide_that_it_is_the_best(tmp_path, tally, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def die(store: CheckpointStore) -> None:
+        raise Killed
+
+    store, scores = CheckpointStore(tmp_path), {1: 0.5, 2: 0.1, 3: 0.3}
+    for step, score in scores.items():
+        with monkeypatch.context() as patch, suppress(Killed):
+            if step == 2:
+                patch.setattr(CheckpointStore, "best", die)  # what is looked at first when it is in its place
+            store.save(step, contents(step), {}, score)
+        best = min(range(1, step + 1), key=scores.get)
+        tally.count(store.best().step == best, f"after step {step}: {store.best()}")
 
 
 def may_mount() -> bool:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save, save_file
 
-from components.files import sha256_file, write_json
+from components.files import sha256_file
 from components.systems import build
 from components.systems.pix2pix import Pix2PixConfig, UNetConfig
 from components.systems.translator import GenerateConfig
@@ -119,8 +119,9 @@ def test_a_checkpoint_of_another_run_or_step_is_refused(tally, tmp_path, trained
 def test_what_train_exports_is_what_was_saved_and_what_generate_takes(tally, tmp_path, trained, tiny_shards):
     out = tmp_path / "runs"
     run = copied(trained, tmp_path / "copy")
-    write_json(run.folder / "checkpoints/best.json", {"step": 3})
+    rewrite(run.folder / "checkpoints/step_00000003" / META, {"score": 0.0})
     best = run.checkpoints.best()
+    assert best.step == 3
     data = bytearray(best.read("weights.safetensors"))
     data[-1] ^= 1
     (best.folder / "weights.safetensors").write_bytes(data)

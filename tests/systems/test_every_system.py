@@ -42,13 +42,13 @@ SMALL: dict[str, dict[str, Any]] = {
 REMEMBER = ("cyclegan", "bigan", "simgan", "feature_gan")
 
 
-def run_of(name: str, shards: Path, root: Path, **train: Any) -> Run:
-    """A run of two steps."""
-    system = TypeAdapter(SystemConfig).validate_python({"name": name} | SMALL[name])
+def run_of(name: str, shards: Path, root: Path, system: dict[str, Any] | None = None, **train: Any) -> Run:
+    """A run of two steps of a small system, or of another of that name."""
+    config = TypeAdapter(SystemConfig).validate_python({"name": name} | (system or SMALL[name]))
     settings = {"steps": 2, "batch_size": 4, "checkpoint_every": 1, "log_every": 1, "validation_samples": 4, "ema": 0.9}
-    settings |= {"learning_rate": 1e-3, "labels": "one_hot" if system.paired else "colour"}
-    task = ("photo", "labels") if name == "fcn8s" else ("labels", "photo")
-    return plan(system, TrainConfig(**(settings | train)), shards, root, task)
+    settings |= {"learning_rate": 1e-3, "labels": "one_hot" if config.paired else "colour"}
+    task = train.pop("task", ("photo", "labels") if name == "fcn8s" else ("labels", "photo"))
+    return plan(config, TrainConfig(**(settings | train)), shards, root, task)
 
 
 def test_no_system_is_left_out():
