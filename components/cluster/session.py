@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from components.cluster.head import head_watched
 from components.cluster.upload import pack
 from components.faults import Fault
 
@@ -55,7 +56,8 @@ def ray_session(dashboard: bool = False) -> Iterator[None]:
                 f"if it wants a token, {TOKEN_ADVICE}"
             ) from error
         try:
-            yield
+            with head_watched():
+                yield
         finally:
             ray.shutdown()
 
