@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -35,7 +35,7 @@ class Server:
         self.uri = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, seconds: float = 120) -> Self:
+    def start(self, seconds: float = 400) -> Self:
         """Start it and wait until it answers."""
         store = f"sqlite:///{self.database}"
         command = [*self._prefix, str(MLFLOW), "server", "--host", "127.0.0.1", "--port", str(self.port)]
@@ -45,15 +45,15 @@ class Server:
                 command, stdout=log, stderr=log, env=os.environ | _ENVIRONMENT, start_new_session=True
             )
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            assert self._process.poll() is None, (self.folder / "server.log").read_text()[-2000:]
+        while time.monotonic() < end and self._process.poll() is None:
             try:
                 urllib.request.urlopen(f"{self.uri}/health", timeout=5).close()
             except OSError:
                 time.sleep(0.1)
             else:
                 return self
-        raise TimeoutError(f"no server after {seconds} s")
+        self.end()
+        raise TimeoutError(f"no server after {seconds} s: {(self.folder / 'server.log').read_text()[-2000:]}")
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to all its processes."""
@@ -63,7 +63,8 @@ class Server:
     def end(self) -> None:
         """kill -9, even of one that was stopped."""
         if self._process is not None:
-            self.signal(signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may have ended by itself
+                self.signal(signal.SIGKILL)
             self._process.wait()
             self._process = None
 
