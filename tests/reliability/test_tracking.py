@@ -44,8 +44,8 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client of MLflow gives a call up after two seconds, and tries it once more without waiting."""
-    settings = {"TIMEOUT": "2", "MAX_RETRIES": "1", "BACKOFF_FACTOR": "0", "BACKOFF_JITTER": "0"}
+    """The client of MLflow tries a call once more without waiting; on a busy machine an answer may take long."""
+    settings = {"TIMEOUT": "60", "MAX_RETRIES": "1", "BACKOFF_FACTOR": "0", "BACKOFF_JITTER": "0"}
     for name, value in settings.items():
         monkeypatch.setenv(f"MLFLOW_HTTP_REQUEST_{name}", value)
 
@@ -92,7 +92,7 @@ def count_points(tally, server: Server, key: str, steps: range, what: str) -> No
     tally.count(not stored, f"{what}: {len(stored)} that were never made are stored, as {next(iter(stored), '')}")
 
 
-def soon(condition: Callable[[], bool], seconds: float = 60) -> bool:
+def soon(condition: Callable[[], bool], seconds: float = 300) -> bool:
     """Wait for it."""
     end = time.monotonic() + seconds
     while not condition():
@@ -121,12 +121,14 @@ def test_calls_that_fail_cost_no_point_and_double_none(server, proxy, tmp_path, 
 
     proxy.fault = strike
     live = LiveRun(proxy.uri, tmp_path, "faults", key, key, pause_s=0.02).start()
-    end = time.monotonic() + 60
-    while calls[0] <= STRUCK and time.monotonic() < end:  # a call is made for what is handed in; without figures there are none
+    end = time.monotonic() + 300
+    while (
+        calls[0] <= STRUCK and live._thread.is_alive() and time.monotonic() < end
+    ):  # a call is made for what is handed in; without figures there are none
         hand_in(live, range(step, step + 1), 0.01)
         step += 1
     steps = range(1, step)
-    left = live.end(timeout_s=60)
+    left = live.end(timeout_s=300)
     tally.count(left == 0, f"{key}: {left} left though the server takes all again")
     proxy.release()
     count_points(tally, server, key, steps, key)
@@ -153,21 +155,22 @@ def test_calls_of_a_killed_training_that_arrive_late_are_stored_once(server, pro
     proxy.fault = hold
     hand_in(first, range(20, 61))
     assert soon(lambda: len(held) >= 2)
-    first.end(timeout_s=30)  # its last calls are held as well
+    first.end(timeout_s=300)  # its last calls are held as well
     proxy.fault = lambda method, path: ""
     second = LiveRun(proxy.uri, tmp_path, "faults", "late", "late", pause_s=0.02).start()
     hand_in(second, range(1, 101), 0)
-    assert second.end(timeout_s=60) == 0
+    assert second.end(timeout_s=300) == 0
     tally.count(proxy.release() >= 2, "no call was late")
     count_points(tally, server, "late", range(1, 101), "late calls of a killed training")
 
 
 @pytest.mark.promise(ONCE)
-def test_a_server_that_is_stopped_keeps_nobody_waiting(server, tmp_path, tally, capsys):
+def test_a_server_that_is_stopped_keeps_nobody_waiting(server, tmp_path, tally, capsys, monkeypatch):
     live = LiveRun(server.uri, tmp_path, "faults", "stopped", "stopped", pause_s=0.02).start()
     hand_in(live, range(1, 10))
     assert soon(lambda: len(server.rows("stopped")) >= 3)
     server.signal(signal.SIGSTOP)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
     longest = 0.0
     try:
         for step in range(10, 100):
@@ -183,7 +186,8 @@ def test_a_server_that_is_stopped_keeps_nobody_waiting(server, tmp_path, tally, 
         tally.count(left > 0 and f"{left} figures are not delivered" in capsys.readouterr().err, f"{left} left, unsaid")
     finally:
         server.signal(signal.SIGCONT)
-    live._thread.join(60)
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
+    live._thread.join(120)
     log_record(open_store(server.uri, tmp_path, "faults"), record("stopped", range(1, 100)))
     count_points(tally, server, "stopped", range(1, 100), "stopped, then registered")
 
@@ -201,7 +205,7 @@ def test_a_server_that_is_killed_and_started_again(tmp_path, tally, capsys):
             server.end()
             hand_in(live, range(51 + 100 * kill, 101 + 100 * kill))
             server.start()
-        assert live.end(timeout_s=60) == 0
+        assert live.end(timeout_s=300) == 0
         count_points(tally, server, "killed", range(1, 301), "killed and started again three times")
         said = capsys.readouterr().err
         tally.count(said.count("no live figures") == said.count("live figures again") > 0, f"said: {said}")
@@ -229,7 +233,7 @@ def test_a_database_that_turns_read_only(tmp_path, tally, capsys):
         tally.count(len(server.rows("read-only")) == frozen, "it was not read-only")
         server.folder.chmod(stat.S_IRWXU)
         server.database.chmod(stat.S_IRUSR | stat.S_IWUSR)
-        assert live.end(timeout_s=60) == 0
+        assert live.end(timeout_s=300) == 0
         count_points(tally, server, "read-only", range(1, 151), "read-only for a while")
         log_record(open_store(server.uri, tmp_path, "faults"), record("read-only", range(1, 201)))
         count_points(tally, server, "read-only", range(1, 201), "read-only for a while, registered")
@@ -275,7 +279,7 @@ def test_a_minute_without_an_answer_costs_no_step_more_than_milliseconds(
             fit(run, Group())
     finally:
         server.signal(signal.SIGCONT)
-    assert live.end(timeout_s=60) == 0
+    assert live.end(timeout_s=300) == 0
     without, within = (sorted(seconds[key]) for key in (False, True))
     middle = [1000 * part[len(part) // 2] for part in (without, within)]
     high = [1000 * part[len(part) * 99 // 100] for part in (without, within)]
@@ -302,7 +306,7 @@ def test_eight_writers_lose_nothing(server, tmp_path, tally):
         thread.start()
     for thread in threads:
         thread.join()
-    left = [writer.end(timeout_s=120) for writer in writers]
+    left = [writer.end(timeout_s=300) for writer in writers]
     count_writers(tally, server, "writer", f"left {left}")
 
 
