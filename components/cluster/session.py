@@ -4,7 +4,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,8 @@ def ray_session(dashboard: bool = False) -> Iterator[None]:
                 f"if it wants a token, {TOKEN_ADVICE}"
             ) from error
         try:
-            with head_watched():
+            # At ray:// this process is no part of the cluster, and Ray does not end it.
+            with nullcontext() if address.startswith("ray://") else head_watched():
                 yield
         finally:
             ray.shutdown()
