@@ -4,10 +4,11 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from components.cluster.head import head_watched
 from components.cluster.upload import pack
 from components.faults import Fault
 
@@ -55,7 +56,9 @@ def ray_session(dashboard: bool = False) -> Iterator[None]:
                 f"if it wants a token, {TOKEN_ADVICE}"
             ) from error
         try:
-            yield
+            # At ray:// this process is no part of the cluster, and Ray does not end it.
+            with nullcontext() if address.startswith("ray://") else head_watched():
+                yield
         finally:
             ray.shutdown()
 

@@ -23,19 +23,37 @@ from components.cluster.journal import Journal
 from components.cluster.rank import Sign, kill, sign
 from components.faults import Fault
 
-_PATIENCE_S = 3.0
+_PATIENCE_S = 5.0  # for an answer of a rank that is at fault, perhaps; a busy machine may be slow to give one
 _TIMED_OUT = re.compile(r"tim(ed|e) ?out", re.IGNORECASE)
 _CUT_OFF = re.compile(r"closed by peer|reset by peer|broken pipe|connection (closed|refused|reset)", re.IGNORECASE)
 
 
 @dataclass
 class _Watched:
-    """A rank, and what was last heard of it (`heard` on this process's clock, in seconds)."""
+    """A rank, and what was last heard of it (`heard` on this process's clock, in seconds).
+
+    `before` is the last sign from before anybody can have given up. A rank that waits in a collective leaves it
+    by an error when `timeout_s` is over, and until that error has been reported it looks like one that hangs
+    elsewhere; so who waited for whom is read from the signs of the time before.
+    """
 
     worker: Any
     sign: Sign | None = None
     heard: float = 0.0
     asked: Any = None
+    before: Sign | None = None
+
+    def hear(self, sign: Sign, timeout_s: float) -> None:
+        """Take an answer."""
+        self.sign, self.heard, self.asked = sign, time.monotonic(), None
+        if sign.idle < timeout_s:
+            self.before = sign
+
+    @property
+    def waited(self) -> bool:
+        """Whether it waited for another rank when everybody still had patience."""
+        sign = self.before if self.before and self.sign and self.before.step == self.sign.step else self.sign
+        return sign is None or sign.waits
 
     def __str__(self) -> str:
         about = self.worker.metadata
@@ -123,8 +141,7 @@ class Watch(WorkerGroupCallback, ControllerCallback):
         ray.wait([w.asked for w in self._ranks], num_returns=len(self._ranks), timeout=patience)
         for rank, watched in enumerate(self._ranks):
             try:
-                watched.sign = ray.get(watched.asked, timeout=0)
-                watched.heard, watched.asked = time.monotonic(), None
+                watched.hear(ray.get(watched.asked, timeout=0), self._timeout_s)
             except GetTimeoutError:
                 pass
             except RayActorError as error:
@@ -156,7 +173,7 @@ class Watch(WorkerGroupCallback, ControllerCallback):
         """Name and end the ranks that the others wait for: silent, behind, or outside of any collective."""
         furthest = max(watched.step for watched in self._ranks)
         behind = [r for r in running if self._ranks[r].step < furthest]
-        astray = [r for r in running if (seen := self._ranks[r].sign) and not seen.waits]
+        astray = [r for r in running if not self._ranks[r].waited]
         hung = silent or behind or astray or running
         for rank in hung:
             _end(self._ranks[rank].worker)

@@ -3,37 +3,45 @@
 import queue
 import sys
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
+from components.faults import Fault
 from components.tracking.record import Point
-from components.tracking.run import find_run, log_points, make_run, points_of
-from components.tracking.store import open_store
+from components.tracking.run import BATCH, find_run, log_points, make_run, points_of
+from components.tracking.stamps import Stamps
+from components.tracking.store import Store, faults_of_the_store, open_store
 
 _SECONDS = 5.0  # between two calls
 
 
 class LiveRun:
-    """Logs what it is handed from a thread of its own, a batch every five seconds.
+    """Delivers what it is handed from a thread of its own, a batch every five seconds.
 
-    The run is the one that the register stage completes: a point that a killed and resumed training hands
-    in again is there already and is left out, and whatever did not arrive here, register adds from
-    curves.csv. So a store that fails costs a warning and nothing else.
+    A store that is slow, stopped, down or read-only costs a warning: what it did not take is kept and delivered
+    when it takes points again, and what is left at the end, register delivers from curves.csv. The truth is the
+    run's log on disk, from which a resumed training hands everything in again; points that are in the run
+    already are left out.
 
     Args:
         uri: of `tracking_uri`, taken where the stage runs: a worker's own folder is another.
-        home: where the lock of the store lies, and artifacts where no server keeps them.
+        home: where the lock of the store and the times of the points lie, and artifacts where no server keeps them.
         experiment: its name.
         key: of the training run.
         name: what the run is called on MLflow's pages.
+        pause_s: between two deliveries.
     """
 
-    def __init__(self, uri: str, home: Path, experiment: str, key: str, name: str) -> None:
+    def __init__(self, uri: str, home: Path, experiment: str, key: str, name: str, pause_s: float = _SECONDS) -> None:
         self._uri, self._home, self._experiment, self._key, self._name = uri, home, experiment, key, name
-        self._waiting: queue.SimpleQueue[Point] = queue.SimpleQueue()
+        self._pause_s = pause_s
+        self._handed_in: queue.SimpleQueue[Point] = queue.SimpleQueue()
+        self._kept: list[Point] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live-run", daemon=True)
 
-    def start(self) -> "LiveRun":
+    def start(self) -> Self:
         """Begin; the store is opened in the thread too."""
         self._thread.start()
         return self
@@ -41,32 +49,77 @@ class LiveRun:
     def log(self, step: int, figures: dict[str, float], part: str = "train") -> None:
         """Hand in the figures of a step: `train` (a row of curves.csv) or `validation`."""
         for name, value in figures.items():
-            self._waiting.put(Point(f"{part}/{name}", step, value))
+            self._handed_in.put(Point(f"{part}/{name}", step, value))
 
-    def end(self, timeout_s: float = 15.0) -> None:
-        """Log what is left, for at most so many seconds."""
+    def end(self, timeout_s: float = 15.0) -> int:
+        """Deliver what is left, for at most so many seconds; gives the number of points that register must add."""
         self._stop.set()
         self._thread.join(timeout_s)
+        left = len(self._kept) + self._handed_in.qsize()
+        if left:
+            _say(f"{left} figures are not delivered yet; register delivers them")
+        return left
 
     def _run(self) -> None:
-        try:
-            store = open_store(self._uri, self._home, self._experiment)
-            run = find_run(store, self._key) or make_run(store, self._key, self._name)
-            known = set(points_of(store, run, run.data.metrics))
-            stopping = False
-            while not stopping:
-                stopping = self._stop.wait(_SECONDS)
-                points = [point for point in self._handed_in() if (point.name, point.step) not in known]
-                known |= {(point.name, point.step) for point in points}
-                log_points(store, run.info.run_id, points)
-        except Exception as error:  # whatever it is, a log is not worth a training
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            print(f"tracking: no live figures ({reason}); register logs them later", file=sys.stderr)  # noqa: T201
-
-    def _handed_in(self) -> list[Point]:
-        points = []
+        target: _Target | None = None
+        failing = False
         while True:
+            last = self._stop.is_set()
             try:
-                points.append(self._waiting.get_nowait())
-            except queue.Empty:
-                return points
+                target = target or _Target.open(self._uri, self._home, self._experiment, self._key, self._name)
+                self._deliver(target)
+                if failing:
+                    _say("live figures again")
+                failing = False
+            except Fault as fault:
+                if not failing:
+                    _say(f"no live figures for now ({fault}); they are kept and delivered later")
+                failing = True
+                target = None  # what of a call arrived is asked when the store answers again
+            if last:
+                return
+            self._stop.wait(self._pause_s)
+
+    def _deliver(self, target: "_Target") -> None:
+        while not self._handed_in.empty():
+            self._kept.append(self._handed_in.get_nowait())
+        while self._kept:
+            target.send(self._kept[:BATCH])
+            del self._kept[:BATCH]
+
+
+@dataclass
+class _Target:
+    """The run in an open store, and the points that are in it."""
+
+    store: Store
+    run_id: str
+    stamps: Stamps
+    known: set[tuple[str, int]] = field(default_factory=set)
+
+    @classmethod
+    def open(cls, uri: str, home: Path, experiment: str, key: str, name: str) -> Self:
+        """Find the run, or make it.
+
+        Raises:
+            Fault: the store does not answer or refuses.
+        """
+        store = open_store(uri, home, experiment)
+        with faults_of_the_store(uri):
+            run = find_run(store, key) or make_run(store, key, name)
+            return cls(store, run.info.run_id, Stamps(home, key), set(points_of(store, run, run.data.metrics)))
+
+    def send(self, points: list[Point]) -> None:
+        """Log the points that are not there.
+
+        Raises:
+            Fault: the store does not answer or refuses; some of them may have arrived.
+        """
+        new = [point for point in points if (point.name, point.step) not in self.known]
+        with faults_of_the_store(self.store.uri):
+            log_points(self.store, self.run_id, new, self.stamps)
+        self.known |= {(point.name, point.step) for point in new}
+
+
+def _say(line: str) -> None:
+    print(f"tracking: {line}", file=sys.stderr)  # noqa: T201

@@ -6,26 +6,21 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from components.tracking.record import Point, Record
+from components.tracking.stamps import Stamps
 from components.tracking.store import Store, faults_of_the_store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 KEY, CONTENT, SUPERSEDED = "pix2pipe.key", "pix2pipe.content", "pix2pipe.superseded"
-_BATCH = 1000  # metrics in one call, MLflow's own bound; params and tags are at most 100
+BATCH = 1000  # metrics in one call, MLflow's own bound; params and tags are at most 100
 _FEW = 100
 _Item = TypeVar("_Item")
 
 
 def find_run(store: Store, key: str) -> "Run | None":
-    """The run of a training key, the newest if it was somehow made twice."""
-    found = store.client.search_runs(
-        [store.experiment_id],
-        f"tags.`{KEY}` = '{key}' and tags.`{SUPERSEDED}` = 'no'",
-        order_by=["attributes.start_time DESC"],
-        max_results=1,
-    )
-    return found[0] if found else None
+    """The run of a training key; of twins, the one that has figures."""
+    return next(iter(_runs(store, key)), None)
 
 
 def make_run(store: Store, key: str, name: str, parent: str | None = None) -> "Run":
@@ -51,6 +46,8 @@ def log_record(store: Store, record: Record) -> str:
         run = find_run(store, record.key)
         if run is not None and run.data.tags.get(CONTENT) == record.content and run.info.status == "FINISHED":
             return run.info.run_id
+        for twin in _runs(store, record.key)[1:]:
+            store.client.set_tag(twin.info.run_id, SUPERSEDED, "yes")
         present = points_of(store, run, {point.name for point in record.curves}) if run else {}
         if run is not None and not _same_training(present, record.curves):
             store.client.set_tag(run.info.run_id, SUPERSEDED, "yes")
@@ -61,14 +58,24 @@ def log_record(store: Store, record: Record) -> str:
         return run.info.run_id
 
 
-def log_points(store: Store, run_id: str, points: Iterable[Point]) -> None:
-    """Log figures in as few calls as MLflow allows."""
+def log_points(store: Store, run_id: str, points: Iterable[Point], stamps: Stamps | None = None) -> None:
+    """Log figures in as few calls as MLflow allows.
+
+    Args:
+        stamps: the times of points that somebody may have sent before; without, the time is now.
+    """
     from mlflow.entities import Metric
 
-    now = time.time_ns() // 1_000_000
-    for part in _batched(list(points), _BATCH):
-        metrics = [Metric(point.name, point.value, now, point.step) for point in part]
+    for part in _batched(list(points), BATCH):
+        times = stamps.times(part) if stamps else [time.time_ns() // 1_000_000] * len(part)
+        metrics = [Metric(point.name, point.value, at, point.step) for point, at in zip(part, times, strict=True)]
         store.client.log_batch(run_id, metrics=metrics)
+
+
+def add_points(store: Store, run: "Run", points: list[Point]) -> None:
+    """Log the figures that the run lacks."""
+    present = points_of(store, run, {point.name for point in points})
+    log_points(store, run.info.run_id, [point for point in points if (point.name, point.step) not in present])
 
 
 def points_of(store: Store, run: "Run", names: Iterable[str]) -> dict[tuple[str, int], float]:
@@ -76,6 +83,14 @@ def points_of(store: Store, run: "Run", names: Iterable[str]) -> dict[tuple[str,
     present = sorted(set(names) & run.data.metrics.keys())
     histories = [store.client.get_metric_history(run.info.run_id, name) for name in present]
     return {(metric.key, metric.step): metric.value for history in histories for metric in history}
+
+
+def _runs(store: Store, key: str) -> list["Run"]:
+    """The runs of a key that count, best first. There is one, unless the call that made it was sent again because
+    its answer was lost: then each call may have made a run, and only one of them was told of and has figures."""
+    where = f"tags.`{KEY}` = '{key}' and tags.`{SUPERSEDED}` = 'no'"
+    found = store.client.search_runs([store.experiment_id], where)
+    return sorted(found, key=lambda r: (len(r.data.metrics), r.info.start_time, r.info.run_id), reverse=True)
 
 
 def _same_training(present: dict[tuple[str, int], float], curves: tuple[Point, ...]) -> bool:
@@ -98,8 +113,8 @@ def _log(store: Store, run: "Run", record: Record, present: dict[tuple[str, int]
     figures = dict(record.figures)
     if record.images_per_second is not None:
         figures["images_per_second"] = record.images_per_second
-    missing += [Point(name, 0, value) for name, value in figures.items() if run.data.metrics.get(name) != value]
-    log_points(store, run_id, missing)
+    log_points(store, run_id, missing, Stamps(store.home, record.key))
+    log_points(store, run_id, [Point(k, 0, value) for k, value in figures.items() if run.data.metrics.get(k) != value])
     # A param cannot be changed in MLflow. Those that decide the weights are the same for the same key; of the
     # rest (number of workers and the like) the first is kept.
     new = [Param(name, value) for name, value in record.params.items() if name not in run.data.params]

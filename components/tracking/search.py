@@ -4,7 +4,7 @@ from typing import Any
 
 from components.files import sha256_json
 from components.tracking.record import Point
-from components.tracking.run import find_run, log_points, make_run
+from components.tracking.run import add_points, find_run, make_run
 from components.tracking.store import Store, faults_of_the_store
 
 _ENDS = (("", "value"), (".low", "low"), (".high", "high"))
@@ -34,7 +34,7 @@ def log_search(store: Store, summary: dict[str, Any], trials: list[dict[str, Any
         winner = summary["winner"]
         params = {f"winner.{path}": str(value) for path, value in winner["values"].items()}
         _log_params(store, run_id, params | {"trials": str(summary["trials"]), "steps": str(summary["steps"])})
-        log_points(store, run_id, [Point(f"{summary['figure']}{end}", 0, winner[name]) for end, name in _ENDS])
+        add_points(store, parent, [Point(f"{summary['figure']}{end}", 0, winner[name]) for end, name in _ENDS])
         store.client.set_terminated(run_id, "FINISHED")
     return run_id
 
@@ -44,10 +44,11 @@ def _log_trial(store: Store, key: str, parent: str, row: dict[str, Any], figure:
     if known is not None and known.info.status != "RUNNING":
         return
     name = f"trial {row['number']}" + (f", seed +{row['repeat']}" if row["repeat"] else "")
-    run_id = (known or make_run(store, key, name, parent)).info.run_id
-    points = zip(row["rung_steps"], row["rung_objective"], strict=True)
-    log_points(store, run_id, [Point(figure, step, value) for step, value in points])
-    log_points(store, run_id, [Point("seconds", 0, row["seconds"])])
+    run = known or make_run(store, key, name, parent)  # one that was cut short has some of its points
+    run_id = run.info.run_id
+    rungs = zip(row["rung_steps"], row["rung_objective"], strict=True)
+    points = [Point(figure, step, value) for step, value in rungs]
+    add_points(store, run, [*points, Point("seconds", 0, row["seconds"])])
     # Of the columns, those with a dot are the paths of params.
     _log_params(store, run_id, {name: str(value) for name, value in row.items() if "." in name})
     for tag in ("state", "reason", "key"):

@@ -25,6 +25,7 @@ _ANSWER_SECONDS = 5
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # 7 retries of a server that has gone would take four minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds without an answer; MLflow's own are 120, three times
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
@@ -32,11 +33,12 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Store:
-    """An open MLflow: its client, its address, and the experiment of this project."""
+    """An open MLflow: its client, its address, the experiment of this project, and the project's own folder."""
 
     client: "MlflowClient"
     uri: str
     experiment_id: str
+    home: Path
 
 
 def tracking_uri(home: Path) -> str:
@@ -71,10 +73,10 @@ def open_store(uri: str, home: Path, experiment: str) -> Store:
             found = client.get_experiment_by_name(experiment)
             if found is None:
                 location = None if served else _artifacts(home)
-                return Store(client, uri, client.create_experiment(experiment, artifact_location=location))
+                return Store(client, uri, _make_experiment(client, experiment, location), home)
         if found.lifecycle_stage != "active":
             raise Fault(f"register.experiment: {experiment} is deleted in {shown(uri)}; restore it or name another")
-        return Store(client, uri, found.experiment_id)
+        return Store(client, uri, found.experiment_id, home)
 
 
 @contextmanager
@@ -95,6 +97,19 @@ def shown(uri: str) -> str:
     """An address without the password that may stand in it."""
     parts = urlsplit(uri)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _make_experiment(client: "MlflowClient", name: str, location: str | None) -> str:
+    """A new experiment; gives its id, also where another machine has made it in this moment."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.create_experiment(name, artifact_location=location)
+    except MlflowException as error:
+        found = client.get_experiment_by_name(name) if error.error_code == "RESOURCE_ALREADY_EXISTS" else None
+        if found is None:
+            raise
+        return str(found.experiment_id)
 
 
 def _artifacts(home: Path) -> str:

@@ -49,6 +49,17 @@ def breaks(folder: Path, group: Group) -> None:
     group.mean(torch.ones(3))
 
 
+def goes_on(folder: Path, group: Group) -> None:
+    """Steps without end, so that something else must end them; each rank writes its process."""
+    (folder / f"rank_{group.rank}").write_text(str(os.getpid()))
+    step = 0
+    while True:
+        group.alive(step)
+        time.sleep(0.1)
+        group.mean(torch.ones(3))
+        step += 1
+
+
 def _steps(folder: Path, group: Group, mishap: Callable[[], None]) -> None:
     """Steps of 0.1 s with a sign of life and a collective; at one of them rank 1 has a mishap, once a folder."""
     for step in range(HANG_AT + 3):

@@ -1,0 +1,59 @@
+"""Head: says that Ray itself is gone, before Ray ends this process from below."""
+
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+_EVERY_S = 2.0
+_PATIENCE_S = 5.0
+_TRIES = 3  # in a row
+Address = tuple[str, int]
+
+
+@contextmanager
+def head_watched() -> Iterator[None]:
+    """Look at Ray's head and at this node's Ray while the block lasts, and say it when one of them is gone.
+
+    Without them no run goes on. Ray then ends every process that is connected to it, this one too: with status 1,
+    from a thread of its own and without an exception, in seconds when the node's part is lost, after a minute when
+    it is the head. All that can be done is to say before what happens, and what to do.
+    """
+    import ray
+
+    context = ray.get_runtime_context()
+    head, _, port = context.gcs_address.rpartition(":")
+    places = {f"Ray's head at {head}:{port}": (head, int(port))}
+    for node in ray.nodes():
+        if node["NodeID"] == context.get_node_id():
+            address = str(node["NodeManagerAddress"])
+            places[f"Ray on this node ({address})"] = (address, int(node["NodeManagerPort"]))
+    stop = threading.Event()
+    thread = threading.Thread(target=watch, args=(places, stop), name="head", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def watch(places: Mapping[str, Address], stop: threading.Event, every_s: float = _EVERY_S) -> None:
+    """Knock at each place until `stop` is set, or one has not answered three times in a row: that is said."""
+    missed = dict.fromkeys(places, 0)
+    while not stop.wait(every_s):
+        for name, address in places.items():
+            missed[name] = 0 if _answers(address) else missed[name] + 1
+            if missed[name] == _TRIES:
+                advice = "start it again, then run dvc repro to go on from the last checkpoint"
+                print(f"ray: {name} is gone, and this run with it; {advice}", file=sys.stderr)  # noqa: T201
+                return
+
+
+def _answers(address: Address) -> bool:
+    try:
+        socket.create_connection(address, timeout=_PATIENCE_S).close()
+    except OSError:
+        return False
+    return True
