@@ -4,7 +4,10 @@ import os
 import secrets
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +25,7 @@ from components.home import AnyPath
 from components.shards.manifest import MANIFEST
 from components.training.group import Group
 from components.training.run import Run
+from components.training.stop import Stopped, signals_answered
 
 RANKS = "ranks.json"
 _PLACEMENT_TRIES = 4
@@ -42,6 +46,7 @@ class Workers:
         wish: how the ranks are to lie on the nodes.
         shared: more files that all ranks must see as this process does.
         title: who speaks in what is said on stderr.
+        saves: the function heeds `group.stop`, so a first SIGTERM or Ctrl-C lets it end after a step, saved.
     """
 
     num: int
@@ -52,6 +57,7 @@ class Workers:
     wish: Wish = field(default_factory=Wish)
     shared: tuple[AnyPath, ...] = ()
     title: str = "workers"
+    saves: bool = False
 
     @classmethod
     def of(cls, run: Run, title: str = "train") -> Self:
@@ -60,7 +66,7 @@ class Workers:
         wish = Wish(train.placement, train.cpus_per_worker, train.workers_per_gpu, train.backend)
         shared = (run.shards / MANIFEST,)
         return cls(
-            train.num_workers, train.device, run.folder, train.timeout_s, train.max_failures, wish, shared, title
+            train.num_workers, train.device, run.folder, train.timeout_s, train.max_failures, wish, shared, title, True
         )
 
     def run(self, function: Function, payload: Any) -> float:
@@ -72,9 +78,14 @@ class Workers:
         Raises:
             Fault: raised by the function on a rank, or the ranks cannot be had, died or hang, or some do
                 not see the files that this process sees.
+            Stopped: by SIGTERM or Ctrl-C.
         """
         if self.num == 0:
-            function(payload, Group(device=_device(self.device)))
+            group = Group(device=_device(self.device))
+            with signals_answered(self.title, group.stop.ask if self.saves else None) as asked:
+                function(payload, group)
+            if asked:
+                raise Stopped(asked[0], group.stop.begun)
             return 0.0
         began = time.perf_counter()
         with ray_session(), tempfile.TemporaryDirectory(prefix="pix2pipe-") as own:
@@ -114,16 +125,20 @@ class Workers:
                 callbacks=[Watch(self.timeout_s, start_s, self.max_failures, journal)],
             ),
         )
+        asked: list[int] = []
         try:
-            with journal.followed(lambda record: self._hear(record, bundle)):
-                result = trainer.fit()
-        except SystemExit as stopped:  # how Ray Train answers Ctrl-C, once it has ended its workers
-            raise KeyboardInterrupt from stopped
+            with (
+                journal.followed(lambda record: self._hear(record, bundle)),
+                signals_answered(self.title, journal.ask_to_stop if self.saves else None) as asked,
+            ):
+                result = _beside(trainer.fit)
         except WorkerGroupError as error:
             why = str(error).splitlines()[-1]
             times = f", the failure number {self.max_failures + 1}" if self.max_failures else ""
             raise Fault(f"{why}{times}") from error
         except ControllerError as error:
+            if asked:  # ranks that died of the same signal, say
+                raise Stopped(asked[0]) from error
             if isinstance(error.controller_failure, Fault):
                 raise error.controller_failure from None
             if type(error.controller_failure).__name__ == "WorkerGroupStartupFailedError":
@@ -134,6 +149,8 @@ class Workers:
                     f"no room for {what} ({self.wish.placement}); the cluster has {describe(_nodes())}"
                 ) from error
             raise
+        if asked:
+            raise Stopped(asked[0], result.return_value["steps"])
         return float(result.return_value["seconds"])
 
     def _probes(self) -> dict[AnyPath, str]:
@@ -147,6 +164,20 @@ class Workers:
             write_json(self.folder / RANKS, {"backend": bundle.backend, "cpus": bundle.cpus, "ranks": record["ranks"]})
             record["say"] = _where(record["ranks"], bundle)
         tqdm.write(f"{self.title}: {record['say']}", file=sys.stderr)
+
+
+def _beside(function: Callable[[], Any]) -> Any:
+    """Call in a thread while this one waits for signals; from the main one Ray Train answers Ctrl-C in its own way."""
+    done: Future[Any] = Future()
+
+    def call() -> None:
+        try:
+            done.set_result(function())
+        except BaseException as error:  # of whatever kind, it is raised where the result is waited for
+            done.set_exception(error)
+
+    threading.Thread(target=call, name="ray-train", daemon=True).start()
+    return done.result()
 
 
 def _nodes() -> list[Node]:

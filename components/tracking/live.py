@@ -5,7 +5,7 @@ import sys
 import threading
 from pathlib import Path
 
-from components.tracking.record import Point
+from components.tracking.record import Point, alarm_tags
 from components.tracking.run import find_run, log_points, make_run, points_of
 from components.tracking.store import open_store
 
@@ -39,7 +39,7 @@ class LiveRun:
         return self
 
     def log(self, step: int, figures: dict[str, float], part: str = "train") -> None:
-        """Hand in the figures of a step: `train` (a row of curves.csv) or `validation`."""
+        """Hand in the figures of a step: `train` (a row of curves.csv), `validation`, or `alarms`, each a tag too."""
         for name, value in figures.items():
             self._waiting.put(Point(f"{part}/{name}", step, value))
 
@@ -59,6 +59,8 @@ class LiveRun:
                 points = [point for point in self._handed_in() if (point.name, point.step) not in known]
                 known |= {(point.name, point.step) for point in points}
                 log_points(store, run.info.run_id, points)
+                for name, value in alarm_tags(points).items():
+                    store.client.set_tag(run.info.run_id, name, value)
         except Exception as error:  # whatever it is, a log is not worth a training
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             print(f"tracking: no live figures ({reason}); register logs them later", file=sys.stderr)  # noqa: T201
