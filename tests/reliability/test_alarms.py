@@ -175,10 +175,9 @@ def first_bad(rows: list[dict[str, Any]], alarm: dict[str, Any]) -> int:
 @pytest.mark.slow
 @pytest.mark.promise(PROMISE)
 @pytest.mark.parametrize("case", ILL, ids=lambda case: case.name)
-def test_what_is_ill_raises_its_alarms(shards, tmp_path, tally, case, record_property):
+def test_what_is_ill_raises_its_alarms(shards, tmp_path, tally, case):
     rows, said = outcome(case, shards, tmp_path)
     names = [alarm["name"] for alarm in said]
-    record_property("figures", _last(rows))
     late = [alarm for alarm in said if alarm["step"] > first_bad(rows, alarm) + SPAN + max(SAVED, LOGGED)]
     held = all(names.count(name) == 1 for name in case.due) and not late
     tally.count(held, f"{case.name}: {names}, due {case.due}; {_last(rows)}")
@@ -187,11 +186,10 @@ def test_what_is_ill_raises_its_alarms(shards, tmp_path, tally, case, record_pro
 @pytest.mark.slow
 @pytest.mark.promise(PROMISE)
 @pytest.mark.parametrize("case", WELL, ids=lambda case: case.name)
-def test_what_is_well_raises_none(shards, tmp_path, tally, case, record_property):
+def test_what_is_well_raises_none(shards, tmp_path, tally, case):
     rows, said = outcome(case, shards, tmp_path)
-    record_property("figures", _last(rows))
     assert rows[-1]["step"] == STEPS
-    tally.count(not said, f"{case.name}: {said}")
+    tally.count(not said, f"{case.name}: {said}; {_last(rows)}")
 
 
 def _last(rows: list[dict[str, Any]]) -> str:
