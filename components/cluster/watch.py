@@ -100,7 +100,7 @@ class Watch(WorkerGroupCallback, ControllerCallback):
         """Look at every rank; called each second.
 
         Raises:
-            ControllerError: with a rank's Fault in it; nothing is tried again.
+            ControllerError: with a rank's Fault in it, or the ranks were to end anyway; nothing is tried again.
             WorkerGroupError: a rank died, failed or hangs.
         """
         errors: dict[int, Exception] = worker_group_status.errors
@@ -115,7 +115,7 @@ class Watch(WorkerGroupCallback, ControllerCallback):
             return
         why = self._why(errors, running)
         if self._journal.stop_asked:
-            raise ControllerError(Fault(why))
+            raise ControllerError(RuntimeError(why))
         self._failures += 1
         if self._failures <= self._max_failures:
             count = f"failure {self._failures}; train.max_failures is {self._max_failures}"

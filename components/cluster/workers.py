@@ -137,10 +137,10 @@ class Workers:
             times = f", the failure number {self.max_failures + 1}" if self.max_failures else ""
             raise Fault(f"{why}{times}") from error
         except ControllerError as error:
-            if asked:  # ranks that died of the same signal, say
-                raise Stopped(asked[0]) from error
             if isinstance(error.controller_failure, Fault):
                 raise error.controller_failure from None
+            if asked:  # ranks that died of the same signal, say
+                raise Stopped(asked[0]) from error
             if type(error.controller_failure).__name__ == "WorkerGroupStartupFailedError":
                 raise Fault(f"the ranks die as they start: {str(error.controller_failure).splitlines()[-1]}") from error
             if type(error.controller_failure).__name__ == "WorkerGroupStartupTimeoutError":
