@@ -12,6 +12,7 @@ from components.files import exists, read_json, write_json
 from components.home import AnyPath
 from components.locks import alone
 from components.params import Params, load_params
+from components.training.stop import Stopped, sigterm_raises
 
 TIMINGS = Path(".pix2pipe/timings")
 LOCKS = Path(".pix2pipe/locks")
@@ -27,6 +28,7 @@ class Clock:
     def __init__(self, stage: str) -> None:
         self.stage = stage
         self.started = time.time()
+        self._began = time.perf_counter()  # a clock that is set meanwhile changes no span
         self.parts: dict[str, float] = {}
 
     @contextmanager
@@ -50,7 +52,8 @@ class Clock:
 
     def save(self, root: Path = TIMINGS) -> None:
         """Write {stage, started, ended (Unix seconds), parts (seconds)} to root/STAGE.json."""
-        figures = {"stage": self.stage, "started": self.started, "ended": time.time(), "parts": self.parts}
+        ended = self.started + time.perf_counter() - self._began
+        figures = {"stage": self.stage, "started": self.started, "ended": ended, "parts": self.parts}
         write_json(root / f"{self.stage}.json", figures)
 
 
@@ -58,8 +61,8 @@ def run_stage(name: str, main: Callable[[Params, Clock], None]) -> None:
     """Run one stage from the command line: `python -m pipelines.NAME [--params FILE]`.
 
     All of params.yaml is validated before any work, so a misspelt key of the last stage is refused by
-    the first. A stage whose outputs another process is writing in this folder is refused. Faults and Ctrl-C
-    end it as `ends_well` says.
+    the first. A stage whose outputs another process is writing in this folder is refused. Faults, Ctrl-C and
+    SIGTERM end it as `ends_well` says.
     """
     parser = argparse.ArgumentParser(prog=f"python -m pipelines.{name}", description=main.__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
@@ -74,11 +77,15 @@ def run_stage(name: str, main: Callable[[Params, Clock], None]) -> None:
 
 @contextmanager
 def ends_well(name: str) -> Iterator[None]:
-    """Print a Fault of the block as one line on stderr and end the process with status 1; Ctrl-C ends it with 130."""
+    """End the process as its block ended, with one line on stderr: a Fault with status 1, Ctrl-C 130, SIGTERM 143."""
     try:
-        yield
+        with sigterm_raises():
+            yield
     except Fault as fault:
         sys.exit(f"{name}: {fault}")
+    except Stopped as stopped:
+        print(f"{name}: {stopped}; `dvc repro` goes on from here", file=sys.stderr)  # noqa: T201
+        sys.exit(stopped.status)
     except KeyboardInterrupt:
         print(f"{name}: stopped; `dvc repro` goes on from here", file=sys.stderr)  # noqa: T201
         sys.exit(130)

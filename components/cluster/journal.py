@@ -22,6 +22,19 @@ class Journal:
         with self.path.open("a") as file:
             file.write(json.dumps(record) + "\n")
 
+    def ask_to_stop(self) -> None:
+        """Leave word for the controller that the ranks are to end; safe in a signal's handler."""
+        self._wish.touch()
+
+    @property
+    def stop_asked(self) -> bool:
+        """Whether they are."""
+        return self._wish.exists()
+
+    @property
+    def _wish(self) -> Path:
+        return self.path.with_name("stop")
+
     @contextmanager
     def followed(self, listener: Callable[[dict[str, Any]], None]) -> Iterator[None]:
         """Hand each record to a listener, in a thread, as it comes; all of them by the end of the block."""

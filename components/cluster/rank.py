@@ -56,8 +56,8 @@ class Sign:
     waits: bool
 
 
-def run_rank(config: dict[str, Any]) -> dict[str, float]:
-    """Call the task's function as one rank of the group; gives the seconds that the function took.
+def run_rank(config: dict[str, Any]) -> dict[str, Any]:
+    """Call the task's function as one rank of the group; gives its `seconds`, and the `steps` it has come to.
 
     Raises:
         Fault: the function's own, or this node sees other files than the driver.
@@ -73,7 +73,7 @@ def run_rank(config: dict[str, Any]) -> dict[str, float]:
     _group = group = Group(context.get_world_rank(), context.get_world_size(), get_device())
     began = time.perf_counter()
     task.function(task.payload, group)
-    return {"seconds": time.perf_counter() - began}
+    return {"seconds": time.perf_counter() - began, "steps": _group.stop.begun}
 
 
 def check_shared(shared: dict[AnyPath, str], who: str) -> None:
@@ -105,6 +105,17 @@ def sign() -> Sign:
     own = [line for line in stack if not any(part in line.filename for part in libraries)] or stack
     place = f"{Path(own[-1].filename).name}:{own[-1].lineno} ({own[-1].name})" if own else "its end"
     return Sign(pulse.step, time.monotonic() - pulse.at, place, waits)
+
+
+def hold() -> int:
+    """Let this rank begin no further step; gives the steps begun, -1 before the first line of the function."""
+    return -1 if _group is None else _group.stop.hold()
+
+
+def release(after: int | None) -> None:
+    """Let this rank go on, to end when `after` steps are taken."""
+    if _group is not None:
+        _group.stop.release(after)
 
 
 def kill(pid: int) -> None:

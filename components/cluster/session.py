@@ -1,8 +1,10 @@
 """A Ray session: the cluster that RAY_ADDRESS names, or one of this machine's own."""
 
 import os
+import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 from components.cluster.head import head_watched
 from components.cluster.upload import pack
 from components.faults import Fault
+from components.training.stop import Stopped
 
 TOKEN_ADVICE = "set RAY_AUTH_MODE=token, and the cluster's token in RAY_AUTH_TOKEN or its file in RAY_AUTH_TOKEN_PATH"
 _PATIENCE_S = 5.0
@@ -40,6 +43,7 @@ def ray_session(dashboard: bool = False) -> Iterator[None]:
         return
     _require_answer(address)
     with tempfile.TemporaryDirectory() as folder:
+        answer = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(
                 address=address,
@@ -48,6 +52,10 @@ def ray_session(dashboard: bool = False) -> Iterator[None]:
                 logging_level="error",
                 runtime_env=_runtime_env(address, Path(folder)),
             )
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, answer)  # Ray has put its own in its place
+        except SystemExit as stopped:  # which is this
+            raise Stopped(signal.SIGTERM) from stopped
         except ray.exceptions.AuthenticationError as error:
             raise Fault(f"RAY_ADDRESS={address}: {str(error).split('. ')[0]}; {TOKEN_ADVICE}") from error
         except (ConnectionError, ValueError, RuntimeError) as error:

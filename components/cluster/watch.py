@@ -9,6 +9,7 @@ hooks; they are not public, so pyproject.toml pins Ray's minor version.
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from ray.train.v2._internal.execution.callback import ControllerCallback, Worker
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from components.cluster.journal import Journal
-from components.cluster.rank import Sign, kill, sign
+from components.cluster.rank import Sign, hold, kill, release, sign
 from components.faults import Fault
 
 _PATIENCE_S = 5.0  # for an answer of a rank that is at fault, perhaps; a busy machine may be slow to give one
@@ -94,6 +95,7 @@ class Watch(WorkerGroupCallback, ControllerCallback):
         self._journal = journal
         self._failures = 0
         self._ranks: list[_Watched] = []
+        self._stopping = False
 
     def after_controller_start(self, _context: Any) -> None:
         """Set what Ray Train reads from the environment of its controller, a process of this run alone."""
@@ -109,29 +111,48 @@ class Watch(WorkerGroupCallback, ControllerCallback):
     def after_worker_group_start(self, worker_group: Any) -> None:
         """Tell where the ranks are."""
         self._ranks = [_Watched(worker) for worker in worker_group.get_workers()]
+        self._stopping = False
         self._journal.write(ranks=[_place(watched.worker) for watched in self._ranks])
 
     def after_worker_group_poll_status(self, worker_group_status: Any) -> None:
         """Look at every rank; called each second.
 
         Raises:
-            ControllerError: with a rank's Fault in it; nothing is tried again.
+            ControllerError: with a rank's Fault in it, or the ranks were to end anyway; nothing is tried again.
             WorkerGroupError: a rank died, failed or hangs.
         """
         errors: dict[int, Exception] = worker_group_status.errors
         for error in errors.values():
             if isinstance(error, Fault):
                 raise ControllerError(error)
+        if self._journal.stop_asked and not (self._stopping or errors):
+            self._stop()
         self._listen()
         running = [r for r, status in worker_group_status.worker_statuses.items() if status.running]
         if not errors and all(self._ranks[r].idle <= self._timeout_s for r in running):
             return
         why = self._why(errors, running)
+        if self._journal.stop_asked:
+            raise ControllerError(RuntimeError(why))
         self._failures += 1
         if self._failures <= self._max_failures:
             count = f"failure {self._failures}; train.max_failures is {self._max_failures}"
             self._journal.write(say=f"{why}; going on from the last checkpoint ({count})")
         raise WorkerGroupError(why, errors)
+
+    def _stop(self) -> None:
+        """Have all ranks end after the step that the furthest of them has begun; those not ready are asked again."""
+        begun = self._everywhere(hold)
+        self._stopping = bool(begun) and min(begun) >= 0
+        self._everywhere(release, max(begun) if self._stopping else None)
+
+    def _everywhere(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+        """What a function gives on every rank; nothing where one does not answer."""
+        asked = [watched.worker.execute_async(function, *arguments) for watched in self._ranks]
+        try:
+            return list(ray.get(asked, timeout=_PATIENCE_S))
+        except (GetTimeoutError, RayActorError):
+            return []
 
     def _listen(self, patience: float = 0.0) -> dict[int, Exception]:
         """Take what ranks have answered and ask them again; gives the ranks that cannot answer any more."""

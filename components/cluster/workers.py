@@ -4,7 +4,10 @@ import os
 import secrets
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +26,7 @@ from components.locks import alone
 from components.shards.manifest import MANIFEST
 from components.training.group import Group
 from components.training.run import Run
+from components.training.stop import Stopped, signals_answered
 
 RANKS, LOCK = "ranks.json", "run.lock"
 _PLACEMENT_TRIES = 4
@@ -43,6 +47,7 @@ class Workers:
         wish: how the ranks are to lie on the nodes.
         shared: more files that all ranks must see as this process does.
         title: who speaks in what is said on stderr.
+        saves: the function heeds `group.stop`, so a first SIGTERM or Ctrl-C lets it end after a step, saved.
     """
 
     num: int
@@ -53,6 +58,7 @@ class Workers:
     wish: Wish = field(default_factory=Wish)
     shared: tuple[AnyPath, ...] = ()
     title: str = "workers"
+    saves: bool = False
 
     @classmethod
     def of(cls, run: Run, title: str = "train") -> Self:
@@ -61,7 +67,7 @@ class Workers:
         wish = Wish(train.placement, train.cpus_per_worker, train.workers_per_gpu, train.backend)
         shared = (run.shards / MANIFEST,)
         return cls(
-            train.num_workers, train.device, run.folder, train.timeout_s, train.max_failures, wish, shared, title
+            train.num_workers, train.device, run.folder, train.timeout_s, train.max_failures, wish, shared, title, True
         )
 
     def run(self, function: Function, payload: Any) -> float:
@@ -73,10 +79,15 @@ class Workers:
         Raises:
             Fault: raised by the function on a rank, or the ranks cannot be had, died or hang, or some do
                 not see the files that this process sees, or others are at work in the folder.
+            Stopped: by SIGTERM or Ctrl-C.
         """
         with alone(self.folder / LOCK, str(self.folder)):
             if self.num == 0:
-                function(payload, Group(device=_device(self.device)))
+                group = Group(device=_device(self.device))
+                with signals_answered(self.title, group.stop.ask if self.saves else None) as asked:
+                    function(payload, group)
+                if asked:
+                    raise Stopped(asked[0], group.stop.begun)
                 return 0.0
             began = time.perf_counter()
             with ray_session(), tempfile.TemporaryDirectory(prefix="pix2pipe-") as own:
@@ -116,11 +127,13 @@ class Workers:
                 callbacks=[Watch(self.timeout_s, start_s, self.max_failures, journal)],
             ),
         )
+        asked: list[int] = []
         try:
-            with journal.followed(lambda record: self._hear(record, bundle)):
-                result = trainer.fit()
-        except SystemExit as stopped:  # how Ray Train answers Ctrl-C, once it has ended its workers
-            raise KeyboardInterrupt from stopped
+            with (
+                journal.followed(lambda record: self._hear(record, bundle)),
+                signals_answered(self.title, journal.ask_to_stop if self.saves else None) as asked,
+            ):
+                result = _beside(trainer.fit)
         except WorkerGroupError as error:
             why = str(error).splitlines()[-1]
             times = f", the failure number {self.max_failures + 1}" if self.max_failures else ""
@@ -128,6 +141,8 @@ class Workers:
         except ControllerError as error:
             if isinstance(error.controller_failure, Fault):
                 raise error.controller_failure from None
+            if asked:  # ranks that died of the same signal, say
+                raise Stopped(asked[0]) from error
             if type(error.controller_failure).__name__ == "WorkerGroupStartupFailedError":
                 raise Fault(f"the ranks die as they start: {str(error.controller_failure).splitlines()[-1]}") from error
             if type(error.controller_failure).__name__ == "WorkerGroupStartupTimeoutError":
@@ -136,6 +151,8 @@ class Workers:
                     f"no room for {what} ({self.wish.placement}); the cluster has {describe(_nodes())}"
                 ) from error
             raise
+        if asked:
+            raise Stopped(asked[0], result.return_value["steps"])
         return float(result.return_value["seconds"])
 
     def _probes(self) -> dict[AnyPath, str]:
@@ -149,6 +166,20 @@ class Workers:
             write_json(self.folder / RANKS, {"backend": bundle.backend, "cpus": bundle.cpus, "ranks": record["ranks"]})
             record["say"] = _where(record["ranks"], bundle)
         tqdm.write(f"{self.title}: {record['say']}", file=sys.stderr)
+
+
+def _beside(function: Callable[[], Any]) -> Any:
+    """Call in a thread while this one waits for signals; from the main one Ray Train answers Ctrl-C in its own way."""
+    done: Future[Any] = Future()
+
+    def call() -> None:
+        try:
+            done.set_result(function())
+        except BaseException as error:  # of whatever kind, it is raised where the result is waited for
+            done.set_exception(error)
+
+    threading.Thread(target=call, name="ray-train", daemon=True).start()
+    return done.result()
 
 
 def _nodes() -> list[Node]:

@@ -67,6 +67,7 @@ def build_report(inputs: Inputs, config: ReportConfig) -> str:
     return environment.get_template("report.html").render(
         style=Markup((Path(__file__).parent / "report.css").read_text()),
         run=run,
+        alarms=run.get("alarms", []),
         directions=directions,
         task=task,
         trained_on=_trained_on(manifest, task, directions[0].card.system.paired),

@@ -74,6 +74,7 @@ def _initialise(shared: object) -> None:
     global _shared
     _shared = shared
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer, once
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # and so is this, which the pool itself ends a process with
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

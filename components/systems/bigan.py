@@ -41,7 +41,7 @@ def bigan(config: BiGANConfig, shape: Shape) -> System:
     """
     loss = ADVERSARIAL[config.adversarial]
     ways = TwoWays(shape)
-    pool, pool_back = ReplayPool(config.pool_size, seed=0), ReplayPool(config.pool_size, seed=1)
+    pools = {"pair": ReplayPool(config.pool_size, seed=0), "pair_back": ReplayPool(config.pool_size, seed=1)}
 
     def pairs(networks: nn.ModuleDict, batch: Batch) -> tuple[Tensor, Tensor]:
         source, target, seeds = batch["source"], batch["target"], batch["seeds"]
@@ -59,10 +59,8 @@ def bigan(config: BiGANConfig, shape: Shape) -> System:
 
     def discriminator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
         discriminator = networks["discriminator"]
-        return {
-            "fake": 0.5 * loss.fake(discriminator(pool.draw(batch["pair"]))),
-            "real": 0.5 * loss.real(discriminator(pool_back.draw(batch["pair_back"]))),
-        }
+        fake, real = (discriminator(memory.draw(batch[name])) for name, memory in pools.items())
+        return loss.discriminator(batch, fake, real)
 
     def validation(networks: nn.ModuleDict, batch: Batch) -> Terms:
         pair, pair_back = pairs(networks, batch)
@@ -83,5 +81,5 @@ def bigan(config: BiGANConfig, shape: Shape) -> System:
         translations=ways.translations,
         validation=validation,
         averaged=tuple(generators),
-        memories={"pool": pool, "pool_back": pool_back},
+        memories={"pool": pools["pair"], "pool_back": pools["pair_back"]},
     )

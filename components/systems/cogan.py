@@ -61,11 +61,11 @@ def cogan(config: CoGANConfig, shape: Shape) -> System:
 
     def discriminator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
         latents = latents_of(batch["seeds"], batch["source"].device)
-        terms = {}
+        terms: Terms = {}
         for domain, name in enumerate(("source", "target")):
             fake = batch[f"fake_{name}"] = draw(networks["generator"], latents, domain)
-            terms[f"fake_{name}"] = 0.5 * loss.fake(networks["discriminator"](fake.detach(), domain))
-            terms[f"real_{name}"] = 0.5 * loss.real(networks["discriminator"](batch[name], domain))
+            judged = networks["discriminator"](fake.detach(), domain)
+            terms |= loss.discriminator(batch, judged, networks["discriminator"](batch[name], domain), f"_{name}")
         return terms
 
     def generator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:

@@ -75,12 +75,10 @@ def cyclegan(config: CycleGANConfig, shape: Shape) -> System:
 
     def discriminator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
         discriminator, discriminator_back = networks["discriminator"], networks["discriminator_back"]
-        return {
-            "fake": 0.5 * loss.fake(discriminator(pool.draw(batch["fake"]))),
-            "real": 0.5 * loss.real(discriminator(batch["target"])),
-            "fake_back": 0.5 * loss.fake(discriminator_back(pool_back.draw(batch["fake_back"]))),
-            "real_back": 0.5 * loss.real(discriminator_back(batch["source"])),
-        }
+        fake, real = discriminator(pool.draw(batch["fake"])), discriminator(batch["target"])
+        terms = loss.discriminator(batch, fake, real)
+        fake, real = discriminator_back(pool_back.draw(batch["fake_back"])), discriminator_back(batch["source"])
+        return terms | loss.discriminator(batch, fake, real, "_back")
 
     generators = ways.generators(config.generator)
     discriminators = ways.discriminators(config.discriminator, config.patch_size)

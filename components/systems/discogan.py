@@ -61,11 +61,11 @@ def discogan(config: DiscoGANConfig, shape: Shape) -> System:
         return terms
 
     def discriminator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
-        terms = {}
-        for end, real in (("", "target"), ("_back", "source")):
+        terms: Terms = {}
+        for end, name in (("", "target"), ("_back", "source")):
             discriminator = networks[f"discriminator{end}"]
-            terms[f"fake{end}"] = 0.5 * loss.fake(discriminator(batch[f"fake{end}"]))
-            terms[f"real{end}"] = 0.5 * loss.real(discriminator(batch[real]))
+            fake, real = discriminator(batch[f"fake{end}"]), discriminator(batch[name])
+            terms |= loss.discriminator(batch, fake, real, end)
         return terms
 
     generators = ways.generators(config.generator)

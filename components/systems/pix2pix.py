@@ -61,7 +61,7 @@ def pix2pix(config: Pix2PixConfig, shape: Shape) -> System:
         batch["fake"] = translate(networks["generator"], batch["source"], batch["seeds"])
         fake = judge(networks, batch, batch["fake"].detach())
         real = judge(networks, batch, batch["target"])
-        return {"fake": 0.5 * loss.fake(fake), "real": 0.5 * loss.real(real)}
+        return loss.discriminator(batch, fake, real)
 
     def adversarial_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
         fake = batch["fake"]  # with the graph of the discriminator's phase: the generator has not moved since

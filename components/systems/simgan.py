@@ -81,10 +81,8 @@ def refiner(
 
     def discriminator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
         discriminator = networks["discriminator"]
-        return {
-            "fake": 0.5 * loss.fake(discriminator(history.draw(batch["fake"]))),
-            "real": 0.5 * loss.real(discriminator(batch["target"])),
-        }
+        fake, real = discriminator(history.draw(batch["fake"])), discriminator(batch["target"])
+        return loss.discriminator(batch, fake, real)
 
     def validation(networks: nn.ModuleDict, batch: Batch) -> Terms:
         fake = translate(networks["generator"], batch["source"], batch["seeds"])

@@ -50,7 +50,8 @@ class Phase:
     """One part of a step: some networks learn from some terms.
 
     `terms(networks, batch)` gives named scalars whose sum is minimised over the networks in `learns`; it
-    may leave tensors in the batch for later phases. `every` n: the phase is due at each n-th step.
+    may leave tensors in the batch for later phases. A scalar that it leaves under `seen.NAME` is logged as
+    the terms are, and nothing learns from it. `every` n: the phase is due at each n-th step.
     """
 
     name: str

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from components.faults import Fault
-from components.tracking.record import Point
+from components.tracking.record import Point, alarm_tags
 from components.tracking.run import BATCH, find_run, log_points, make_run, points_of
 from components.tracking.stamps import Stamps
 from components.tracking.store import Store, faults_of_the_store, open_store
@@ -47,7 +47,7 @@ class LiveRun:
         return self
 
     def log(self, step: int, figures: dict[str, float], part: str = "train") -> None:
-        """Hand in the figures of a step: `train` (a row of curves.csv) or `validation`."""
+        """Hand in the figures of a step: `train` (a row of curves.csv), `validation`, or `alarms`, each a tag too."""
         for name, value in figures.items():
             self._handed_in.put(Point(f"{part}/{name}", step, value))
 
@@ -118,6 +118,8 @@ class _Target:
         new = [point for point in points if (point.name, point.step) not in self.known]
         with faults_of_the_store(self.store.uri):
             log_points(self.store, self.run_id, new, self.stamps)
+            for name, value in alarm_tags(new).items():
+                self.store.client.set_tag(self.run_id, name, value)
         self.known |= {(point.name, point.step) for point in new}
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from components.files import exists, read_json, sha256_file, sha256_json
 from components.home import AnyPath
 from components.systems.translator import read_cards
 
+ALARMS = "alarms"  # of run.json, and what their points are named by
 _PARAM_LENGTH = 6000  # MLflow's own bound for a param's value
 _TAG_LENGTH = 5000
 _OWN_STAGES = ("register", "report")
@@ -61,7 +63,7 @@ class Record:
         key: of the training run.
         params: system, training and task; all but where it ran follows from `key`.
         tags: where it came from: commits, hashes, how it was generated.
-        curves: losses and validation figures by step.
+        curves: losses and validation figures by step, and alarms as 1 where they were said.
         figures: of the evaluation, `ROW/FIGURE` with `.low` and `.high`; of further translations than the first,
             `SOURCE_to_TARGET/ROW/FIGURE`.
         images_per_second: of the training, None where it was not timed here.
@@ -97,10 +99,11 @@ def gather(outputs: Outputs, commit: str) -> Record:
     first, *further = read_cards(outputs.generated)
     curves = read_curves(outputs.run / "curves.csv", "train")
     curves += read_curves(outputs.run / "validation.csv", "validation")
+    alarms = [Point(f"{ALARMS}/{alarm['name']}", alarm["step"], 1.0) for alarm in run.get(ALARMS, ())]
     timed = exists(outputs.throughput)
     try:
         flat = flatten({"system": run["system"], "train": run["train"], "task": run["task"]})
-        tags = {
+        tags = alarm_tags(alarms) | {
             "pix2pipe.system": run["system"]["name"],
             "pix2pipe.manifest": run["manifest"],
             "pix2pipe.protocol": metrics[first.direction]["protocol"]["hash"],
@@ -126,7 +129,7 @@ def gather(outputs: Outputs, commit: str) -> Record:
         key=run["key"],
         params={name: value[:_PARAM_LENGTH] for name, value in flat.items()},
         tags={name: value[:_TAG_LENGTH] for name, value in tags.items() if value},
-        curves=tuple(curves),
+        curves=(*curves, *alarms),
         figures=figures,
         images_per_second=read_json(outputs.throughput)["images_per_second"] if timed else None,
         files=tuple(_files(outputs)),
@@ -147,6 +150,12 @@ def read_curves(path: Path, part: str) -> list[Point]:
         raise Fault(f"{path}: not found; run dvc repro train") from None
     except (KeyError, TypeError, ValueError) as error:
         raise Fault(f"{path}: not a table of figures by step ({error}); run dvc repro -f train") from error
+
+
+def alarm_tags(points: Iterable[Point]) -> dict[str, str]:
+    """Tags that say at which step each alarm was last said, of the points that are alarms."""
+    alarms = [point for point in points if point.name.startswith(f"{ALARMS}/")]
+    return {f"pix2pipe.alarm.{point.name.removeprefix(f'{ALARMS}/')}": f"step {point.step}" for point in alarms}
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from components.systems import AnySystemConfig, SystemConfig, build
 from components.systems.translator import Card, GenerateConfig, export_translators
 from components.systems.weights import load_weights, require_sha256
 from components.training import log
+from components.training.alarms import ALARMS, Alarms
 from components.training.checkpoint import META, WEIGHTS, Checkpoint
 from components.training.config import TrainConfig
 from components.training.run import Run
@@ -63,6 +65,7 @@ def export_run(run: Run, out: Path) -> None:
                 "steps": last.step,
                 "parameters": build(run.system, run.shape()).num_parameters(),
                 "checkpoints": checkpoints,
+                ALARMS: [asdict(alarm) for alarm in Alarms(records).all],
             },
         )
 

@@ -8,6 +8,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from components.training.stop import Stop
+
 
 @dataclass
 class Pulse:
@@ -32,6 +34,7 @@ class Group:
     world: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     pulse: Pulse = field(default_factory=Pulse)
+    stop: Stop = field(default_factory=Stop)
 
     @property
     def leads(self) -> bool:
@@ -42,8 +45,10 @@ class Group:
         """Give a sign of life, at the begin of a step or within it.
 
         From the first sign on, a rank that gives none for `timeout_s` counts as hung
-        (components/cluster/watch.py). Costs two assignments.
+        (components/cluster/watch.py). Costs two assignments, and at the begin of a step a lock.
         """
+        if step is not None:
+            self.stop.begin(step)
         self.pulse.at = time.monotonic()
         self.pulse.step = step if step is not None else self.pulse.step or 0
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from upath import UPath
 from components import remote
 from components.files import faults_of_the_disk, read_bytes, write_text
 from components.home import AnyPath
+from components.training.alarms import ALARMS, Alarms
 from components.training.spool import Spool
 
 LOG = "log.jsonl"
@@ -34,13 +36,17 @@ class Log:
 
     def __init__(self, folder: AnyPath, step: int) -> None:
         self.path = folder / LOG
-        text = "".join(json.dumps(record) + "\n" for record in read(folder) if record["step"] <= step)
+        records = [record for record in read(folder) if record["step"] <= step]
+        self._alarms = Alarms(records)
+        text = "".join(json.dumps(record) + "\n" for record in records)
         self._spool = Spool(self.path, text) if not isinstance(self.path, Path) else None
         if self._spool is None:
             write_text(self.path, text)
 
     def append(self, record: dict[str, Any]) -> None:
-        """Add a line; readers see whole lines only."""
+        """Add a line, with the alarms that begin with it; readers see whole lines only."""
+        if begun := self._alarms.look(record):
+            record = record | {ALARMS: [asdict(alarm) for alarm in begun]}
         line = json.dumps(record) + "\n"
         if self._spool is not None:
             self._spool.append(line)

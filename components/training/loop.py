@@ -32,7 +32,7 @@ def fit(run: Run, group: Group, until: int | None = None) -> None:
     """Train a run to its last step, from its last checkpoint if it has one; every rank calls this.
 
     Rank 0 writes: log.jsonl each `log_every` steps, and each `checkpoint_every` steps (and at the end) a
-    validation, a sample grid and a checkpoint.
+    validation, a sample grid and a checkpoint. Asked by `group.stop`, it ends after a step that it saves as it is.
 
     Args:
         until: stop after this step of the run, saved; a later call goes on as if there had been no stop (but for
@@ -68,14 +68,19 @@ def fit(run: Run, group: Group, until: int | None = None) -> None:
                 with clock.apart("validation"):
                     group.average(trainer.buffers())
                     figures = validation.measure()
-                    validation.draw(step)
+                    drawn = validation.draw(step)
                 _check_finite(figures, step, run)
                 with clock.apart("checkpoint"):
                     if log is not None:
                         # The log first: whatever a run resumed from this checkpoint keeps of it must be there.
-                        log.append({"step": step, "validation": figures})
+                        log.append({"step": step, "validation": figures | drawn})
                         log.flush()
                         save(run, trainer, step, next(iter(figures.values()), None))
+            if group.stop.due(step):
+                if not saves:
+                    with clock.apart("checkpoint"):
+                        save_between(run, trainer, step)
+                break
         clock.finish()
 
 
@@ -98,11 +103,25 @@ def save(run: Run, trainer: Trainer, step: int, score: float | None) -> Checkpoi
     state = {
         "optimizers": {name: optimizer.state_dict() for name, optimizer in trainer.optimizers.items()},
         "memories": {name: memory.state_dict() for name, memory in trainer.system.memories.items()},
+        "terms": trainer.terms.state_dict(),
     }
     for name, value in weights.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise Fault(f"step {step}: {name} is not finite; {_advice(run)}")
     return run.checkpoints.save(step, weights, state, score)
+
+
+def save_between(run: Run, trainer: Trainer, step: int) -> None:
+    """Save at a step that is neither validated nor logged; every rank calls this.
+
+    What was added to the log's next record is saved with it, so that the curves show no stop.
+    """
+    _, fault = trainer.terms.read(keep=True)
+    if fault is not None:
+        raise Fault(_not_finite(fault, run, trainer.group))
+    trainer.group.average([*trainer.buffers(), *trainer.terms.rows()])
+    if trainer.group.leads:
+        save(run, trainer, step, None)
 
 
 def load(checkpoint: Checkpoint, trainer: Trainer) -> None:
@@ -126,6 +145,7 @@ def load(checkpoint: Checkpoint, trainer: Trainer) -> None:
             require_moments(optimizer)
         for name, memory in trainer.system.memories.items():
             memory.load_state_dict(state["memories"][name])
+        trainer.terms.load_state_dict(state["terms"])
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise Fault(f"{checkpoint.folder / STATE}: not the training state of this run ({error}); remove it") from error
 

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from components.faults import Fault
 from components.training import log
+from components.training.alarms import ALARMS
 from components.training.run import Run
 
 Listener = Callable[[int, dict[str, float], str], None]
@@ -18,12 +19,13 @@ Listener = Callable[[int, dict[str, float], str], None]
 class Progress:
     """Follow a run's log in a thread and show step, images/s, losses and time left.
 
-    On a terminal the line moves; elsewhere (a CI log) it is printed twice a minute. A listener is handed
-    each record's figures as they come: listener(step, figures, "train" or "validation").
+    On a terminal the line moves; elsewhere (a CI log) it is printed twice a minute. An alarm is a line of its own
+    above it. A listener is handed each record's figures as they come: listener(step, figures, "train", "validation"
+    or "alarms"), an alarm as 1 by its name.
     """
 
     def __init__(self, run: Run, title: str, listener: Listener | None = None) -> None:
-        self._log, self._listener = log.Follower(run.folder), listener
+        self._log, self._listener, self._title = log.Follower(run.folder), listener, title
         self._stop = threading.Event()
         last = next(reversed(run.checkpoints.all()), None)
         self._bar = tqdm(
@@ -61,6 +63,11 @@ class Progress:
             for record in new:
                 part = "train" if "terms" in record else "validation"
                 self._listener(record["step"], record["terms" if part == "train" else part], part)
+        for record in new:
+            for alarm in record.get(ALARMS, ()):
+                tqdm.write(f"{self._title}: ALARM at step {alarm['step']}: {alarm['text']}", file=sys.stderr)
+                if self._listener is not None:
+                    self._listener(alarm["step"], {alarm["name"]: 1.0}, ALARMS)
         records = [record for record in new if "terms" in record]
         if not records or records[-1]["step"] <= self._bar.n:
             return

@@ -1,6 +1,7 @@
 """TermLog: the terms of the steps since it was last read, kept on the device and looked at all together."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -39,10 +40,13 @@ class TermLog:
         self._rows.setdefault(phase, []).append(torch.stack(values))
         self._steps.setdefault(phase, []).append(step)
 
-    def read(self) -> tuple[dict[str, float], NotFinite | None]:
+    def read(self, keep: bool = False) -> tuple[dict[str, float], NotFinite | None]:
         """The mean of each term over all ranks and steps since the last read, and what was not finite first.
 
         Every rank calls this at the same step, and every rank is told the same.
+
+        Args:
+            keep: this is no read that the next one begins after; it takes in the same steps again.
         """
         if not self._rows:
             return {}, None
@@ -52,8 +56,27 @@ class TermLog:
         figures = dict(zip(names, means, strict=True))
         # A mean over the ranks is not finite where any part of it is not, so all ranks go the same way here.
         fault = None if torch.tensor(means).isfinite().all() else self._first(rows)
-        self._rows, self._steps = {}, {}
+        if not keep:
+            self._rows, self._steps = {}, {}
         return {name: value for name, value in figures.items() if not name.endswith(f".{GRADIENT}")}, fault
+
+    def rows(self) -> list[Tensor]:
+        """What this rank has added since the last read, to be averaged over the ranks in place."""
+        return [row for rows in self._rows.values() for row in rows]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was added since the last read, by phase."""
+        return {
+            phase: {"names": list(self._names[phase]), "rows": torch.stack(rows), "steps": self._steps[phase]}
+            for phase, rows in self._rows.items()
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state, as if there had been no stop."""
+        for phase, kept in state.items():
+            self._names[phase] = tuple(kept["names"])
+            self._rows[phase] = list(kept["rows"].to(self._group.device))
+            self._steps[phase] = list(kept["steps"])
 
     def _first(self, rows: dict[str, Tensor]) -> NotFinite | None:
         """The first of all ranks; a rank whose terms were finite then has only caught it from the gradients."""

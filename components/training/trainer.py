@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Adam
 
+from components.objectives.adversarial import SEEN
 from components.systems.system import Batch, Phase, System, Terms
 from components.training.config import TrainConfig
 from components.training.ema import EMA
@@ -81,7 +82,8 @@ class Trainer:
                 torch.stack(list(terms.values())).sum().backward(inputs=self._learned[phase.name])
             with _Timed(self.profile, "optimizer"):
                 gradients = [p.grad for p in self._learned[phase.name] if p.grad is not None]
-                self.terms.add(index, phase.name, terms, gradients)
+                seen = {key.removeprefix(SEEN): batch.pop(key) for key in list(batch) if key.startswith(SEEN)}
+                self.terms.add(index, phase.name, terms | seen, gradients)
                 self.optimizers[phase.name].step()
                 self.optimizers[phase.name].zero_grad(set_to_none=True)
         if self.ema is not None:

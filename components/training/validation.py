@@ -13,6 +13,7 @@ from components.shards.manifest import Manifest
 from components.shards.reader import open_side
 from components.systems.system import Batch, Shape
 from components.tasks.encoding import content_seed, decode, render
+from components.training.alarms import DIVERSITY, diversity
 from components.training.batches import to_batch
 from components.training.group import Group
 from components.training.run import Run
@@ -52,20 +53,26 @@ class Validation:
         *means, count = self._group.mean(totals).tolist()
         return {name: mean / count for name, mean in zip(sums, means, strict=True)}
 
-    def draw(self, step: int) -> None:
-        """Write samples/step_N.png: for each translation sources, what is made of them, and the true targets."""
+    def draw(self, step: int) -> dict[str, float]:
+        """Write samples/step_N.png: for each translation sources, what is made of them, and the true targets.
+
+        Returns:
+            The `diversity` of what each translation made (`diversity_back` of a reverse one); only on rank 0.
+        """
         if not self._group.leads:
-            return
+            return {}
         system, batch = self._trainer.system, self._batch(self._pictures)
         domains = {"source": self._shape.source, "target": self._shape.target}
-        rows = []
+        rows, diversities = [], {}
         with self._looking():
             for translation in system.translations.values():
                 start, end = ("target", "source") if translation.reverse else ("source", "target")
                 made = translation.run(system.networks[translation.network], batch[start], batch["seeds"])
                 shown = [(start, batch[start]), (end, made), (end, batch[end])]
+                diversities[f"{DIVERSITY}{'_back' * translation.reverse}"] = diversity(made, batch[end])
                 rows += [render(domains[name], decode(domains[name], x)) for name, x in shown[: 2 + self._aligned]]
         save_grid(self._run.folder / "samples" / f"step_{step:06d}.png", tuple(rows))
+        return {name: value for name, value in diversities.items() if value is not None}
 
     def _evenly(self, count: int) -> list[tuple[int, int]]:
         """`count` samples (or all there are), their places in the two sides, spread over each."""
