@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from components.systems.translator import read_cards
 
 _PARAM_LENGTH = 6000  # MLflow's own bound for a param's value
 _TAG_LENGTH = 5000
+_RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the processes of a job
 _OWN_STAGES = ("register", "report")
 
 
@@ -111,6 +113,7 @@ def gather(outputs: Outputs, commit: str) -> Record:
             "pix2pipe.dvc": dvc_revision(outputs.lock),
             "pix2pipe.commit.trained": run["git_commit"],
             "pix2pipe.commit.registered": commit,
+            "pix2pipe.ray_job": ray_job(),
             # The name under which MLflow's own pages show a commit.
             "mlflow.source.git.commit": run["git_commit"].removesuffix("-dirty"),
         }
@@ -187,6 +190,14 @@ def dvc_revision(lock: Path) -> str:
         return ""
     stages = yaml.safe_load(lock.read_text()).get("stages", {})
     return sha256_json({name: stage for name, stage in stages.items() if name not in _OWN_STAGES})
+
+
+def ray_job() -> str:
+    """The Ray job that this process belongs to, empty outside one."""
+    try:
+        return str(json.loads(os.environ[_RAY_JOB])["metadata"]["job_submission_id"])
+    except (KeyError, TypeError, json.JSONDecodeError):
+        return ""
 
 
 def _files(outputs: Outputs) -> list[tuple[Path, str]]:

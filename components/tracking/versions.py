@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 
+CHAMPION = "champion"  # the alias that promotion moves
+
+
 @dataclass(frozen=True)
 class Version:
     """A version of a registered model, with every alias it has now."""
@@ -81,6 +84,21 @@ def find_version(store: Store, model: str, which: str) -> Version:
             return version
     there = ", ".join(" ".join([str(v.number), *(f"@{alias}" for alias in v.aliases)]) for v in versions[:20])
     raise Fault(f"{model} has no version {which}; there are {there or 'none'}")
+
+
+def champion_of(versions: list[Version]) -> Version | None:
+    """The one that the alias is on, None where it is on none."""
+    return next((version for version in versions if CHAMPION in version.aliases), None)
+
+
+def note_version(store: Store, version: Version, tags: Mapping[str, str], description: str) -> None:
+    """Write tags and the description (markdown) of a version, as MLflow's page shows them."""
+    with faults_of_the_store(store.uri):
+        for name, value in tags.items():
+            if version.tags.get(name) != value:
+                store.client.set_model_version_tag(version.model, str(version.number), name, value)
+        if version.description != description:
+            store.client.update_model_version(version.model, str(version.number), description)
 
 
 def fetch_version(store: Store, version: Version, folder: Path) -> Path:

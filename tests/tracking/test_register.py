@@ -207,7 +207,9 @@ def test_weights_that_are_not_the_cards_are_refused(project: Project, tmp_path: 
     with (tmp_path / "generator.safetensors").open("ab") as file:
         file.write(b"x")
     with pytest.raises(Fault, match="sha256 differs"):
-        register_translator(project.store, "0" * 32, tmp_path, {"protocol": {"hash": "aa"}}, "tiny", "candidate")
+        register_translator(
+            project.store, "0" * 32, tmp_path, {"protocol": {"hash": "aa"}}, tmp_path / "none", "tiny", "candidate"
+        )
 
 
 def test_both_directions_are_models_of_their_own(tmp_path: Path, tiny_shards: Path, project: Project) -> None:
