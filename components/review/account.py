@@ -1,9 +1,9 @@
 """A review in words: lines for a terminal, markdown for MLflow's page of the version."""
 
 from components.review.gate import Difference, words
-from components.review.review import AGAINST, VERDICT, Review, Standing
+from components.review.review import AGAINST, Review, Standing
 from components.tracking.lineage import Lineage
-from components.tracking.versions import Version
+from components.tracking.versions import GATE, VERDICT, Version
 
 _LONGEST = 4900  # characters; MLflow's database has room for 5,000
 
@@ -26,7 +26,7 @@ def list_lines(standing: Standing, model: str, where: str) -> list[str]:
                 " ".join(version.aliases) or "-",
                 version.tags.get(VERDICT, "not reviewed"),
                 _beside(version, standing),
-                version.tags.get("review.gate", "-"),
+                version.tags.get(GATE, "-"),
             )
         )
     return [*lines, *_columns(rows)]
@@ -74,7 +74,8 @@ def markdown(review: Review, lineage: Lineage, picture: str = "") -> str:
         picture: path of the side-by-side picture among the run's artifacts; empty where there is none.
     """
     verdict, number = review.verdict, review.version.number
-    parts = [f"**{headline(review)}**", f"The gate is {'passed' if verdict.passed else 'not passed'}.", ""]
+    said = verdict.word[0].upper() + verdict.word[1:]  # first, since lists of versions show no more than a few words
+    parts = [f"{said}. {headline(review)}; the gate is {'passed' if verdict.passed else 'not passed'}.", ""]
     parts += [f"- {_plain(reason)}" for reason in verdict.reasons]
     links = [f"[samples by step]({lineage.files}/samples)", f"[metrics]({lineage.files}/metrics)"]
     if picture:
@@ -103,7 +104,7 @@ def _beside(version: Version, standing: Standing) -> str:
     now = standing.mark.items() <= version.tags.items()
     against = version.tags[AGAINST]
     named = "none" if against == "none" else f"version {against}"
-    return named if now else f"{named}, since then changed"
+    return named if now else f"{named}, until a promotion since"
 
 
 def _columns(rows: list[tuple[str, ...]]) -> list[str]:

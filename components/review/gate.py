@@ -144,7 +144,7 @@ def _required(found: tuple[Difference, ...], candidate: Kept, config: ReviewConf
         elif gain.high < 0:
             yield Rule("require", figure, "broken", f"{figure}: worse by {words(gain, -1)}")
         else:
-            yield Rule("require", figure, "open", f"{figure}: no clear difference, {words(gain)} better")
+            yield Rule("require", figure, "open", f"{figure}: no clear difference, better by {words(gain)}")
 
 
 def _margins(found: tuple[Difference, ...], candidate: Kept, config: ReviewConfig) -> Iterator[Rule]:
@@ -156,7 +156,7 @@ def _margins(found: tuple[Difference, ...], candidate: Kept, config: ReviewConfi
         gain = by_name[figure].gain
         allowed = f"{margin:g} worse is allowed"
         if gain.low >= -margin:
-            yield Rule("no_worse_than", figure, "held", f"{figure}: {words(gain)} better; {allowed}")
+            yield Rule("no_worse_than", figure, "held", f"{figure}: better by {words(gain)}; {allowed}")
         elif gain.high < -margin:
             yield Rule("no_worse_than", figure, "broken", f"{figure}: worse by {words(gain, -1)}; only {allowed}")
         else:
@@ -196,4 +196,5 @@ def _reasons(rules: tuple[Rule, ...]) -> tuple[str, ...]:
 def words(gain: Figure, sign: int = 1) -> str:
     """A gain with its interval: 4.41 (1.12 to 7.9)."""
     low, high = sorted((sign * gain.low, sign * gain.high))
-    return f"{sign * gain.value:.3g} ({low:.3g} to {high:.3g})"
+    shown = (f"{end + 0.0:.3g}" for end in (sign * gain.value, low, high))  # -0.0 + 0.0 is 0.0
+    return "{} ({} to {})".format(*shown)

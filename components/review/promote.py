@@ -5,7 +5,7 @@ from pathlib import Path
 
 from components.faults import Fault
 from components.review.config import ReviewConfig
-from components.review.review import AFTER, AGAINST, VERDICT, Review, Standing, find_standing, review
+from components.review.review import AFTER, AGAINST, Review, Standing, find_standing, review
 from components.tracking.promotions import Promotion, append_promotion, champions
 from components.tracking.store import Store
 from components.tracking.versions import Version, fetch_version, find_version
@@ -85,7 +85,7 @@ def _said(option: str, text: str) -> str:
 
 def _require_seen(version: Version, standing: Standing) -> None:
     """Refuse a version that nobody has seen beside the champion of now."""
-    if VERDICT not in version.tags:
+    if AGAINST not in version.tags:
         raise Fault(f"{version.name} is not reviewed; pix2pipe review {version.number} does it")
     if standing.mark.items() <= version.tags.items():
         return

@@ -9,11 +9,18 @@ from components.review.gate import Verdict, judge
 from components.review.kept import Kept, read_kept
 from components.tracking.promotions import Promotion, champions, read_promotions
 from components.tracking.store import Store
-from components.tracking.versions import CHAMPION, Version, champion_of, fetch_version, list_versions, note_version
-
-VERDICT, GATE, AGAINST, AFTER, REASONS = (
-    f"review.{name}" for name in ("verdict", "gate", "champion", "after_promotion", "reasons")
+from components.tracking.versions import (
+    CHAMPION,
+    GATE,
+    VERDICT,
+    Version,
+    champion_of,
+    fetch_version,
+    list_versions,
+    note_version,
 )
+
+AGAINST, AFTER, REASONS = "review.champion", "review.after_promotion", "review.reasons"
 
 
 @dataclass(frozen=True)

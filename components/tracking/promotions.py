@@ -12,6 +12,7 @@ from pydantic import PositiveInt, ValidationError
 
 from components.faults import Fault
 from components.schema import Section
+from components.tracking.note import NOTE
 from components.tracking.store import Store, faults_of_the_store
 from components.tracking.versions import CHAMPION, list_versions
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 RECORD = "pix2pipe.promotions"  # tag of the registered model: the id of the run that holds its record
-_NOTE = "mlflow.note.content"  # what MLflow's page shows as a run's description
 
 
 class Promotion(Section):
@@ -87,7 +87,13 @@ def append_promotion(store: Store, model: str, promotion: Promotion) -> None:
             moved = last.number
             last = _records(store.client.get_run(run_id), model)[-1]
         records = _records(store.client.get_run(run_id), model)
-        store.client.set_tag(run_id, _NOTE, _table(model, records))
+        said, now = (f"{each.at} UTC by {each.by}" for each in (promotion, last))
+        page = f"#/experiments/{store.experiment_id}/runs/{run_id}"
+        now = f"Version {last.after} is the champion ({now}). [Every promotion]({page})"
+        described = (store.client.get_registered_model(model).description or "").split("\n\n")[0]
+        store.client.update_registered_model(model, f"{described}\n\n{now}")
+        store.client.set_model_version_tag(model, str(promotion.after), f"{promotion.kind}.{promotion.number}", said)
+        store.client.set_tag(run_id, NOTE, _table(model, records))
 
 
 def _write(store: Store, model: str, run_id: str, promotion: Promotion) -> None:

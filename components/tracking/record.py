@@ -15,6 +15,7 @@ from components.faults import Fault
 from components.files import exists, read_json, sha256_file, sha256_json
 from components.home import AnyPath
 from components.systems.translator import read_cards
+from components.tracking.note import NOTE, describe_run
 
 _PARAM_LENGTH = 6000  # MLflow's own bound for a param's value
 _TAG_LENGTH = 5000
@@ -96,7 +97,8 @@ def gather(outputs: Outputs, commit: str) -> Record:
         Fault: a file is missing or is not what its stage writes.
     """
     run, metrics = read_json(outputs.run / "run.json"), read_json(outputs.metrics_file)
-    first, *further = read_cards(outputs.generated)
+    cards = read_cards(outputs.generated)
+    first, *further = cards
     curves = read_curves(outputs.run / "curves.csv", "train")
     curves += read_curves(outputs.run / "validation.csv", "validation")
     timed = exists(outputs.throughput)
@@ -114,6 +116,7 @@ def gather(outputs: Outputs, commit: str) -> Record:
             "pix2pipe.commit.trained": run["git_commit"],
             "pix2pipe.commit.registered": commit,
             "pix2pipe.ray_job": ray_job(),
+            NOTE: describe_run(run, cards, metrics),
             # The name under which MLflow's own pages show a commit.
             "mlflow.source.git.commit": run["git_commit"].removesuffix("-dirty"),
         }

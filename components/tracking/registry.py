@@ -15,6 +15,7 @@ from components.systems.translator import CARD, WEIGHTS, Card, Translator, read_
 from components.tracking.config import RegisterConfig
 from components.tracking.record import Outputs
 from components.tracking.store import Store, faults_of_the_store
+from components.tracking.versions import GATE, VERDICT
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -92,6 +93,8 @@ def register_translator(
             return current
         model_uri = _log_model(store, run_id, folder, card, measured, replicates)
         _ensure_model(store, model, card)
+        # MLflow's pages show tags in the order in which they came: what people look for, before the hashes.
+        tags = {VERDICT: "not reviewed", GATE: "-"} | tags
         made = store.client.create_model_version(model, model_uri, run_id, tags, model_id=model_uri.rpartition("/")[2])
         store.client.set_registered_model_alias(model, alias, made.version)
         return made

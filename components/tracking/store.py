@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 URI = "MLFLOW_TRACKING_URI"
 _ADVICE = f"see that {URI} names a running server, or unset it to keep runs in .pix2pipe/mlflow.db"
 _ANSWER_SECONDS = 5
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # so that MLflow's pages show runs, not prompts
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # 7 retries of a server that has gone would take four minutes
@@ -64,6 +65,8 @@ def open_store(uri: str, home: Path, experiment: str) -> Store:
 
         for chatter in ("mlflow", "alembic"):
             logging.getLogger(chatter).setLevel(logging.WARNING)
+        # It prints the traceback of what it raises anyway.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         with _alone(home):
             if uri.startswith("sqlite:///") and Path(uri.removeprefix("sqlite:///")).parent == home.resolve():
                 _upgrade(uri)
@@ -71,7 +74,8 @@ def open_store(uri: str, home: Path, experiment: str) -> Store:
             found = client.get_experiment_by_name(experiment)
             if found is None:
                 location = None if served else _artifacts(home)
-                return Store(client, uri, client.create_experiment(experiment, artifact_location=location))
+                made = client.create_experiment(experiment, artifact_location=location, tags=_KIND)
+                return Store(client, uri, made)
         if found.lifecycle_stage != "active":
             raise Fault(f"register.experiment: {experiment} is deleted in {shown(uri)}; restore it or name another")
         return Store(client, uri, found.experiment_id)
@@ -88,7 +92,10 @@ def faults_of_the_store(uri: str) -> Iterator[None]:
         yield
     except (MlflowException, RequestException, SQLAlchemyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise Fault(f"MLflow at {shown(uri)}: {reason}; {_ADVICE}") from error
+        advice = _ADVICE
+        if "database is locked" in reason:
+            reason, advice = "its database is locked by another writer", "nothing was written; run this again"
+        raise Fault(f"MLflow at {shown(uri)}: {reason}; {advice}") from error
 
 
 def shown(uri: str) -> str:

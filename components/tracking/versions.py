@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 CHAMPION = "champion"  # the alias that promotion moves
+VERDICT, GATE = "review.verdict", "review.gate"  # tags
 
 
 @dataclass(frozen=True)
