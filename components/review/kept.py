@@ -45,7 +45,11 @@ def read_kept(version: Version, folder: Path) -> Kept:
     for path in (measured, table):
         if not path.is_file():
             raise Fault(f"{version.name}: the artifact {path.name} is missing; register it again")
-    found = {"metrics_sha256": sha256_json(read_json(measured)), "replicates_sha256": sha256_file(table)}
+    try:
+        content = read_json(measured)
+    except Fault:  # which would name a temporary file
+        content = {}
+    found = {"metrics_sha256": sha256_json(content), "replicates_sha256": sha256_file(table)}
     for path, (tag, digest) in zip((measured, table), found.items(), strict=True):
         if digest != version.tags.get(tag):
             raise Fault(
@@ -57,4 +61,4 @@ def read_kept(version: Version, folder: Path) -> Kept:
     except (OSError, pa.ArrowException) as error:
         raise Fault(f"{version.name}: the artifact {table.name} cannot be read ({error})") from error
     replicates = {name: torch.tensor(values, dtype=torch.float64) for name, values in columns.items()}
-    return Kept(version, folder, read_card(folder / CARD), read_json(measured), replicates)
+    return Kept(version, folder, read_card(folder / CARD), content, replicates)

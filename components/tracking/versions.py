@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.faults import Fault
-from components.files import sha256_file
+from components.files import remove_folder, sha256_file
 from components.systems.translator import CARD, WEIGHTS
 from components.tracking.store import Store, faults_of_the_store
 
@@ -120,6 +120,7 @@ def fetch_version(store: Store, version: Version, folder: Path) -> Path:
     with faults_of_the_store(store.uri):
         try:
             place = store.client.get_model_version_download_uri(version.model, str(version.number)).rstrip("/")
+            remove_folder(folder / "artifacts")  # what an earlier one brought is not what is there now
             folder.mkdir(parents=True, exist_ok=True)
             artifacts = mlflow.artifacts.download_artifacts(
                 artifact_uri=f"{place}/artifacts", dst_path=str(folder), tracking_uri=store.uri

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,14 +34,14 @@ from pathlib import Path
 from components.faults import Fault
 from components.review.promote import promote
 from components.tracking.store import open_store
-from tests.review.helpers import RULES
+from components.review.config import ReviewConfig
 uri, home, version, name, ready, go = sys.argv[1:]
 store = open_store(uri, Path(home), "tests")
 Path(ready).touch()
 while not Path(go).exists():
-    time.sleep(0.001)
+    time.sleep(0.01)
 try:
-    promote(store, "tiny", version, name, "a race", RULES, Path(ready + ".files"), override=True)
+    promote(store, "tiny", version, name, "a race", ReviewConfig(), Path(ready + ".files"), override=True)
 except Fault as fault:
     sys.exit(str(fault))
 """
@@ -147,7 +148,7 @@ def _record_run(project: Project) -> str:
 
 def test_a_record_cannot_be_changed_and_a_late_one_is_told_who_was_first(project: Project) -> None:
     records = read_promotions(project.store, "tiny")
-    with pytest.raises(Fault, match="version 1 was made champion by Bo at .*, while this was going on"):
+    with pytest.raises(Fault, match=r"version 1 was made champion by Bo at .*, while this was going on"):
         append_promotion(project.store, "tiny", records[-1].model_copy(update={"by": "Eve", "after": 2}))
     with pytest.raises(MlflowException):
         project.store.client.log_param(_record_run(project), "0001", "{}")
@@ -178,6 +179,7 @@ def test_of_two_processes_that_promote_at_once_one_wins(project: Project, tmp_pa
             )
         while not all((tmp_path / f"{attempt}-{version}").exists() for version in promoters):
             assert all(promoter.poll() is None for promoter in promoters.values())
+            time.sleep(0.05)
         go.touch()
         said = {version: promoter.communicate(timeout=300)[1] for version, promoter in promoters.items()}
         won = [version for version, promoter in promoters.items() if promoter.returncode == 0]
@@ -200,7 +202,7 @@ def test_an_alias_moved_by_hand_is_seen_said_and_undone(project: Project, tmp_pa
     assert "the alias champion is on version 3 and the record says version 1" in standing.notice
     assert "moved outside pix2pipe" in project.look(2).review.standing.notice
     with pytest.raises(
-        Fault, match="on version 3 and the record says version 1.*--override takes that into the record"
+        Fault, match=r"on version 3 and the record says version 1.*--override takes that into the record"
     ):
         do(project, 3)
     record = do(project, 2, override=True)
@@ -233,7 +235,7 @@ def test_what_changed_since_it_was_registered_is_refused(project: Project, tmp_p
         try:
             path.write_bytes(whole.replace(b"eval", b"evaL") if name == CARD else whole[:-1] + bytes([whole[-1] ^ 1]))
             for act in (lambda: do(project, 2, override=True), lambda: project.look(2)):
-                with pytest.raises(Fault, match=rf"tiny version 2: the artifact {name}|not JSON"):
+                with pytest.raises(Fault, match=rf"tiny version 2: the artifact {name}"):
                     act()
             if name in (WEIGHTS, CARD):
                 mlflow.set_tracking_uri(project.store.uri)
