@@ -21,6 +21,8 @@ def describe_run(run: dict[str, Any], cards: list[Card], metrics: dict[str, Any]
         rows = metrics[card.direction]["rows"]
         there = [row for row in _ROWS if row in rows]
         figures = [name for name, entry in rows["model"].items() if name.startswith(_SHOWN) and "value" in entry]
+        if not figures:
+            continue
         parts += ["", f"| {card.direction} | " + " | ".join(there) + " |", "| --- |" + " --- |" * len(there)]
         for name in figures:
             cells = [f"{rows[row][name]['value']:.4g}" if name in rows[row] else "" for row in there]

@@ -27,6 +27,7 @@ from tests.review.helpers import FID, IOU, MLFLOW_WARNS, Project, mlflow_server
 from tests.stage_outputs import build_outputs
 
 pytestmark = MLFLOW_WARNS
+ROOT = Path(__file__).parent.parent.parent
 
 _PROMOTER = """
 import sys, time
@@ -157,40 +158,34 @@ def test_a_record_cannot_be_changed_and_a_late_one_is_told_who_was_first(project
 
 
 def test_of_two_processes_that_promote_at_once_one_wins(project: Project, tmp_path: Path) -> None:
-    for attempt in range(2):
-        for version in (2, 3):
-            project.look(version)
-        before = len(read_promotions(project.store, "tiny"))
-        go, promoters = tmp_path / f"go{attempt}", {}
-        for version, name in ((2, "Ann"), (3, "Bo")):
-            ready = tmp_path / f"{attempt}-{version}"
-            command = [
-                sys.executable,
-                "-W",
-                "ignore",
-                "-c",
-                _PROMOTER,
-                project.store.uri,
-                str(project.root / ".pix2pipe"),
-            ]
-            command += [str(version), name, str(ready), str(go)]
-            promoters[version] = subprocess.Popen(
-                command, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": "."}
-            )
-        while not all((tmp_path / f"{attempt}-{version}").exists() for version in promoters):
-            assert all(promoter.poll() is None for promoter in promoters.values())
-            time.sleep(0.05)
-        go.touch()
-        said = {version: promoter.communicate(timeout=300)[1] for version, promoter in promoters.items()}
-        won = [version for version, promoter in promoters.items() if promoter.returncode == 0]
-        assert len(won) == 1, said
-        records = read_promotions(project.store, "tiny")
-        assert len(records) == before + 1
-        assert records[-1].after == won[0] == project.champion()
-        lost = said[5 - won[0]].strip().splitlines()[-1]
-        assert f"version {won[0]}" in lost, lost
-        assert ("while this was going on" in lost) or ("was reviewed when the champion was" in lost)
-        rollback(project.store, "tiny", "Cy", "and again", tmp_path)
+    for version in (2, 3):
+        project.look(version)
+    before = len(read_promotions(project.store, "tiny"))
+    go, promoters = tmp_path / "go", {}
+    for version, name in ((2, "Ann"), (3, "Bo")):
+        home, ready = project.root / ".pix2pipe", tmp_path / str(version)
+        arguments = [project.store.uri, str(home), str(version), name, str(ready), str(go)]
+        promoters[version] = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", _PROMOTER, *arguments],
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+    while not all((tmp_path / str(version)).exists() for version in promoters):
+        assert all(promoter.poll() is None for promoter in promoters.values())
+        time.sleep(0.05)
+    go.touch()
+    said = {version: promoter.communicate(timeout=600)[1] for version, promoter in promoters.items()}
+    won = [version for version, promoter in promoters.items() if promoter.returncode == 0]
+    assert len(won) == 1, said
+    records = read_promotions(project.store, "tiny")
+    assert len(records) == before + 1
+    assert records[-1].after == won[0] == project.champion()
+    lost = said[5 - won[0]].strip().splitlines()[-1]
+    assert f"version {won[0]}" in lost, lost
+    assert ("while this was going on" in lost) or ("was reviewed when the champion was" in lost)
+    rollback(project.store, "tiny", "Cy", "and again", tmp_path)
 
 
 def test_an_alias_moved_by_hand_is_seen_said_and_undone(project: Project, tmp_path: Path) -> None:
