@@ -144,7 +144,7 @@ def _required(found: tuple[Difference, ...], candidate: Kept, config: ReviewConf
         elif gain.high < 0:
             yield Rule("require", figure, "broken", f"{figure}: worse by {words(gain, -1)}")
         else:
-            yield Rule("require", figure, "open", f"{figure}: no clear difference, better by {words(gain)}")
+            yield Rule("require", figure, "open", f"{figure}: no clear difference, {_by(gain)}")
 
 
 def _margins(found: tuple[Difference, ...], candidate: Kept, config: ReviewConfig) -> Iterator[Rule]:
@@ -156,7 +156,7 @@ def _margins(found: tuple[Difference, ...], candidate: Kept, config: ReviewConfi
         gain = by_name[figure].gain
         allowed = f"{margin:g} worse is allowed"
         if gain.low >= -margin:
-            yield Rule("no_worse_than", figure, "held", f"{figure}: better by {words(gain)}; {allowed}")
+            yield Rule("no_worse_than", figure, "held", f"{figure}: {_by(gain)}; {allowed}")
         elif gain.high < -margin:
             yield Rule("no_worse_than", figure, "broken", f"{figure}: worse by {words(gain, -1)}; only {allowed}")
         else:
@@ -191,6 +191,10 @@ def _reasons(rules: tuple[Rule, ...]) -> tuple[str, ...]:
     """The words of the rules, those that decided first."""
     order = ("broken", "open", "held", "set aside")
     return tuple(rule.words for rule in sorted(rules, key=lambda rule: order.index(rule.outcome)))
+
+
+def _by(gain: Figure) -> str:
+    return f"worse by {words(gain, -1)}" if gain.value < 0 else f"better by {words(gain)}"
 
 
 def words(gain: Figure, sign: int = 1) -> str:

@@ -279,5 +279,5 @@ def test_a_worse_class_iou_within_its_margin_is_let_through(project: Project) ->
     version = project.register(fid=0.7, iou=0.95)
     verdict = project.look(version).review.verdict
     assert verdict.passed, verdict
-    assert any(reason.startswith(f"{IOU}: better by -0.007") for reason in verdict.reasons)
+    assert any(reason.startswith(f"{IOU}: worse by 0.007") for reason in verdict.reasons)
     assert json.loads(read_promotions(project.store, "tiny")[0].model_dump_json())["by"] == "Ann"
