@@ -18,6 +18,7 @@ _MARKS = {"held": "✓", "broken": "✗", "open": "?", "set aside": "·"}
 def build_page(seen: Seen) -> str:
     """The page as HTML that needs nothing else."""
     review = seen.review
+    said = headline(review).removeprefix(f"{review.version.name}: ").removeprefix(f"{review.version.name} ")
     verdict, champion = review.verdict, review.standing.champion
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
@@ -30,7 +31,7 @@ def build_page(seen: Seen) -> str:
     return environment.get_template("review.html").render(
         style=Markup(style),
         name=review.version.name,
-        headline=headline(review),
+        headline=said[0].upper() + said[1:],
         verdict=verdict,
         marks=_MARKS,
         champion=champion,
