@@ -13,6 +13,7 @@ from components.domain import DomainName
 from components.evaluation.config import EvaluateConfig
 from components.faults import Fault
 from components.pages.config import ReportConfig
+from components.review.config import ReviewConfig
 from components.schema import Section
 from components.search.config import TuneConfig
 from components.shards.config import ShardConfig
@@ -63,7 +64,7 @@ class JudgeSection(Section):
 
 
 class Params(Section):
-    """Every knob of a run: one section a stage, and `system`."""
+    """Every knob of a run: one section a stage, `system`, and `review`, the rules of the registry's gate."""
 
     fetch: FetchConfig
     shard: ShardSection
@@ -75,6 +76,12 @@ class Params(Section):
     evaluate: EvaluateConfig
     register_: RegisterConfig = Field(alias="register")
     report: ReportConfig
+    review: ReviewConfig
+
+    @model_validator(mode="after")
+    def _figures_there(self) -> Self:
+        self.review.require_known(self.evaluate)
+        return self
 
     @model_validator(mode="after")
     def _same_source(self) -> Self:

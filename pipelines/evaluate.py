@@ -23,7 +23,7 @@ CACHE = Path(".pix2pipe/cache/features")
 
 
 def main(params: Params, clock: Clock) -> None:
-    """Write data/metrics/SYSTEM.json and data/metrics/per_sample/SOURCE_to_TARGET.parquet, a part a translation."""
+    """Write data/metrics/SYSTEM.json, and per_sample/ and replicates/SOURCE_to_TARGET.parquet beside it."""
     judge, metrics = load_judge(JUDGE), {}
     for card in read_cards(GENERATED):
         name = card.direction
@@ -33,8 +33,10 @@ def main(params: Params, clock: Clock) -> None:
             done = evaluate(params.evaluate, train, test, generated, card.task, judge, cache=CACHE, sources=sources)
         data = {"manifest": test.manifest.sha256, "shards": test.manifest.source}
         metrics[name] = {**done.metrics, "lineage": card.model_dump(mode="json") | data}
-        with atomic_path(OUT / f"per_sample/{name}.parquet") as temporary:
-            pq.write_table(pa.table(done.per_sample), temporary)
+        resampled = pa.table({column: pa.array(values, pa.float32()) for column, values in done.replicates.items()})
+        for folder, table in (("per_sample", pa.table(done.per_sample)), ("replicates", resampled)):
+            with atomic_path(OUT / f"{folder}/{name}.parquet") as temporary:
+                pq.write_table(table, temporary)
         for figure, ratio in done.metrics["summary"].items():
             words = f"{name} {figure}".replace("_", " ")
             print(f"evaluate: {words} {ratio:.3f} (0 real, 1 the flat painter)", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""register: the graph in MLflow, and each of its translators as a candidate of the model registry."""
+"""register: the graph in MLflow, each of its translators a candidate of the model registry, with a verdict."""
 
 import sys
 from dataclasses import replace
@@ -7,6 +7,8 @@ from pathlib import Path
 from components.files import read_json, write_json
 from components.home import LOCAL, shared
 from components.params import Params
+from components.review.account import headline
+from components.review.desk import look
 from components.search.outcome import read_search, read_trials
 from components.stage import Clock, run_stage
 from components.tracking.record import Outputs, gather
@@ -17,12 +19,13 @@ from components.tracking.store import open_store, tracking_uri
 from components.training.export import git_commit
 
 RUN, GENERATED, METRICS = Path("data/runs"), Path("data/generated"), Path("data/metrics")
+SHARDS, REVIEWED = Path("data/shards"), LOCAL / "review"
 TUNED = Path("data/tune")
 OUT = Path("data/registered/version.json")
 
 
 def main(params: Params, clock: Clock) -> None:
-    """Log the search and the run of this graph, and register its translators."""
+    """Log the search and the run of this graph, register its translators and review them."""
     config = params.register_
     timed = shared() / "runs" / read_json(RUN / "run.json")["key"] / "throughput.json"
     outputs = Outputs(RUN, GENERATED, METRICS, timed, Path("dvc.lock"))
@@ -36,6 +39,11 @@ def main(params: Params, clock: Clock) -> None:
             record = replace(record, tags=record.tags | {"pix2pipe.search": search_id})
         run_id = log_record(store, record)
         versions = register_all(store, run_id, outputs, config)
+    with clock.part("review"):
+        for made in versions.values():
+            review = look(store, made["model"], str(made["version"]), params.review, SHARDS, REVIEWED).review
+            made |= {"verdict": review.verdict.word, "reasons": review.verdict.reasons}
+            print(f"register: {headline(review)}", file=sys.stderr)
     write_json(OUT, {"versions": versions}, in_order=True)
     for made in versions.values():
         print(f"register: {made['model']} version {made['version']} is {made['alias']}", file=sys.stderr)

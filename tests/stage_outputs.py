@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
+from components.evaluation.evaluate import sample_protocol
+from components.evaluation.measure import Subset
 from components.files import sha256_file, write_json
 from components.search.config import Dimension, TuneConfig
 from components.search.ledger import Rung, Trial
@@ -88,6 +90,17 @@ def write_search(out: Path) -> None:
 def figure(value: float, spread: float = 0.1) -> dict[str, float]:
     """A figure as evaluate writes it."""
     return {"value": value, "low": value * (1 - spread), "high": value * (1 + spread)}
+
+
+def replicates(rows: dict[str, Any]) -> dict[str, list[float]]:
+    """Figures on 200 resampled sets, as evaluate writes them: those of all rows rise and fall together."""
+    together = np.random.default_rng(2).normal(size=200)
+    return {
+        f"{row}/{name}": (entry["value"] * (1 + 0.05 * together)).tolist()
+        for row, entries in rows.items()
+        for name, entry in entries.items()
+        if "value" in entry
+    }
 
 
 def _generated(data: Path, system: AnySystemConfig) -> list[Card]:
@@ -186,12 +199,16 @@ def _measured(data: Path, cards: list[Card]) -> None:
                 }
         protocol = {"arithmetic": 1, "judge": "ab" * 32, "seed": 0, "classes": list(classes)}
         protocol["hash"] = ("ef", "12")[place] * 32
+        asked = {"test": Split(data / "shards", manifest.side("test", card.task[1]))}
+        asked |= {} if manifest.aligned else {"sources": test}
+        protocol |= {part: sample_protocol(Subset(split)).model_dump() for part, split in asked.items()}
         metrics[card.direction] = {"protocol": protocol, "rows": rows, "lineage": card.model_dump(mode="json")}
         columns: dict[str, Any] = {"key": test.keys}
         for name in ("fcn_pixel_accuracy", "fcn_class_iou", "l1", "psnr", "ssim") if manifest.aligned else ():
             columns[name] = random.random(len(test)).tolist()
-        (data / "metrics/per_sample").mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table(columns), data / f"metrics/per_sample/{card.direction}.parquet")
+        for folder, table in (("per_sample", columns), ("replicates", replicates(rows))):
+            (data / "metrics" / folder).mkdir(parents=True, exist_ok=True)
+            pq.write_table(pa.table(table), data / f"metrics/{folder}/{card.direction}.parquet")
     write_json(data / f"metrics/{cards[0].system.name}.json", metrics, in_order=True)
 
 

@@ -20,9 +20,9 @@ def test_stages_are_the_files_of_pipelines():
     assert files == set(ORDER) | set(SECOND)
 
 
-def test_sections_of_params_are_the_stages_and_system():
+def test_sections_of_params_are_the_stages_system_and_review():
     sections = set(yaml.safe_load((ROOT / "params.yaml").read_text()))
-    assert sections == set(ORDER) | {"system"}
+    assert sections == set(ORDER) | {"system", "review"}
     assert {field.alias or name for name, field in Params.model_fields.items()} == sections
 
 
@@ -30,7 +30,11 @@ def test_each_stage_runs_its_file_and_depends_on_it_and_its_params():
     for name, stage in STAGES.items():
         assert stage["cmd"] == f"python -m pipelines.{name}"
         assert f"pipelines/{name}.py" in stage["deps"]
-        more = {"train": ["system"], "tune": ["system", "train", "generate", "evaluate"]}  # a trial is all of these
+        more = {
+            "train": ["system"],
+            "tune": ["system", "train", "generate", "evaluate"],  # a trial is all of these
+            "register": ["review"],
+        }
         assert sorted(stage["params"]) == sorted([name, *more.get(name, [])])
 
 

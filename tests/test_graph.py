@@ -50,6 +50,7 @@ SMALL = {
     "generate": {},
     "evaluate": {"num_bootstrap": 40, "is_splits": 2},
     "register": {"model": "tiny"},
+    "review": {},
     "report": {},
 }
 

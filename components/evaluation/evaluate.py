@@ -13,7 +13,7 @@ from components.evaluation.fcn_score import corrected, fcn_figures
 from components.evaluation.features import FeatureNetwork, open_networks
 from components.evaluation.frechet import frechet
 from components.evaluation.inception_score import inception_score
-from components.evaluation.intervals import PERCENT, at_least, draws, linear_figure, mean_figure
+from components.evaluation.intervals import PERCENT, Figure, at_least, draws, linear_figure, mean_figure
 from components.evaluation.kid import kid
 from components.evaluation.measure import Measured, Measurer, Subset, Truth
 from components.evaluation.protocol import Protocol, SampleProtocol
@@ -25,15 +25,23 @@ from components.shards.reader import Split
 from components.systems.judge import Judge
 
 Metrics = dict[str, Any]
+Figures = dict[str, Figure | dict[str, Figure]]  # those of single classes are one level deeper
 Table = dict[str, list[Any]]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One direction of data/metrics/SYSTEM.json but the lineage, and the columns of its per-sample table."""
+    """One direction of data/metrics/SYSTEM.json but the lineage, and the columns of its tables.
+
+    Attributes:
+        per_sample: the model's figures picture by picture.
+        replicates: ROW/FIGURE -> its value on each resampled test set (`Figure.replicates`), which a later model
+            measured under the same protocol can be compared with, image for image.
+    """
 
     metrics: Metrics
     per_sample: Table
+    replicates: Table
 
 
 def evaluate(
@@ -74,10 +82,11 @@ def evaluate(
         measured = {row.name: measurer.measure(row) for row in looked}
     figures = {row.name: figures_of(row, measured, networks, truth, config) for row in looked if row.name in wanted}
     protocol = make_protocol(figures["model"], networks, truth, train, task, config)
-    metrics = {"protocol": protocol.as_json(), "rows": figures, "summary": _summary(figures, networks)}
+    rows_json = {name: figures_json(row) for name, row in figures.items()}
+    metrics = {"protocol": protocol.as_json(), "rows": rows_json, "summary": _summary(rows_json, networks)}
     if skipped:
         metrics["skipped"] = skipped
-    return Evaluation(metrics, _per_sample(measured["model"], measured["real"], truth))
+    return Evaluation(metrics, _per_sample(measured["model"], measured["real"], truth), _replicates(figures))
 
 
 def open_truth(
@@ -118,9 +127,9 @@ def make_protocol(
         target=task[1],
         size=train.manifest.size,
         classes=truth.domains[truth.labels].classes if truth.labels else (),
-        test=_samples(truth.test),
-        train=_samples(Subset(train)),
-        sources=_samples(truth.sources) if truth.sources else None,
+        test=sample_protocol(truth.test),
+        train=sample_protocol(Subset(train)),
+        sources=sample_protocol(truth.sources) if truth.sources else None,
         seed=config.seed,
         num_bootstrap=config.num_bootstrap,
         is_splits=config.is_splits,
@@ -134,11 +143,11 @@ def figures_of(
     networks: dict[str, FeatureNetwork],
     truth: Truth,
     config: EvaluateConfig,
-) -> Metrics:
+) -> Figures:
     """The figures of one row, as its flags ask; the row "real" must have been measured for distances."""
     done, real = measured[row.name], measured["real"]
     own = draws(row.count, config.num_bootstrap, config.seed)
-    out: Metrics = {}
+    out: Figures = {}
     for suffix, network in networks.items():
         end = f"_{suffix}" if suffix else ""
         if row.distances:
@@ -146,20 +155,28 @@ def figures_of(
             out |= _distances(row, done, real, suffix, network.protocol.dimensions, config, paired)
         if row.score:
             score = inception_score(done.log_p[suffix], own, config.is_splits, config.seed)
-            out[f"inception_score{end}"] = score.as_json()
+            out[f"inception_score{end}"] = score
     if row.score and done.judge_log_p is not None:
         score = inception_score(done.judge_log_p, own, config.is_splits, config.seed)
-        out["inception_score_judge"] = score.as_json()
+        out["inception_score_judge"] = score
     if done.confusion is not None and truth.labels is not None:
         out |= fcn_figures(done.confusion, truth.domains[truth.labels].classes, own, _prefix(truth))
     for name, values in done.pixels.items():
-        out[name] = mean_figure(values, own).as_json()
+        out[name] = mean_figure(values, own)
     return out
+
+
+def figures_json(figures: Figures) -> Metrics:
+    """Figures as they stand in data/metrics."""
+    return {
+        name: entry.as_json() if isinstance(entry, Figure) else {label: each.as_json() for label, each in entry.items()}
+        for name, entry in figures.items()
+    }
 
 
 def _distances(
     row: Row, done: Measured, real: Measured, suffix: str, dimensions: int, config: EvaluateConfig, paired: bool
-) -> Metrics:
+) -> Figures:
     """FID and KID to the true test pictures: as many of them as the row has, or all where there are no pairs."""
     end = f"_{suffix}" if suffix else ""
     first, second = done.features[suffix], real.features[suffix]
@@ -172,8 +189,8 @@ def _distances(
     notes = doubts(first, second, dimensions)
     fid = linear_figure(distance.value, (distance.first, own), (distance.second, theirs), **notes)
     return {
-        f"fid{end}": at_least(0.0, fid).as_json(),
-        f"kid{end}": kid(first, second, own, theirs, together).as_json(),
+        f"fid{end}": at_least(0.0, fid),
+        f"kid{end}": kid(first, second, own, theirs, together),
     }
 
 
@@ -205,11 +222,22 @@ def _per_sample(model: Measured, real: Measured, truth: Truth) -> Table:
     return columns
 
 
+def _replicates(figures: dict[str, Figures]) -> Table:
+    """Those of every row, but of single classes."""
+    return {
+        f"{row}/{name}": figure.replicates.tolist()
+        for row, entries in figures.items()
+        for name, figure in entries.items()
+        if isinstance(figure, Figure) and figure.replicates is not None
+    }
+
+
 def _prefix(truth: Truth) -> str:
     return "fcn" if truth.judge else "labels"
 
 
-def _samples(samples: Subset) -> SampleProtocol:
+def sample_protocol(samples: Subset) -> SampleProtocol:
+    """Which samples they are."""
     keys, entries = samples.keys, samples.split.manifest.splits[samples.split.name]
     return SampleProtocol(
         count=len(keys), keys=sha256_json(keys), pictures=sha256_json([entry.sha256 for entry in entries])

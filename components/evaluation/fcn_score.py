@@ -94,23 +94,25 @@ def spill(counts: Tensor) -> Tensor:
     return kept.view(images, classes, classes)
 
 
-def fcn_figures(counts: Tensor, names: tuple[str, ...], draws: Tensor, prefix: str) -> dict[str, object]:
-    """All figures of one set of images, ready for JSON, by {prefix}_{figure}.
+def fcn_figures(
+    counts: Tensor, names: tuple[str, ...], draws: Tensor, prefix: str
+) -> dict[str, Figure | dict[str, Figure]]:
+    """All figures of one set of images by {prefix}_{figure}; those of single classes are one level deeper.
 
     Args:
         counts: (N, classes, outputs) of `confusions`.
         names: the classes. draws: (B, N) counts of `intervals.draws`. prefix: "fcn", or "labels" where
             labels are compared with no network between.
     """
-    out: dict[str, object] = {}
+    out: dict[str, Figure | dict[str, Figure]] = {}
     for kind, each, score in (("", counts, corrected), ("legacy_", spill(counts), legacy)):
         resampled = (draws.double() @ each.double().flatten(1)).view(-1, *each.shape[1:])
         whole, replicates = score(each.sum(0)), score(resampled)
         for name in ("pixel_accuracy", "class_accuracy", "class_iou"):
-            out[f"{prefix}_{kind}{name}"] = _figure(getattr(whole, name), getattr(replicates, name)).as_json()
+            out[f"{prefix}_{kind}{name}"] = _figure(getattr(whole, name), getattr(replicates, name))
         if not kind:
             out[f"{prefix}_iou_per_class"] = {
-                label: _figure(whole.iou_per_class[i], replicates.iou_per_class[:, i]).as_json()
+                label: _figure(whole.iou_per_class[i], replicates.iou_per_class[:, i])
                 for i, label in enumerate(names)
                 if not bool(whole.iou_per_class[i].isnan())
             }

@@ -14,12 +14,18 @@ PERCENT = 95.0
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured value between the ends of its 95 % interval, with notes that belong to it alone."""
+    """A measured value between the ends of its 95 % interval, with notes that belong to it alone.
+
+    Attributes:
+        replicates: (B,) float64, the value on each of the resampled sets that the interval is of; NaN where a set
+            has none. Two figures of one protocol were resampled alike, so replicate i of both is of the same images.
+    """
 
     value: float
     low: float
     high: float
     notes: dict[str, float | str] = field(default_factory=dict)
+    replicates: Tensor | None = field(default=None, compare=False, repr=False)
 
     def as_json(self) -> dict[str, float | str]:
         """{"value", "low", "high", notes...}."""
@@ -45,12 +51,13 @@ def percentile(value: float, replicates: Tensor, **notes: float | str) -> Figure
 
     Replicates that are NaN (a class that a resampled set does not have) are left out.
     """
-    known = replicates.double().numpy()
+    every = replicates.double()
+    known = every.numpy()
     known = known[np.isfinite(known)]
     if known.size == 0:
-        return Figure(value, value, value, notes)
+        return Figure(value, value, value, notes, every)
     low, high = np.percentile(known, [(100 - PERCENT) / 2, (100 + PERCENT) / 2])
-    return Figure(value, min(value, float(low)), max(value, float(high)), notes)
+    return Figure(value, min(value, float(low)), max(value, float(high)), notes, every)
 
 
 def mean_figure(per_image: Tensor, counts: Tensor) -> Figure:
@@ -75,4 +82,5 @@ def linear_figure(value: float, *parts: tuple[Tensor, Tensor], **notes: float | 
 
 def at_least(floor: float, figure: Figure) -> Figure:
     """A figure whose interval stops at its smallest possible value."""
-    return Figure(figure.value, max(floor, figure.low), max(floor, figure.high), figure.notes)
+    replicates = None if figure.replicates is None else figure.replicates.clamp_min(floor)
+    return Figure(figure.value, max(floor, figure.low), max(floor, figure.high), figure.notes, replicates)

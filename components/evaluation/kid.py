@@ -29,7 +29,7 @@ def kid(first: Tensor, second: Tensor, first_draws: Tensor, second_draws: Tensor
     require_sets("a KID", first, second)
     notes = doubts(first, second)
     if are_equal(first, second):
-        return Figure(0.0, 0.0, 0.0, dict(notes))
+        return Figure(0.0, 0.0, 0.0, dict(notes), torch.zeros(len(first_draws), dtype=torch.float64))
     x, y = first.double(), second.double()
     # row 0 draws every image once: the figure itself
     weights = [torch.cat([torch.ones_like(w[:1]), w]).double() for w in (first_draws, second_draws)]

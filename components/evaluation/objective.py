@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from tqdm import tqdm
 from components.evaluation.config import EvaluateConfig
 from components.evaluation.evaluate import figures_of, make_protocol, open_truth
 from components.evaluation.features import open_networks
+from components.evaluation.intervals import Figure
 from components.evaluation.measure import Measured, Measurer, Subset
 from components.evaluation.protocol import Protocol
 from components.evaluation.rows import Row
@@ -122,9 +122,10 @@ class Objective:
                 real = Row("real", self._domain, len(truth.test), target, labels=False, pixels=False, score=False)
                 self._measured["real"] = measurer.measure(real) if self._networks else Measured()
             self._measured["model"] = measurer.measure(model)
-        figures: dict[str, Any] = figures_of(model, self._measured, self._networks, truth, self._config)
-        found = figures[self.figure]
-        return Value(float(found["value"]), float(found["low"]), float(found["high"]))
+        figures = figures_of(model, self._measured, self._networks, truth, self._config)
+        measured = figures[self.figure]
+        assert isinstance(measured, Figure)  # those of single classes are no objective
+        return Value(measured.value, measured.low, measured.high)
 
 
 def _spread(split: Split, samples: int | None) -> Subset:

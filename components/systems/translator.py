@@ -87,7 +87,7 @@ class Translator:
         Raises:
             Fault: a file is missing, or the weights are not those of the card's network.
         """
-        card = _read_card(folder / CARD)
+        card = read_card(folder / CARD)
         require_sha256(folder / WEIGHTS, card.weights_sha256, CARD, "run dvc repro -f generate")
         network, translation = _network(card)
         what = f"{card.system.name}'s {translation.network}"
@@ -170,7 +170,7 @@ def read_cards(folder: Path) -> list[Card]:
     Raises:
         Fault: there is none, or one is not a translator's, or is that of another direction.
     """
-    cards = {path: _read_card(path) for path in sorted(folder.glob(f"*/{CARD}"))}
+    cards = {path: read_card(path) for path in sorted(folder.glob(f"*/{CARD}"))}
     if not cards:
         raise Fault(f"{folder}: has no translator; run dvc repro -f generate")
     for path, card in cards.items():
@@ -179,7 +179,12 @@ def read_cards(folder: Path) -> list[Card]:
     return sorted(cards.values(), key=lambda card: card.reverse)
 
 
-def _read_card(path: Path) -> Card:
+def read_card(path: Path) -> Card:
+    """One translator.json.
+
+    Raises:
+        Fault: it is missing, or is not a translator's.
+    """
     try:
         return Card.model_validate(read_json(path))
     except ValidationError as error:

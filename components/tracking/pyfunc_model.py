@@ -19,6 +19,7 @@ from PIL import Image
 
 from components.domain import Domain
 from components.faults import Fault
+from components.files import sha256_file
 from components.systems.translator import Translator
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -28,8 +29,19 @@ class TranslatorModel(mlflow.pyfunc.PythonModel):
     """uint8 pictures in, uint8 pictures out, as `Translator` makes them."""
 
     def load_context(self, context: Any) -> None:
-        """Load the translator from the model's artifacts."""
-        self._translator = Translator.load(Path(context.artifacts["card"]).parent)
+        """Load the translator from the model's artifacts.
+
+        Raises:
+            MlflowException: the card or the weights are not those that were registered.
+        """
+        card = Path(context.artifacts["card"])
+        expected = context.model_config["card_sha256"]
+        try:
+            if (found := sha256_file(card)) != expected:
+                raise Fault(f"{card}: has the sha256 {found[:12]}, and was registered with {expected[:12]}")
+            self._translator = Translator.load(card.parent)
+        except Fault as fault:
+            raise MlflowException.invalid_parameter_value(str(fault)) from fault
 
     def predict(
         self,

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,10 +16,12 @@ from components.faults import Fault
 from components.files import exists, read_json, sha256_file, sha256_json
 from components.home import AnyPath
 from components.systems.translator import read_cards
+from components.tracking.note import NOTE, describe_run
 
 ALARMS = "alarms"  # of run.json, and what their points are named by
 _PARAM_LENGTH = 6000  # MLflow's own bound for a param's value
 _TAG_LENGTH = 5000
+_RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the processes of a job
 _OWN_STAGES = ("register", "report")
 
 
@@ -96,7 +99,8 @@ def gather(outputs: Outputs, commit: str) -> Record:
         Fault: a file is missing or is not what its stage writes.
     """
     run, metrics = read_json(outputs.run / "run.json"), read_json(outputs.metrics_file)
-    first, *further = read_cards(outputs.generated)
+    cards = read_cards(outputs.generated)
+    first, *further = cards
     curves = read_curves(outputs.run / "curves.csv", "train")
     curves += read_curves(outputs.run / "validation.csv", "validation")
     alarms = [Point(f"{ALARMS}/{alarm['name']}", alarm["step"], 1.0) for alarm in run.get(ALARMS, ())]
@@ -114,6 +118,8 @@ def gather(outputs: Outputs, commit: str) -> Record:
             "pix2pipe.dvc": dvc_revision(outputs.lock),
             "pix2pipe.commit.trained": run["git_commit"],
             "pix2pipe.commit.registered": commit,
+            "pix2pipe.ray_job": ray_job(),
+            NOTE: describe_run(run, cards, metrics),
             # The name under which MLflow's own pages show a commit.
             "mlflow.source.git.commit": run["git_commit"].removesuffix("-dirty"),
         }
@@ -196,6 +202,14 @@ def dvc_revision(lock: Path) -> str:
         return ""
     stages = yaml.safe_load(lock.read_text()).get("stages", {})
     return sha256_json({name: stage for name, stage in stages.items() if name not in _OWN_STAGES})
+
+
+def ray_job() -> str:
+    """The Ray job that this process belongs to, empty outside one."""
+    try:
+        return str(json.loads(os.environ[_RAY_JOB])["metadata"]["job_submission_id"])
+    except (KeyError, TypeError, json.JSONDecodeError):
+        return ""
 
 
 def _files(outputs: Outputs) -> list[tuple[Path, str]]:

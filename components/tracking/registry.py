@@ -2,8 +2,6 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import components
-from components.files import read_json, sha256_file, sha256_json
+from components.faults import Fault
+from components.files import read_json, sha256_file, sha256_json, write_json
 from components.systems.translator import CARD, WEIGHTS, Card, Translator, read_cards
 from components.tracking.config import RegisterConfig
 from components.tracking.record import Outputs
 from components.tracking.store import Store, faults_of_the_store
+from components.tracking.versions import GATE, VERDICT
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # that has to do with networks, and nothing that reads data, trains or tracks.
 _CODE = ("domain.py", "faults.py", "files.py", "schema.py", "networks", "objectives", "systems", "tasks")
 _REQUIREMENTS = ("mlflow", "numpy", "pillow", "pydantic", "safetensors", "torch")
+MEASURED, REPLICATES = "measured.json", "replicates.parquet"  # beside the card, for reviews of later versions
 _MODEL_CODE = Path(__file__).with_name("pyfunc_model.py")
 
 
@@ -43,7 +44,8 @@ def register_all(store: Store, run_id: str, outputs: Outputs, config: RegisterCo
     for card in read_cards(outputs.generated):
         name = "-".join([config.model, *((card.task[0], "to", card.task[1]) if made else ())])
         folder, measured = outputs.generated / card.direction, metrics[card.direction]
-        version = register_translator(store, run_id, folder, measured, name, config.alias)
+        replicates = outputs.metrics / f"replicates/{card.direction}.parquet"
+        version = register_translator(store, run_id, folder, measured, replicates, name, config.alias)
         made[card.direction] = {
             "model": name,
             "alias": config.alias,
@@ -56,7 +58,7 @@ def register_all(store: Store, run_id: str, outputs: Outputs, config: RegisterCo
 
 
 def register_translator(
-    store: Store, run_id: str, folder: Path, measured: dict[str, Any], model: str, alias: str
+    store: Store, run_id: str, folder: Path, measured: dict[str, Any], replicates: Path, model: str, alias: str
 ) -> "ModelVersion":
     """Make a translator a version of a registered model and give it the alias.
 
@@ -66,16 +68,21 @@ def register_translator(
         run_id: the graph's run, which the version belongs to.
         folder: of translator.json and generator.safetensors.
         measured: what the evaluation found of this translator.
+        replicates: Parquet of its figures on resampled test sets; the version keeps it and `measured`, so that a
+            later one can be compared with it.
         model: name of the registered model.
 
     Raises:
         Fault: a file is missing or is not what translator.json says, or MLflow refuses.
     """
     card = Translator.load(folder, "cpu").card
+    if not replicates.is_file():
+        raise Fault(f"{replicates}: not found; run dvc repro evaluate")
     tags = {
         "key": card.key,
         "weights_sha256": card.weights_sha256,
         "metrics_sha256": sha256_json(measured),
+        "replicates_sha256": sha256_file(replicates),
         "card_sha256": sha256_file(folder / CARD),
         "protocol_hash": measured["protocol"]["hash"],
         "run": run_id,
@@ -87,7 +94,9 @@ def register_translator(
         _ensure_model(store, model, card)
         made = _unnamed(store, model, tags)
         if made is None:
-            uri = _log_model(store, run_id, folder, card)
+            uri = _log_model(store, run_id, folder, card, measured, replicates)
+            # MLflow's pages show tags in the order in which they came: what people look for, before the hashes.
+            tags = {VERDICT: "not reviewed", GATE: "-"} | tags
             made = store.client.create_model_version(model, uri, run_id, tags, model_id=uri.rpartition("/")[2])
         store.client.set_registered_model_alias(model, alias, made.version)
         return made
@@ -123,19 +132,27 @@ def _ensure_model(store: Store, model: str, card: Card) -> None:
             raise
 
 
-def _log_model(store: Store, run_id: str, generated: Path, card: Card) -> str:
+def _log_model(
+    store: Store, run_id: str, generated: Path, card: Card, measured: dict[str, Any], replicates: Path
+) -> str:
     """Log the model's files; gives the address they are found by."""
     import mlflow
     import mlflow.pyfunc
 
     mlflow.set_tracking_uri(store.uri)
     mlflow.set_registry_uri(store.uri)
-    with _code() as code, mlflow.start_run(run_id=run_id):
+    with tempfile.TemporaryDirectory(prefix="pix2pipe-") as folder, mlflow.start_run(run_id=run_id):
+        temporary = Path(folder)
+        write_json(temporary / MEASURED, measured, in_order=True)
+        shutil.copyfile(replicates, temporary / REPLICATES)
+        files = {"card": generated / CARD, "weights": generated / WEIGHTS}
+        files |= {"measured": temporary / MEASURED, "replicates": temporary / REPLICATES}
         info = mlflow.pyfunc.log_model(
             name=card.translation,
             python_model=str(_MODEL_CODE),
-            artifacts={"card": str(generated / CARD), "weights": str(generated / WEIGHTS)},
-            code_paths=[str(code)],
+            artifacts={name: str(path) for name, path in files.items()},
+            code_paths=[str(_copy_code(temporary / "components"))],
+            model_config={"card_sha256": sha256_file(generated / CARD)},  # the card names the sha256 of the weights
             pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS],
             signature=_signature(card),
             input_example=np.zeros((1, *_shape(card, "source")), np.uint8),
@@ -166,17 +183,14 @@ def _shape(card: Card, role: str) -> tuple[int, ...]:
     return (*card.size, 3) if domain.kind == "image" else card.size
 
 
-@contextmanager
-def _code() -> Iterator[Path]:
+def _copy_code(code: Path) -> Path:
     """A folder `components` with what a translator needs, so that a version goes on giving the same pictures
     when the project's code has moved on, and loads where the project is not installed."""
     root = Path(components.__file__).parent
-    with tempfile.TemporaryDirectory(prefix="pix2pipe-") as temporary:
-        code = Path(temporary) / "components"
-        code.mkdir()
-        for name in ("__init__.py", *_CODE):
-            if (root / name).is_dir():
-                shutil.copytree(root / name, code / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
-            else:
-                shutil.copy(root / name, code / name)
-        yield code
+    code.mkdir()
+    for name in ("__init__.py", *_CODE):
+        if (root / name).is_dir():
+            shutil.copytree(root / name, code / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        else:
+            shutil.copy(root / name, code / name)
+    return code

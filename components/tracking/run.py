@@ -3,7 +3,10 @@
 import math
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+from PIL import Image
 
 from components.tracking.record import Point, Record
 from components.tracking.stamps import Stamps
@@ -122,6 +125,17 @@ def _log(store: Store, run: "Run", record: Record, present: dict[tuple[str, int]
         client.log_batch(run_id, params=params)
     for file, folder in record.files:
         client.log_artifact(run_id, str(file), folder)
+    _log_grids(store, run_id, [file for file, folder in record.files if folder == "samples"])
     tags = record.tags | {CONTENT: record.content}  # last: a run that was cut short is not taken for whole
     client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
     client.set_terminated(run_id, "FINISHED")
+
+
+def _log_grids(store: Store, run_id: str, files: list[Path]) -> None:
+    """Sample grids step_N.png once more as images by step, which MLflow's page has a slider for."""
+    present = [artifact.path for artifact in store.client.list_artifacts(run_id, "images")]
+    for file in files:
+        step = int(file.stem.removeprefix("step_"))
+        if not any(f"/samples+step+{step}+" in path for path in present):
+            with Image.open(file, formats=("PNG",)) as image:
+                store.client.log_image(run_id, image, key="samples", step=step)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 URI = "MLFLOW_TRACKING_URI"
 _ADVICE = f"see that {URI} names a running server, or unset it to keep runs in .pix2pipe/mlflow.db"
 _ANSWER_SECONDS = 5
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # so that MLflow's pages show runs, not prompts
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # 7 retries of a server that has gone would take four minutes
@@ -66,6 +67,8 @@ def open_store(uri: str, home: Path, experiment: str) -> Store:
 
         for chatter in ("mlflow", "alembic"):
             logging.getLogger(chatter).setLevel(logging.WARNING)
+        # It prints the traceback of what it raises anyway.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         with _alone(home):
             if uri.startswith("sqlite:///") and Path(uri.removeprefix("sqlite:///")).parent == home.resolve():
                 _upgrade(uri)
@@ -90,7 +93,10 @@ def faults_of_the_store(uri: str) -> Iterator[None]:
         yield
     except (MlflowException, RequestException, SQLAlchemyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise Fault(f"MLflow at {shown(uri)}: {reason}; {_ADVICE}") from error
+        advice = _ADVICE
+        if "database is locked" in reason:
+            reason, advice = "its database is locked by another writer", "nothing was written; run this again"
+        raise Fault(f"MLflow at {shown(uri)}: {reason}; {advice}") from error
 
 
 def shown(uri: str) -> str:
@@ -104,7 +110,7 @@ def _make_experiment(client: "MlflowClient", name: str, location: str | None) ->
     from mlflow.exceptions import MlflowException
 
     try:
-        return client.create_experiment(name, artifact_location=location)
+        return client.create_experiment(name, artifact_location=location, tags=_KIND)
     except MlflowException as error:
         found = client.get_experiment_by_name(name) if error.error_code == "RESOURCE_ALREADY_EXISTS" else None
         if found is None:

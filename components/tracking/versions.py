@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.faults import Fault
-from components.files import sha256_file
+from components.files import remove_folder, sha256_file
 from components.systems.translator import CARD, WEIGHTS
 from components.tracking.store import Store, faults_of_the_store
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
+
+
+CHAMPION = "champion"  # the alias that promotion moves
+VERDICT, GATE = "review.verdict", "review.gate"  # tags
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,21 @@ def find_version(store: Store, model: str, which: str) -> Version:
     raise Fault(f"{model} has no version {which}; there are {there or 'none'}")
 
 
+def champion_of(versions: list[Version]) -> Version | None:
+    """The one that the alias is on, None where it is on none."""
+    return next((version for version in versions if CHAMPION in version.aliases), None)
+
+
+def note_version(store: Store, version: Version, tags: Mapping[str, str], description: str) -> None:
+    """Write tags and the description (markdown) of a version, as MLflow's page shows them."""
+    with faults_of_the_store(store.uri):
+        for name, value in tags.items():
+            if version.tags.get(name) != value:
+                store.client.set_model_version_tag(version.model, str(version.number), name, value)
+        if version.description != description:
+            store.client.update_model_version(version.model, str(version.number), description)
+
+
 def fetch_version(store: Store, version: Version, folder: Path) -> Path:
     """Bring the files of a version to `folder`, each of the sha256 that it was registered with.
 
@@ -101,6 +120,7 @@ def fetch_version(store: Store, version: Version, folder: Path) -> Path:
     with faults_of_the_store(store.uri):
         try:
             place = store.client.get_model_version_download_uri(version.model, str(version.number)).rstrip("/")
+            remove_folder(folder / "artifacts")  # what an earlier one brought is not what is there now
             folder.mkdir(parents=True, exist_ok=True)
             artifacts = mlflow.artifacts.download_artifacts(
                 artifact_uri=f"{place}/artifacts", dst_path=str(folder), tracking_uri=store.uri

@@ -12,10 +12,12 @@ import torch
 from components.domain import Domain
 from components.evaluation.config import EvaluateConfig
 from components.evaluation.evaluate import Evaluation, evaluate
+from components.evaluation.intervals import draws, mean_figure
 from components.evaluation.protocol import Protocol, require_comparable
 from components.evaluation.rows import build_rows, derangement, flat_painter
 from components.faults import Fault
 from components.files import write_json
+from components.review.config import figure_names
 from components.shards.reader import Split
 from components.shards.writer import write_set
 from components.systems.fcn8s import FCN8sConfig, fcn8s
@@ -134,6 +136,25 @@ def test_per_sample_table(done: Evaluation, splits: tuple[Split, Split]) -> None
     mean = done.metrics["rows"]["model"]
     for name in ("l1", "psnr", "ssim", "fcn_pixel_accuracy"):
         assert np.mean(table[name]) == pytest.approx(mean[name]["value"])
+
+
+def test_replicates_are_what_the_intervals_are_of_and_their_names_are_known(done: Evaluation) -> None:
+    assert all(len(values) == CONFIG.num_bootstrap for values in done.replicates.values())
+    for row, entries in done.metrics["rows"].items():
+        for name in entries.keys() - {"fcn_iou_per_class"}:
+            assert name in figure_names(CONFIG)
+            figure, values = entries[name], np.array(done.replicates[f"{row}/{name}"])
+            low, high = np.nanpercentile(values, [2.5, 97.5])
+            assert figure["low"] == pytest.approx(min(low, figure["value"]), abs=1e-9)
+            assert figure["high"] == pytest.approx(max(high, figure["value"]), abs=1e-9)
+
+
+def test_two_models_are_resampled_alike(done: Evaluation) -> None:
+    """What lets them be compared set by set: a figure and the same figure shifted differ by one number."""
+    again = mean_figure(torch.tensor(done.per_sample["l1"]) + 1, draws(8, CONFIG.num_bootstrap, CONFIG.seed))
+    assert again.replicates is not None
+    shift = again.replicates.numpy() - np.array(done.replicates["model/l1"])
+    assert shift == pytest.approx(np.ones(CONFIG.num_bootstrap), abs=1e-6)
 
 
 def test_perfect_pictures_and_kept_features(

@@ -136,7 +136,7 @@ def test_fcn_figures_have_intervals_and_names() -> None:
     per_class = figures.pop("fcn_iou_per_class")
     assert list(per_class) == ["a", "b", "c", "d"]
     for figure in [*figures.values(), *per_class.values()]:
-        assert 0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1
+        assert 0 <= figure.low <= figure.value <= figure.high <= 1
 
 
 def test_a_prediction_outside_the_classes_is_a_fault() -> None:

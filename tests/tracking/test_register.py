@@ -105,6 +105,10 @@ def test_the_run_holds_the_graph(project: Project, registered: tuple[str, str]) 
     assert [(point.step, point.value) for point in history][:2] == [(5, 20 / 5**0.5), (10, 20 / 10**0.5)]
     artifacts = {a.path for a in project.store.client.list_artifacts(run.info.run_id, "samples")}
     assert artifacts == {f"samples/step_0000{step}.png" for step in (10, 20, 30, 40)}
+    images = [a.path for a in project.store.client.list_artifacts(run.info.run_id, "images")]
+    assert {int(path.split("+step+")[1].split("+")[0]) for path in images} == {10, 20, 30, 40}
+    assert run.data.tags["mlflow.note.content"].startswith("pix2pix, labels to photo, 40 steps")
+    assert "| fid_efficientnet_lite0 | 160 | 128 | 96 | 64 |" in run.data.tags["mlflow.note.content"]
     files = {a.path for a in project.store.client.list_artifacts(run.info.run_id, "checkpoints/best")}
     assert files == {"checkpoints/best/weights.safetensors"}
 
@@ -146,6 +150,7 @@ def test_registering_again_changes_nothing(project: Project, registered: tuple[s
     assert project.register() == registered
     assert len(client.get_metric_history(registered[0], "train/generator.l1")) == 8
     assert len(client.get_metric_history(registered[0], "model/psnr")) == 1
+    assert len(client.list_artifacts(registered[0], "images")) == 8  # four steps, each whole and small
     assert len(client.search_model_versions("name = 'tiny'")) == 1
 
 
@@ -207,7 +212,9 @@ def test_weights_that_are_not_the_cards_are_refused(project: Project, tmp_path: 
     with (tmp_path / "generator.safetensors").open("ab") as file:
         file.write(b"x")
     with pytest.raises(Fault, match="sha256 differs"):
-        register_translator(project.store, "0" * 32, tmp_path, {"protocol": {"hash": "aa"}}, "tiny", "candidate")
+        register_translator(
+            project.store, "0" * 32, tmp_path, {"protocol": {"hash": "aa"}}, tmp_path / "none", "tiny", "candidate"
+        )
 
 
 def test_both_directions_are_models_of_their_own(tmp_path: Path, tiny_shards: Path, project: Project) -> None:

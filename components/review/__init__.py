@@ -1,0 +1,1 @@
+"""The gate of the registry: a candidate beside the champion, and who promoted what."""

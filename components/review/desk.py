@@ -1,0 +1,76 @@
+"""The desk where a version is looked at: reviewed, pictured, and its verdict kept with it."""
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from components.faults import Fault
+from components.files import atomic_path
+from components.home import AnyPath
+from components.review.account import markdown
+from components.review.config import ReviewConfig
+from components.review.pictures import Sample, grid, side_by_side
+from components.review.review import Review, find_standing, keep_verdict, review
+from components.tracking.lineage import Lineage, find_lineage, keep_picture
+from components.tracking.record import plain_name
+from components.tracking.store import Store
+from components.tracking.versions import find_version
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A review with its pictures.
+
+    Attributes:
+        samples: side by side; none where `excuse` says why.
+        picture: the file of them, in `folder`; None where there are none.
+    """
+
+    review: Review
+    lineage: Lineage
+    folder: Path
+    samples: list[Sample] = field(default_factory=list)
+    picture: Path | None = None
+    excuse: str = ""
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What the columns of the pictures are called."""
+        card, champion = self.review.candidate.card, self.review.standing.champion
+        return {
+            "source": card.task[0],
+            "champion": f"version {champion.number}, champion" if champion else "champion",
+            "candidate": f"version {self.review.version.number}",
+            "truth": f"true {card.task[1]}",
+        }
+
+
+def look(store: Store, model: str, which: str, config: ReviewConfig, shards: AnyPath, out: Path) -> Seen:
+    """Review a version, write the pictures below `out`, and keep verdict and pictures with it in MLflow.
+
+    Args:
+        which: the version's number or an alias. shards: whose test samples are shown.
+
+    Raises:
+        Fault: no such version, its files are missing or changed, or MLflow refuses.
+    """
+    version, standing = find_version(store, model, which), find_standing(store, model)
+    lineage = find_lineage(store, version)
+    name = f"{plain_name(model)}_v{version.number}"
+    with tempfile.TemporaryDirectory(prefix="pix2pipe-") as temporary:
+        found = review(store, standing, version, config, Path(temporary))
+        seen = Seen(found, lineage, out / name)
+        try:
+            samples = side_by_side(shards, found.candidate, found.against, config.pictures)
+        except Fault as fault:
+            seen = Seen(found, lineage, out / name, excuse=str(fault))
+        else:
+            picture = out / name / f"{name}.png"
+            with atomic_path(picture) as part:
+                Image.fromarray(grid(samples, seen.columns)).save(part, format="PNG", optimize=True)
+            seen = Seen(found, lineage, out / name, samples, picture)
+    kept = keep_picture(store, version, seen.picture) if seen.picture else ""
+    keep_verdict(store, found, markdown(found, lineage, kept))
+    return seen

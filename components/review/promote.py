@@ -1,0 +1,124 @@
+"""Promotion and rollback: the alias `champion` moved by a person, with a record of it."""
+
+import time
+from pathlib import Path
+
+from components.faults import Fault
+from components.review.config import ReviewConfig
+from components.review.review import AFTER, AGAINST, Review, Standing, find_standing, review
+from components.tracking.promotions import Promotion, append_promotion, champions
+from components.tracking.store import Store
+from components.tracking.versions import Version, fetch_version, find_version
+
+_LONGEST = {"--by": 200, "--why": 2000}
+_REASONS = 2000  # characters of them in a record
+
+
+def promote(
+    store: Store, model: str, which: str, by: str, why: str, config: ReviewConfig, folder: Path, override: bool = False
+) -> Promotion:
+    """Make a reviewed version the champion.
+
+    The verdict is taken anew from what both versions keep, under the rules of now; but the person must have seen
+    one against the champion of now, so of two who promote at once the second is told to look again.
+
+    Args:
+        which: its number or an alias. folder: where files are brought.
+        override: promote it although the gate did not pass it. What translates something else than the champion,
+            or is not what was registered, is refused all the same.
+
+    Raises:
+        Fault: no name or no reason; not reviewed against the champion of now; refused by the gate.
+    """
+    by, why = _said("--by", by), _said("--why", why)
+    version, standing = find_version(store, model, which), find_standing(store, model)
+    if standing.champion and standing.champion.number == version.number:
+        if not standing.outside:
+            raise Fault(f"{version.name} is the champion already")
+        if not override:
+            raise Fault(f"{model}: {standing.notice}; --override takes that into the record, a rollback undoes it")
+    else:
+        _require_seen(version, standing)
+    found = review(store, standing, version, config, folder)
+    reasons = "; ".join(found.verdict.reasons)
+    if found.verdict.other_task:
+        raise Fault(f"{version.name} is refused: {reasons}")
+    if not (found.verdict.passed or override):
+        raise Fault(f"{version.name} is refused: {found.verdict.word} ({reasons}); --override promotes it all the same")
+    record = _record("promotion", version, standing, by, why, found, overridden=not found.verdict.passed)
+    append_promotion(store, model, record)
+    return record
+
+
+def rollback(store: Store, model: str, by: str, why: str, folder: Path) -> Promotion:
+    """Make the champion before the present one the champion again, by the record.
+
+    Where the alias was moved outside, that move is what is undone: the champion of the record is put back.
+
+    Raises:
+        Fault: no name or no reason; nothing to go back to; its files are missing or changed.
+    """
+    by, why = _said("--by", by), _said("--why", why)
+    standing = find_standing(store, model)
+    stack = champions(standing.promotions)
+    back = stack[-1:] if standing.outside else stack[-2:-1]
+    if not back:
+        said = f"{len(standing.promotions)} promotion{'s' if len(standing.promotions) != 1 else ''}"
+        raise Fault(f"{model}: there is no champion to go back to; the record holds {said}")
+    version = find_version(store, model, str(back[0]))
+    fetch_version(store, version, folder / str(version.number))  # refuses what is not what was registered
+    # Putting the record's own champion back undoes no record: it is one more of the same.
+    kind = "promotion" if standing.outside else "rollback"
+    record = _record(kind, version, standing, by, why, None)
+    append_promotion(store, model, record)
+    return record
+
+
+def _said(option: str, text: str) -> str:
+    said = " ".join(text.split())
+    if not said:
+        raise Fault(f"{option} is empty; a promotion is recorded with who and why")
+    if len(said) > _LONGEST[option]:
+        raise Fault(f"{option} has {len(said)} characters; at most {_LONGEST[option]} are recorded")
+    return said
+
+
+def _require_seen(version: Version, standing: Standing) -> None:
+    """Refuse a version that nobody has seen beside the champion of now."""
+    if AGAINST not in version.tags:
+        raise Fault(f"{version.name} is not reviewed; pix2pipe review {version.number} does it")
+    if standing.mark.items() <= version.tags.items():
+        return
+    seen, now = version.tags.get(AGAINST, "none"), standing.mark[AGAINST]
+    last = standing.promotions[-1] if standing.promotions else None
+    who = ""
+    if last and standing.mark[AFTER] != version.tags.get(AFTER):
+        who = f" ({last.kind} of version {last.after} by {last.by} at {last.at})"
+    before, after = (f"version {number}" if number != "none" else "none" for number in (seen, now))
+    raise Fault(
+        f"{version.name} was reviewed when the champion was {before}; now it is {after}{who}: "
+        f"pix2pipe review {version.number} compares them"
+    )
+
+
+def _record(
+    kind: str, version: Version, standing: Standing, by: str, why: str, found: Review | None, overridden: bool = False
+) -> Promotion:
+    reasons: list[str] = []
+    for reason in found.verdict.reasons if found else ():
+        if sum(map(len, reasons)) + len(reason) <= _REASONS:
+            reasons.append(reason)
+    return Promotion(
+        number=len(standing.promotions) + 1,
+        kind="rollback" if kind == "rollback" else "promotion",
+        at=time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
+        by=by,
+        why=why,
+        before=standing.champion.number if standing.champion else None,
+        after=version.number,
+        **{name: version.tags.get(name, "") for name in ("weights_sha256", "card_sha256", "metrics_sha256")},
+        verdict=found.verdict.word if found else "rolled back",
+        reasons=tuple(reasons),
+        overridden=overridden,
+        outside=standing.outside,
+    )

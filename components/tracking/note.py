@@ -1,0 +1,36 @@
+"""What MLflow's pages say in words: the description of a run."""
+
+from typing import Any
+
+from components.systems.translator import Card
+
+NOTE = "mlflow.note.content"  # the tag that MLflow's page shows as a run's description
+_SHOWN = ("fid", "kid", "fcn_class_iou", "labels_class_iou", "l1")
+_ROWS = ("model", "real", "floor", "mean_colour")
+
+
+def describe_run(run: dict[str, Any], cards: list[Card], metrics: dict[str, Any]) -> str:
+    """A run in markdown: what it trained, its first figures, and under which names the rest is found.
+
+    Args:
+        run: run.json. metrics: SYSTEM.json.
+    """
+    directions = " and ".join(" to ".join(card.task) for card in cards)
+    parts = [f"{run['system']['name']}, {directions}, {run['steps']:,} steps on data manifest {run['manifest'][:12]}."]
+    for card in cards:
+        rows = metrics[card.direction]["rows"]
+        there = [row for row in _ROWS if row in rows]
+        figures = [name for name, entry in rows["model"].items() if name.startswith(_SHOWN) and "value" in entry]
+        if not figures:
+            continue
+        parts += ["", f"| {card.direction} | " + " | ".join(there) + " |", "| --- |" + " --- |" * len(there)]
+        for name in figures:
+            cells = [f"{rows[row][name]['value']:.4g}" if name in rows[row] else "" for row in there]
+            parts.append(f"| {name} | " + " | ".join(cells) + " |")
+    parts += [
+        "",
+        "Model metrics: `train/` and `validation/` by step, the pictures `samples` by step, and the evaluation as "
+        "`ROW/FIGURE` (`model/` is the generator; the other rows say what a figure is worth), with the ends of its "
+        "95 % interval in `.low` and `.high`. Artifacts: `review/` holds the versions side by side.",
+    ]
+    return "\n".join(parts)
