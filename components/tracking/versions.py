@@ -83,6 +83,18 @@ def find_version(store: Store, model: str, which: str) -> Version:
     raise Fault(f"{model} has no version {which}; there are {there or 'none'}")
 
 
+def version_of_training(store: Store, model: str, key: str) -> Version | None:
+    """The newest version of a model that came of a training; None where there is no such model or version.
+
+    Args:
+        key: of the training, as the versions' tag `key` has it.
+    """
+    with faults_of_the_store(store.uri):
+        there = any(found.name == model for found in store.client.search_registered_models(f"name='{model}'"))
+    found = list_versions(store, model) if there else []
+    return next((version for version in found if version.tags.get("key") == key), None)
+
+
 def fetch_version(store: Store, version: Version, folder: Path) -> Path:
     """Bring the files of a version to `folder`, each of the sha256 that it was registered with.
 
