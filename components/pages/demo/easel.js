@@ -43,7 +43,7 @@ export class Easel {
   set size(pixels) {
     const range = this.find(".size input");
     range.value = String(pixels);
-    this.find(".size output").value = range.value;
+    this.find(".size b").textContent = range.value;
   }
 
   get way() {
@@ -181,7 +181,8 @@ function show(canvas, values, inks) {
     pixels.set(labels ? inks[values[i]].colour : values.subarray(3 * i, 3 * i + 3), 4 * i);
     pixels[4 * i + 3] = 255;
   }
-  canvas.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
+  // Kept where the processor reads and writes it: it is small, and changes with every stroke.
+  canvas.getContext("2d", { willReadFrequently: true }).putImageData(new ImageData(pixels, width, height), 0, 0);
 }
 
 function save(canvas, name) {
