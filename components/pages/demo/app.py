@@ -39,7 +39,9 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
         host: that it will be bound to, as it was given.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)  # FastAPI's own pages load scripts from elsewhere
-    desk, bodies = Desk(), Bodies(most_held=5 * MAX_BYTES)
+    # Apart, so that uploads that dawdle do not keep strokes from being translated.
+    desk, uploads = Desk(), Bodies(most_held=5 * MAX_BYTES)
+    strokes = Bodies(most_held=64 * max(easel.bytes for easel in easels), seconds=5)
     assets = {name: (path.read_bytes(), _TYPES[path.suffix]) for name, path in _ASSETS.items()}
     by_direction = {easel.card.direction: easel for easel in easels}
     page = _page(easels, note)
@@ -64,7 +66,7 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
     async def translate(direction: str, request: Request) -> dict[str, Any]:
         easel = find(direction)
         _require_raw(request)
-        async with bodies.read(request, easel.bytes) as body:
+        async with strokes.read(request, easel.bytes) as body:
             if len(body) != easel.bytes:
                 raise HTTPException(422, f"{len(body)} bytes; a source has {easel.bytes}")
             source = np.frombuffer(body, np.uint8).reshape(easel.shape)
@@ -79,7 +81,7 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
     async def upload(direction: str, request: Request) -> dict[str, Any]:
         easel = find(direction)
         _require_raw(request)
-        async with bodies.read(request, MAX_BYTES) as body:
+        async with uploads.read(request, MAX_BYTES) as body:
             made = await desk.do(lambda: decode_upload(body, easel.source, easel.card.size))
         return {"source": _text(made)}
 

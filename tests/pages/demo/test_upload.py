@@ -61,7 +61,7 @@ def test_refused_in_one_line(data: bytes, line: str) -> None:
 
 
 def test_a_jpeg_of_a_thousand_scans_costs_nothing() -> None:
-    """Each scan is a pass over all pixels, in a few bytes: this one would hold the server for minutes."""
+    """Each scan is 14 bytes, and a pass over all pixels: as many as a file may hold would take more than an hour."""
     data = encoded(np.zeros((2000, 2000), np.uint8), "JPEG", progressive=True)
     start, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
     many = data[:end] + data[start:end] * 5000 + data[end:]
