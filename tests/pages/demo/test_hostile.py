@@ -156,9 +156,7 @@ def server(registry: Registry) -> Iterator[tuple[int, tuple[str, int]]]:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 @pytest.mark.parametrize("count", [300, pytest.param(2000, marks=pytest.mark.slow)])
-def test_it_goes_on_serving_in_the_same_memory(
-    server: tuple[int, tuple[str, int]], count: int, record_property: Callable[[str, object], None]
-) -> None:
+def test_it_goes_on_serving_in_the_same_memory(server: tuple[int, tuple[str, int]], count: int) -> None:
     (pid, place), random = server, np.random.default_rng(count)
     before, kinds = translated(place), list(KINDS.items())
     slow = [socket.create_connection(place, timeout=60) for _ in range(20)]  # heads and bodies that never come
@@ -180,7 +178,6 @@ def test_it_goes_on_serving_in_the_same_memory(
     answered = {name: seen for name, seen in statuses.items() if "200" in seen}
     assert set(answered) <= {"a mutant of a picture", "huge headers", "many headers", "an upgrade"}
     assert np.array_equal(translated(place), before)
-    record_property("resident", f"{start} bytes after {2 * len(kinds)} requests, {resident(pid)} after {count}")
     assert resident(pid) - start < GROWTH
     for connection in slow:
         connection.close()
