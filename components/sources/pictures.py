@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
@@ -24,22 +25,23 @@ _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError)
 
 
-def open_picture(path: Path, name: str) -> Image.Image:
+def open_picture(path: Path | IO[bytes], name: str, most_bytes: int = MAX_BYTES) -> Image.Image:
     """Decode a picture whole, turned as its EXIF orientation says; of several frames, the first.
 
     Args:
-        path: the file.
+        path: the file, or an open one, such as bytes in memory.
         name: what to call it when it is refused (relative, so that outputs do not hold absolute paths).
+        most_bytes: that it may take while it is decoded and fitted.
 
     Raises:
-        BadSample: not a picture, broken or truncated, or one that would take more than MAX_BYTES, read off the header.
+        BadSample: not a picture, broken or truncated, or one that would take more than that, read off the header.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # our own bound is below; metadata warnings say nothing of pixels
             with Image.open(path, formats=_FORMATS) as picture:
                 width, height = picture.size
-                most = _most_pixels(picture)
+                most = _most_pixels(picture, most_bytes)
                 for columns, rows in (picture.size, _tile(picture)):
                     if columns * rows > most:
                         raise BadSample(_too_large(name, f"{columns}x{rows}", most))
@@ -49,7 +51,7 @@ def open_picture(path: Path, name: str) -> Image.Image:
                 ImageOps.exif_transpose(picture, in_place=True)
                 return picture
     except Image.DecompressionBombError:
-        raise BadSample(_too_large(name, "too many", MAX_BYTES // _BYTES)) from None
+        raise BadSample(_too_large(name, "too many", most_bytes // _BYTES)) from None
     except UnidentifiedImageError:
         raise BadSample(f"{name}: not a PNG, JPEG, TIFF, BMP or WebP picture") from None
     except FileNotFoundError:
@@ -121,11 +123,11 @@ def as_indices(picture: Image.Image, classes: int, name: str) -> Picture:
     return values.astype(np.uint8)
 
 
-def _most_pixels(picture: Image.Image) -> int:
+def _most_pixels(picture: Image.Image, most_bytes: int) -> int:
     """How many pixels a picture of this kind may have; of one that is open and not yet decoded."""
     if picture.format == "WEBP":
-        return MAX_BYTES // _BYTES_WEBP
-    return MAX_BYTES // (_BYTES_PROGRESSIVE if picture.info.get("progressive") else _BYTES)
+        return most_bytes // _BYTES_WEBP
+    return most_bytes // (_BYTES_PROGRESSIVE if picture.info.get("progressive") else _BYTES)
 
 
 def _tile(picture: Image.Image) -> tuple[int, int]:

@@ -102,6 +102,18 @@ def note_version(store: Store, version: Version, tags: Mapping[str, str], descri
             store.client.update_model_version(version.model, str(version.number), description)
 
 
+def version_of_training(store: Store, model: str, key: str) -> Version | None:
+    """The newest version of a model that came of a training; None where there is no such model or version.
+
+    Args:
+        key: of the training, as the versions' tag `key` has it.
+    """
+    with faults_of_the_store(store.uri):
+        there = any(found.name == model for found in store.client.search_registered_models(f"name='{model}'"))
+    found = list_versions(store, model) if there else []
+    return next((version for version in found if version.tags.get("key") == key), None)
+
+
 def fetch_version(store: Store, version: Version, folder: Path) -> Path:
     """Bring the files of a version to `folder`, each of the sha256 that it was registered with.
 

@@ -1,0 +1,136 @@
+"""The demo's web application: one page, its files, and what it asks for as somebody draws."""
+
+import base64
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from components.domain import Picture
+from components.pages.demo.desk import Desk
+from components.pages.demo.models import Easel
+from components.pages.demo.samples import Samples
+from components.pages.demo.upload import MAX_BYTES, decode_upload
+from components.pages.guard import Bodies, Guard
+
+_HERE = Path(__file__).parent
+_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+# The names of all that is served; a request's path is looked up here and never reaches the disk.
+_ASSETS = {path.name: path for path in (_HERE.parent / "report.css", *_HERE.glob("*.css"), *_HERE.glob("*.js"))}
+_RAW = "application/octet-stream"
+# Sources go through the air as raw bytes, so that what is translated is what was drawn to the bit.
+_INKS = (("black", (0, 0, 0)), ("white", (255, 255, 255)), ("grey", (128, 128, 128)))
+
+
+def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
+    """The application.
+
+    Args:
+        easels: what can be drawn, and what translates it; one for each direction.
+        note: what people should know of the choice of versions.
+        host: that it will be bound to, as it was given.
+    """
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)  # FastAPI's own pages load scripts from elsewhere
+    # Apart, so that uploads that dawdle do not keep strokes from being translated.
+    desk, uploads = Desk(), Bodies(most_held=5 * MAX_BYTES)
+    strokes = Bodies(most_held=64 * max(easel.bytes for easel in easels), seconds=5)
+    assets = {name: (path.read_bytes(), _TYPES[path.suffix]) for name, path in _ASSETS.items()}
+    by_direction = {easel.card.direction: easel for easel in easels}
+    page = _page(easels, note)
+
+    def find(direction: str) -> Easel:
+        if direction not in by_direction:
+            raise HTTPException(404, f"there is {' and '.join(by_direction)}")
+        return by_direction[direction]
+
+    @app.get("/")
+    async def show() -> HTMLResponse:
+        return HTMLResponse(page)
+
+    @app.get("/assets/{name}")
+    async def asset(name: str) -> Response:
+        if name not in assets:
+            raise HTTPException(404, "not found")
+        data, kind = assets[name]
+        return Response(data, headers={"content-type": kind})
+
+    @app.post("/translate/{direction}")
+    async def translate(direction: str, request: Request) -> dict[str, Any]:
+        easel = find(direction)
+        _require_raw(request)
+        async with strokes.read(request, easel.bytes) as body:
+            if len(body) != easel.bytes:
+                raise HTTPException(422, f"{len(body)} bytes; a source has {easel.bytes}")
+            source = np.frombuffer(body, np.uint8).reshape(easel.shape)
+            made, seconds = await desk.do(lambda: _timed(easel, source))
+        return {
+            "pictures": [_text(picture) for picture in made],
+            "weights": [model.card.weights_sha256 for model in easel.models],
+            "seconds": seconds,
+        }
+
+    @app.post("/upload/{direction}")
+    async def upload(direction: str, request: Request) -> dict[str, Any]:
+        easel = find(direction)
+        _require_raw(request)
+        async with uploads.read(request, MAX_BYTES) as body:
+            made = await desk.do(lambda: decode_upload(body, easel.source, easel.card.size))
+        return {"source": _text(made)}
+
+    @app.get("/sample/{direction}")
+    async def sample(direction: str) -> dict[str, Any]:
+        easel = find(direction)
+        samples = easel.samples
+        if not isinstance(samples, Samples):
+            raise HTTPException(404, samples)
+        number = random.randrange(len(samples))
+        key, source, truth = await desk.do(lambda: samples.read(number))
+        shown = None if truth is None else _text(easel.render(truth[None])[0])
+        return {"key": key, "number": number + 1, "source": _text(source), "truth": shown}
+
+    return Guard(app, host)
+
+
+def _page(easels: Sequence[Easel], note: str) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    inks = {easel.card.direction: _inks(easel) for easel in easels}
+    return environment.get_template("page.html").render(easels=easels, note=note, inks=inks, max_bytes=MAX_BYTES)
+
+
+def _inks(easel: Easel) -> list[dict[str, Any]]:
+    """What can be painted with: the name, the colour, and the bytes of a pixel of the source."""
+    domain = easel.source
+    if domain.kind == "label":
+        named = zip(domain.classes, domain.palette, strict=True)
+        return [{"name": name, "colour": colour, "bytes": [i]} for i, (name, colour) in enumerate(named)]
+    return [{"name": name, "colour": colour, "bytes": colour} for name, colour in _INKS[: 2 if easel.drawn else 3]]
+
+
+def _timed(easel: Easel, source: Picture) -> tuple[list[Picture], float]:
+    begin = time.perf_counter()
+    made = easel.translate(source)
+    return made, time.perf_counter() - begin
+
+
+def _text(picture: Picture) -> str:
+    return base64.b64encode(np.ascontiguousarray(picture).tobytes()).decode()
+
+
+def _require_raw(request: Request) -> None:
+    """A type that a page of another site cannot send without asking first."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _RAW:
+        raise HTTPException(415, f"send {_RAW}", {"connection": "close"})

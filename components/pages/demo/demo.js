@@ -1,0 +1,3 @@
+import { Easel } from "./easel.js";
+
+document.querySelectorAll(".easel").forEach((section) => new Easel(section));

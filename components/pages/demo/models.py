@@ -1,0 +1,156 @@
+"""What the demo serves: versions of a registered model, loaded, and put together by what they translate."""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from components.domain import Domain, Picture
+from components.faults import Fault
+from components.home import AnyPath
+from components.pages.demo.samples import Samples, alike, find_samples
+from components.systems.translator import Card, Translator
+from components.tasks.encoding import render
+from components.tracking.store import Store
+from components.tracking.versions import Version, fetch_version, find_version, list_versions, version_of_training
+
+CHAMPION, CANDIDATE = "champion", "candidate"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A version of a registered model, ready to translate."""
+
+    version: Version
+    translator: Translator
+
+    @property
+    def card(self) -> Card:
+        """What it was made with."""
+        return self.translator.card
+
+
+@dataclass(frozen=True)
+class Easel:
+    """One kind of source, and every model that translates it.
+
+    Attributes:
+        models: all of one task, of sources and targets that are alike.
+        samples: test samples, or why there are none.
+        drawn: whether the source is a drawing in black and white.
+    """
+
+    models: tuple[Model, ...]
+    samples: Samples | str
+    drawn: bool
+
+    @property
+    def card(self) -> Card:
+        """Of the first model; the task and the size are those of all."""
+        return self.models[0].card
+
+    @property
+    def source(self) -> Domain:
+        """What is drawn."""
+        return self.card.source
+
+    @property
+    def bytes(self) -> int:
+        """Of a source."""
+        return int(np.prod(self.shape))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a source: (H, W, 3), or (H, W) for labels."""
+        return (*self.card.size, 3) if self.source.kind == "image" else self.card.size
+
+    def translate(self, source: Picture) -> list[Picture]:
+        """What each model makes of a source, as people see it: uint8 (H, W, 3).
+
+        Raises:
+            Fault: a label outside the classes, or a model gives values that are not finite.
+        """
+        return [self.render(model.translator.translate(source[None]))[0] for model in self.models]
+
+    def render(self, targets: np.ndarray) -> np.ndarray:
+        """Targets (N, H, W[, 3]) as people see them."""
+        return render(self.card.target, targets)
+
+
+def choose_versions(store: Store, model: str, which: Sequence[str]) -> tuple[list[Version], str]:
+    """The versions that are asked for, each once.
+
+    Args:
+        which: numbers or aliases; none is the champion or, where there is none yet, the candidate.
+
+    Returns:
+        The versions in that order, and what people should know of the choice (or nothing).
+
+    Raises:
+        Fault: there is no such version.
+    """
+    if which:
+        found = [find_version(store, model, name) for name in which]
+        return list({version.number: version for version in found}.values()), ""
+    there = list_versions(store, model)
+    for alias in (CHAMPION, CANDIDATE):
+        for version in there:
+            if alias in version.aliases:
+                note = f"{model} has no champion yet, so this is its candidate, version {version.number}"
+                return [version], "" if alias == CHAMPION else note
+    numbers = ", ".join(str(version.number) for version in there[:20])
+    raise Fault(f"{model} has no champion and no candidate; name a version of it with --version: {numbers or 'none'}")
+
+
+def load_easels(store: Store, versions: Sequence[Version], shards: AnyPath) -> list[Easel]:
+    """Load versions of one model and, where a system goes both ways, those of the way back from the same trainings.
+
+    Raises:
+        Fault: an artifact is missing or is not what was registered, or two versions are not of one task.
+    """
+    forward = [_load(store, version) for version in versions]
+    for model in forward[1:]:
+        _require_one_task(forward[0], model)
+    easels = [_easel(forward, shards)]
+    backward = [_load(store, version) for model in forward if (version := _way_back(store, model))]
+    if backward:
+        easels.append(_easel(backward, shards))
+    return easels
+
+
+def _load(store: Store, version: Version) -> Model:
+    with tempfile.TemporaryDirectory(prefix="pix2pipe-") as folder:
+        translator = Translator.load(fetch_version(store, version, Path(folder)))
+    sys.stderr.write(f"pix2pipe: loaded {version.name}, weights {translator.card.weights_sha256[:12]}\n")
+    return Model(version, translator)
+
+
+def _way_back(store: Store, model: Model) -> Version | None:
+    source, target = model.card.task
+    if model.card.reverse:
+        return None
+    return version_of_training(store, f"{model.version.model}-{target}-to-{source}", model.card.key)
+
+
+def _easel(models: Sequence[Model], shards: AnyPath) -> Easel:
+    card = models[0].card
+    samples = find_samples(shards, card)
+    drawn = samples.drawn if isinstance(samples, Samples) else card.source.kind == "image" and card.task[0] == "edges"
+    return Easel(tuple(models), samples, drawn)
+
+
+def _require_one_task(first: Model, second: Model) -> None:
+    ours, theirs = _task(first.card), _task(second.card)
+    same = alike(first.card.source, second.card.source) and alike(first.card.target, second.card.target)
+    if ours != theirs or not same:
+        what = f"{theirs}, and {first.version.name} {ours}" if ours != theirs else f"{ours} of other classes"
+        raise Fault(
+            f"{second.version.name} translates {what}: side by side stand versions of one task; leave one of them out"
+        )
+
+
+def _task(card: Card) -> str:
+    return f"{card.task[0]} to {card.task[1]} at {card.size[1]}x{card.size[0]}"

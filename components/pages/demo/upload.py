@@ -1,0 +1,67 @@
+"""A picture that somebody sends, as the source of a translation; decoded in memory, within bounds."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from components.domain import Domain, Picture
+from components.sources.palette import nearest_colour
+from components.sources.pictures import as_indices, as_rgb, open_picture
+from components.sources.source import BadSample
+
+MAX_BYTES = 16_000_000  # of the file
+_MAX_DECODED = 200_000_000  # bytes while it is decoded: 25 million pixels of a PNG or an ordinary JPEG
+_MAX_SCANS = 32  # of a progressive JPEG, each of which is a pass over every pixel; encoders write about ten
+_SCAN = b"\xff\xda"
+_TOLERANCE = 72.0  # mean RGB distance from the palette, as shard.cut.tolerance
+_NAME = "the picture"
+
+
+def decode_upload(data: bytes, domain: Domain, size: tuple[int, int]) -> Picture:
+    """A picture file as a source: the largest part in the middle that has the shape, scaled to the size.
+
+    For labels, a grey picture holds the class indices; one in colour (or with a palette) is drawn in the classes'
+    colours, and each pixel becomes the class of the nearest.
+
+    Args:
+        data: the file.
+        domain: what it is to be.
+        size: (height, width) of the source.
+
+    Returns:
+        (H, W, 3) RGB or (H, W) class indices, uint8.
+
+    Raises:
+        BadSample: it is no picture, is too large, is broken, or is no label map of these classes.
+    """
+    if data.count(_SCAN) > _MAX_SCANS:
+        raise BadSample(f"{_NAME}: a JPEG of more than {_MAX_SCANS} scans; save it again without them")
+    picture = open_picture(io.BytesIO(data), _NAME, _MAX_DECODED)
+    picture = picture.crop(_middle(picture.size, (size[1], size[0])))
+    if domain.kind == "image":
+        return _scaled(as_rgb(picture, _NAME), size, Image.Resampling.BICUBIC)
+    return _scaled(_labels(picture, domain), size, Image.Resampling.NEAREST)
+
+
+def _labels(picture: Image.Image, domain: Domain) -> Picture:
+    if picture.mode in ("1", "L") or picture.mode.startswith("I;16"):
+        return as_indices(picture, len(domain.classes), _NAME)
+    labels, distance = nearest_colour(as_rgb(picture, _NAME), domain.palette)
+    if distance > _TOLERANCE:
+        raise BadSample(f"{_NAME}: its colours are {distance:.0f} off those of the classes on average; is it a photo?")
+    return labels
+
+
+def _middle(size: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The largest box in the middle of a picture that has the proportions of `shape`; both (width, height)."""
+    scale = min(size[0] / shape[0], size[1] / shape[1])
+    width, height = (max(1, round(side * scale)) for side in shape)
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    return left, top, left + width, top + height
+
+
+def _scaled(picture: Picture, size: tuple[int, int], method: Image.Resampling) -> Picture:
+    if picture.shape[:2] == size:
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), method))
