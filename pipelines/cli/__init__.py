@@ -5,14 +5,14 @@ import sys
 from collections.abc import Sequence
 
 from components.faults import Fault
-from pipelines.cli import data, jobs
+from pipelines.cli import data, jobs, study
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a Fault is one line on stderr and status 1."""
     parser = argparse.ArgumentParser(prog="pix2pipe", description="What is not a stage of the graph (dvc repro).")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (data, jobs):
+    for group in (data, jobs, study):
         group.add_commands(commands)
     chosen = parser.parse_args(arguments)
     try:
