@@ -33,13 +33,14 @@ addEventListener("DOMContentLoaded", () => requestAnimationFrame(look));
 class Visit:
     """A page in a context of its own, and everything its console complained about."""
 
-    def __init__(self, context: BrowserContext, port: int) -> None:
+    def __init__(self, context: BrowserContext, port: int, watched: bool = False) -> None:
         self.page: Page = context.new_page()
         self.page.set_default_timeout(WAIT)
         self.complaints: list[str] = []
         self.page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.add_init_script(WATCH)
+        if watched:
+            self.page.add_init_script(WATCH)
         self.page.goto(f"http://127.0.0.1:{port}/")
 
     def asked(self) -> None:
@@ -109,7 +110,7 @@ def test_a_whole_study_by_keyboard(tmp_path: Path, one, contexts):
 def test_the_second_as_seen_from_outside(tmp_path: Path, one, contexts):
     study = make_study(tmp_path / "v.db", one)
     with running(study) as port:
-        visit = Visit(contexts(), port)
+        visit = Visit(contexts(), port, watched=True)
         visit.page.get_by_role("button", name="I agree, start").click()
         visit.page.get_by_role("button", name="Show the first pair").click()
         for _ in range(2):
@@ -148,7 +149,7 @@ def test_touch_on_a_phone_and_nothing_wider_than_it(tmp_path: Path, one, context
 def test_a_reload_gives_no_second_look(tmp_path: Path, one, contexts):
     study = make_study(tmp_path / "v.db", one)
     with running(study) as port:
-        visit = Visit(contexts(), port)
+        visit = Visit(contexts(), port, watched=True)
         page = visit.page
         page.get_by_role("button", name="I agree, start").click()
         page.get_by_role("button", name="Show the first pair").click()
