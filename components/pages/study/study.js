@@ -147,7 +147,7 @@ async function run() {
   enable(false);
   clear();
   progress();
-  say(state.phase === "question" ? "This pair was on screen already." : "Keep your eyes between the two places, and your fingers on the arrow keys.");
+  say(state.phase === "question" ? "This pair was on screen already." : "Keep your eyes between the two places. A pair is there for one second.");
   await pressed(state.position === 0 ? "Show the first pair" : "Go on");
   while (state.phase !== "done") {
     let exposure = 0;
@@ -167,7 +167,7 @@ async function run() {
     state = told.state;
     if (told.feedback) {
       for (const side of sides) at(side).classList.toggle("chosen", side === told.feedback.real);
-      say(`${told.feedback.right ? "Right" : "No"}: the ${told.feedback.real} one was real.`);
+      say(`${told.feedback.right ? "Correct" : "Wrong"}: the ${told.feedback.real} one was real.`);
       await pressed("Next");
     } else {
       say("");

@@ -14,6 +14,7 @@ from components.pages.study.pictures import Pictures
 from components.pages.study.plan import Pair, make_plan
 from components.pages.study.votes import Vote, Votes
 
+_PAIR_SECONDS = 4  # about what a person takes for one
 _CODE_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
@@ -145,6 +146,8 @@ class Study:
         return {
             "practice": settings.practice,
             "asked": settings.trials + settings.vigilance,
+            "vigilance": settings.vigilance,
+            "minutes": -(-settings.pairs * _PAIR_SECONDS // 60),
             "invited": settings.invited,
             "exposure": EXPOSURE_MS,
             "width": width,

@@ -91,7 +91,7 @@ def test_a_whole_study_by_keyboard(tmp_path: Path, one, contexts):
             page.keyboard.press({"left": "ArrowLeft", "right": "ArrowRight"}[side])
             pressed.append(side)
             if position < SMALL.practice:
-                right = "Right" if side == pair.real_side else "No"
+                right = "Correct" if side == pair.real_side else "Wrong"
                 expect(page.locator("#say")).to_have_text(f"{right}: the {pair.real_side} one was real.", timeout=WAIT)
                 page.keyboard.press("Enter")
             if position == SMALL.practice - 1:
