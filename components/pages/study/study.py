@@ -56,7 +56,7 @@ class Study:
         self.settings, self.pictures, self.votes = settings, pictures, votes
         self._names = [algorithm.name for algorithm in algorithms]
         self._random = random or SystemRandom()
-        self._lock = Lock()
+        self._lock, self._joining = Lock(), Lock()
         self._waiting: OrderedDict[str, dict[str, bytes]] = OrderedDict()
         self.about: dict[str, Any] = {
             "direction": algorithms[0].card.direction,
@@ -76,9 +76,11 @@ class Study:
 
     def join(self, token: str, code: str | None) -> str | None:
         """Let a participant in, or back in; gives what is in the way, None if nothing is."""
-        if self.settings.invited and (code is None or code not in self.votes.codes()):
+        if not self.settings.invited:
+            code = None
+        elif code not in self.votes.codes():
             return "This code is not one of the study's."
-        with self._lock:
+        with self._joining:
             joined = self.votes.join(token, code, self.settings.participants, self._assign)
         return None if joined else "The study has all the participants it needs. Thank you all the same."
 

@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS votes (
 """
 
 
-class Busy(Exception):  # noqa: N818 (nothing is wrong yet: ask again)
+class Busy(Fault):
     """The database could not be written to just now; nothing of the call has happened."""
 
 

@@ -95,10 +95,11 @@ def test_two_tabs_show_a_pair_once_and_vote_once(tmp_path: Path, one, joined, br
     assert counted(study.votes.path) == 1
 
 
-def test_pictures_are_given_once_and_to_one_participant(tmp_path: Path, one, joined):
+def test_pictures_are_given_once_and_to_one_participant(tmp_path: Path, one, joined, browse):
     study = make_study(tmp_path / "v.db", one)
     with running(study) as port:
-        client, stranger = joined(port), joined(port)
+        client, stranger = joined(port), browse(port)
+        assert stranger.post("/api/join", {"code": "nobody asked"}).status == 200
         pair = client.post("/api/pair").json()
         assert stranger.get(f"/picture/{pair['left']}").status == 404
         assert client.get(f"/picture/{pair['left']}").status == 200
