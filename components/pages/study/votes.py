@@ -1,4 +1,4 @@
-"""Votes: a study's sqlite file; what was answered is in it before the page is told so."""
+"""Votes: a study's sqlite file; an answer is in it before the page goes on."""
 
 import json
 import sqlite3
