@@ -25,6 +25,7 @@ def main(params: Params, clock: Clock) -> None:
         tuned=DATA / "tune",
         timings=LOCAL / "timings",
         runs=shared() / "runs",
+        study=Path("study/result.json"),
     )
     with clock.part("page"):
         write_text(OUT, build_report(inputs, params.report))

@@ -14,6 +14,7 @@ from components.pages.config import ReportConfig
 from components.pages.curves import HEIGHT, WIDTH, read_curves
 from components.pages.direction import read_directions
 from components.pages.search import view_search
+from components.pages.study.section import view_study
 from components.pages.times import ORCHESTRATION, duration, read_times
 from components.shards.manifest import Manifest
 
@@ -25,6 +26,7 @@ class Inputs:
     Attributes:
         metrics: folder of SYSTEM.json and per_sample/. tuned: of the search.
         timings, runs: below .pix2pipe; what is missing there is said to be from the cache.
+        study: what `pix2pipe study result` wrote.
     """
 
     raw: Path
@@ -36,6 +38,7 @@ class Inputs:
     tuned: Path
     timings: Path
     runs: AnyPath
+    study: Path | None = None
 
 
 def build_report(inputs: Inputs, config: ReportConfig) -> str:
@@ -81,6 +84,7 @@ def build_report(inputs: Inputs, config: ReportConfig) -> str:
         validation=read_curves(inputs.run / "validation.csv"),
         chart=(WIDTH, HEIGHT),
         search=view_search(inputs.tuned),
+        study=view_study(inputs.study),
         times=read_times(inputs.timings, _present(inputs)),
         orchestration=ORCHESTRATION,
     )

@@ -5,14 +5,14 @@ import sys
 from collections.abc import Sequence
 
 from components.faults import Fault
-from pipelines.cli import data, demo, jobs, review
+from pipelines.cli import data, demo, jobs, review, study
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a Fault is one line on stderr and status 1."""
     parser = argparse.ArgumentParser(prog="pix2pipe", description="What is not a stage of the graph (dvc repro).")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (data, jobs, review, demo):
+    for group in (data, jobs, review, demo, study):
         group.add_commands(commands)
     chosen = parser.parse_args(arguments)
     try:

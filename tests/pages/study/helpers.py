@@ -1,0 +1,69 @@
+"""A small study on generated pictures."""
+
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+from components.domain import Domain
+from components.files import write_json
+from components.pages.study.algorithms import Algorithm, open_algorithms
+from components.pages.study.config import Settings
+from components.pages.study.pictures import Pictures
+from components.pages.study.study import Study
+from components.pages.study.votes import Votes
+from components.shards.manifest import Manifest
+from components.shards.reader import Split
+from components.shards.writer import write_set
+from components.systems.translator import CARD, Card
+from tests.stage_outputs import SYSTEM
+
+SMALL = Settings(practice=2, trials=6, vigilance=2, max_missed=0, participants=20)
+
+
+def write_generated(folder: Path, shards: Path, shift: int) -> Path:
+    """What generate leaves, without weights: the true photos made lighter by `shift` grey levels and noisy."""
+    manifest, test = Manifest.read(shards), Split(shards, Manifest.read(shards).side("test", "photo"))
+    sources = Split(shards, manifest.side("test", "labels"))
+    random = np.random.default_rng(shift)
+    made = []
+    for i, key in enumerate(sources.keys):
+        photo = test.picture(i, "photo").astype(int) + shift + random.integers(-20, 21, (*manifest.size, 3))
+        made.append((key, {"photo": photo.clip(0, 255).astype(np.uint8)}))
+    out = folder / "labels_to_photo"
+    write_set(out, "tiny", {"photo": Domain(kind="image")}, ("labels", "photo"), manifest.size, {"test": made})
+    card = Card(
+        system=SYSTEM,
+        translation="forward",
+        source=manifest.domains["labels"],
+        target=manifest.domains["photo"],
+        task=("labels", "photo"),
+        size=manifest.size,
+        mode="eval",
+        batch_size=4,
+        checkpoint="last",
+        step=40,
+        key=f"{shift:016d}",
+        weights_sha256=f"{shift:064d}",
+    )
+    write_json(out / CARD, card.model_dump(mode="json"))
+    return folder
+
+
+def no_store() -> None:
+    """Stands where a registry would be opened."""
+    raise AssertionError("no version was named")
+
+
+def open_tiny(root: Path, shards: Path, count: int = 1) -> tuple[list[Algorithm], Pictures]:
+    """So many algorithms, named a, b …, and their pictures."""
+    named = [f"{name}={write_generated(root / name, shards, 10 + 5 * i)}" for i, name in enumerate("abcd"[:count])]
+    algorithms = open_algorithms(named, root, shards, None, root / "work", no_store)  # type: ignore[arg-type]
+    return algorithms, Pictures(shards, algorithms)
+
+
+def make_study(
+    votes: Path, opened: tuple[list[Algorithm], Pictures], settings: Settings = SMALL, seed: int = 0, wait: float = 30
+) -> Study:
+    """A study with its votes in a file."""
+    return Study(settings, *opened, Votes(votes, wait), Random(seed))
