@@ -46,6 +46,10 @@ class Stop:
         self._lock, self._free = threading.Lock(), threading.Event()
         self._free.set()
 
+    def __reduce__(self) -> tuple[type["Stop"], tuple[()]]:
+        """What another process is handed (with its Group) is a wish of its own, not made."""
+        return Stop, ()
+
     def ask(self) -> None:
         """End after the step that is being taken, or the next; takes no lock, so a signal's handler may call it."""
         self._after = 0

@@ -274,7 +274,7 @@ def project(tmp_path, head):
 
 def test_a_submitted_job_is_streamed_and_its_results_are_home(project):
     output = project.pix2pipe("submit", "shard")
-    assert re.search(r"sends \d+ files, \d+ kB \(\d+ kB packed\) to http", output)
+    assert re.search(r"sends \d+ files, [\d,]+ kB \(\d+ kB packed\) to http", output)
     assert ran(output) == ["fetch", "shard"]
     assert "data/shards: 16 train, 6 val, 6 test; 0 bad left out" in output
     assert "brought home: data/raw, data/shards" in output

@@ -2,6 +2,7 @@
 
 import itertools
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ from tests.training.helpers import small_run, weights_of
 
 SETTINGS = {"steps": 12, "checkpoint_every": 4, "log_every": 3, "norm": "batch", "dropout": 0.5, "ema": 0.9}
 Signals = tuple[signal.Signals, ...]
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_not_ignored() -> Iterator[None]:
+    """As it would be where the tests are run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def raised(owner: object, name: str, at: int, signums: Signals, monkeypatch: pytest.MonkeyPatch) -> None:
