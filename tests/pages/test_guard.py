@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from components.pages.guard import Bodies, Guard
+from tests.pages.loop import run
 
 Fields = list[tuple[str, str]]
 
@@ -25,7 +26,7 @@ def asked(guard: Guard, fields: Fields, path: str = "/", method: str = "GET") ->
 
     scope = {"type": "http", "method": method, "path": path, "scheme": "http", "server": ("192.0.2.7", 8000)}
     headers = [(name.encode(), value.encode("latin-1")) for name, value in fields]
-    asyncio.run(guard(scope | {"headers": headers}, receive, send))
+    run(guard(scope | {"headers": headers}, receive, send))
     return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}
 
 
@@ -126,7 +127,7 @@ async def read(bodies: Bodies, asked: Request, most: int = 10) -> bytes:
 
 def test_bodies_are_bounded_in_bytes_and_seconds_and_together() -> None:
     bodies, hasty = Bodies(most_held=25), Bodies(most_held=25, seconds=0.2)
-    assert asyncio.run(read(bodies, request([b"12345", b"67890"], kind="Text/X-Own; charset=utf-8"))) == b"1234567890"
+    assert run(read(bodies, request([b"12345", b"67890"], kind="Text/X-Own; charset=utf-8"))) == b"1234567890"
     for reader, asked, status in (
         (bodies, request([b"12345", b"678901"]), 413),  # counted, whatever the header says
         (bodies, request([b""], length=11), 413),
@@ -136,14 +137,14 @@ def test_bodies_are_bounded_in_bytes_and_seconds_and_together() -> None:
         (bodies, request([b"123"], kind=""), 415),
     ):
         with pytest.raises(HTTPException) as refused:
-            asyncio.run(read(reader, asked))
+            run(read(reader, asked))
         assert refused.value.status_code == status
 
     async def together() -> list[object]:
         slow = [read(bodies, request([b"1", b"2"], pause=0.05)) for _ in range(4)]
         return await asyncio.gather(*slow, return_exceptions=True)
 
-    got = asyncio.run(together())
+    got = run(together())
     assert got[:2] == [b"12", b"12"]
     assert [refused.status_code for refused in got[2:] if isinstance(refused, HTTPException)] == [503, 503]
-    assert asyncio.run(read(bodies, request([b"1234567890"]))) == b"1234567890"  # all was given back
+    assert run(read(bodies, request([b"1234567890"]))) == b"1234567890"  # all was given back

@@ -17,6 +17,7 @@ from components.pages.demo.app import demo_app
 from components.pages.demo.desk import Desk
 from components.pages.demo.models import Model
 from tests.pages.demo.served import make_easel, make_model, served
+from tests.pages.loop import run
 
 RAW = {"content-type": "application/octet-stream"}
 
@@ -131,7 +132,7 @@ def test_few_wait_at_the_desk_and_a_fault_is_one_line() -> None:
         gate.set()
         return [*refused, *await asyncio.gather(*first), await desk.do(lambda: 9)]
 
-    refused, *made = asyncio.run(crowd())
+    refused, *made = run(crowd())
     assert isinstance(refused, HTTPException)
     assert refused.status_code == 503
     assert made == [True, 7, 9]
@@ -140,4 +141,4 @@ def test_few_wait_at_the_desk_and_a_fault_is_one_line() -> None:
         raise Fault("label 9 is outside")
 
     with pytest.raises(HTTPException, match="422: label 9 is outside"):
-        asyncio.run(Desk().do(fault))
+        run(Desk().do(fault))
