@@ -3,11 +3,12 @@
 import asyncio
 import ipaddress
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _POLICY = (
@@ -22,22 +23,27 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_ANY_ADDRESS = ("", "0.0.0.0", "::")
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:\[\]]+)(:\d{1,5})?")
 
 
 class Guard:
     """ASGI middleware: security headers on every answer, and no request from a page of another site.
 
-    The Host must be an address, `localhost` or the name that was bound: what DNS rebinding sends is the name of
-    another site. An Origin must be the page's own, and what a browser says of the site of a request (Sec-Fetch-Site)
-    too, unless it is a person who follows a link to the page. Nothing is allowed through CORS.
+    A Host that is not ours is how a page of another site reaches this machine by a name of its own (DNS rebinding). An
+    Origin must be the page's own, and what a browser says of the site of a request (Sec-Fetch-Site) too, unless it is
+    a person who follows a link to the page. Nothing is allowed through CORS.
 
     Args:
-        host: the name or the address that was bound, as it was given.
+        host: the name or the address that was bound, as it was given; where it is any address, any one is ours.
+        names: by which else people reach it, through a proxy that may speak TLS.
     """
 
-    def __init__(self, app: ASGIApp, host: str) -> None:
-        self._app, self._names = app, {"localhost", host.lower()}
+    def __init__(self, app: ASGIApp, host: str, names: Iterable[str] = ()) -> None:
+        self._app, self._any_address = app, host in _ANY_ADDRESS
+        self._given = {name.lower() for name in names}
+        self._names = {*_LOOPBACK, host.lower(), *self._given}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand it on."""
@@ -53,39 +59,36 @@ class Guard:
             await send(message)
 
         if refusal := self._refusal(scope):
-            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
-            await guarded({"type": "http.response.start", "status": 403, "headers": headers})
-            await guarded({"type": "http.response.body", "body": f"{refusal}\n".encode()})
+            # What is left of the body is not read: the connection ends with the answer.
+            await PlainTextResponse(f"{refusal[1]}\n", refusal[0], {"connection": "close"})(scope, receive, guarded)
             return
         await self._app(scope, receive, guarded)
 
-    def _refusal(self, scope: Scope) -> str:
-        """What is wrong with a request's headers; empty if nothing is."""
-        headers: dict[str, str] = {}
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """The status and what is wrong with a request's headers; None if nothing is."""
+        fields: dict[str, list[str]] = {}
         for name, value in scope["headers"]:
-            headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
-        host = headers.get("host", "").lower()
-        if not self._is_own(host):
-            return "this page answers to its own address alone, and the request was for another name"
-        origin = headers.get("origin")
-        if origin is not None and origin.lower() != f"{scope['scheme']}://{host}":
-            return "this page answers to itself alone, and another page sent the request"
-        visit = scope["method"] == "GET" and headers.get("sec-fetch-mode") == "navigate"
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not visit:
-            return "this page answers to itself alone, and another page sent the request"
-        return ""
+            fields.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1").lower())
+        hosts = fields.get("host", [])
+        found = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+        if found is None or not self._is_own(name := found["name"].strip("[]"), scope):
+            return 421, "this page answers to its own address alone, and the request was for another name"
+        schemes = (scope["scheme"], "https") if name in self._given else (scope["scheme"],)
+        origins = [f"{scheme}://{hosts[0]}" for scheme in schemes]
+        visit = (scope["method"], scope["path"], fields.get("sec-fetch-mode")) == ("GET", "/", ["navigate"])
+        foreign = any(origin not in origins for origin in fields.get("origin", []))
+        foreign |= not visit and any(site not in ("none", "same-origin") for site in fields.get("sec-fetch-site", []))
+        return (403, "this page answers to itself alone, and another page sent the request") if foreign else None
 
-    def _is_own(self, host: str) -> bool:
-        found = _HOST.fullmatch(host)
-        if found is None:
-            return False
-        if found["name"] in self._names:
+    def _is_own(self, name: str, scope: Scope) -> bool:
+        """Whether a Host is ours: by name, or as the address that the request came to, as of a name that was bound."""
+        if name in self._names or name == (scope.get("server") or ("",))[0]:
             return True
         try:
-            ipaddress.ip_address(found["name"].strip("[]"))
+            ipaddress.ip_address(name)
         except ValueError:
             return False
-        return True
+        return self._any_address
 
 
 class Bodies:
@@ -95,21 +98,24 @@ class Bodies:
         self._free, self._seconds = most_held, seconds
 
     @asynccontextmanager
-    async def read(self, request: Request, most: int) -> AsyncIterator[bytes]:
+    async def read(self, request: Request, kind: str, most: int) -> AsyncIterator[bytes]:
         """The body, which counts as held as long as the block runs; never on disk.
 
         Args:
+            kind: its content type, one that a page of another site cannot send without asking first.
             most: bytes that it may have, by its header and as they are counted.
 
         Raises:
-            HTTPException: 413 too long, 408 too slow, 503 too many at once, 400 ended early.
+            HTTPException: 415 another type, 413 too long, 408 too slow, 503 too many at once, 400 ended early.
         """
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != kind:
+            raise _closing(415, f"send {kind}")
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length[:20]) > most:
             raise _closing(413, f"more than {most:,} bytes")
         held = int(length) if length.isdecimal() else most
         if held > self._free:
-            raise _closing(503, "busy with other pictures; try again")
+            raise _closing(503, "busy with other requests; try again")
         self._free -= held
         try:
             yield await self._counted(request, most)

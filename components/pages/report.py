@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from components.files import exists, read_json
@@ -15,8 +14,11 @@ from components.pages.curves import HEIGHT, WIDTH, read_curves
 from components.pages.direction import read_directions
 from components.pages.search import view_search
 from components.pages.study.section import view_study
+from components.pages.templates import template
 from components.pages.times import ORCHESTRATION, duration, read_times
 from components.shards.manifest import Manifest
+
+_HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -59,16 +61,8 @@ def build_report(inputs: Inputs, config: ReportConfig) -> str:
     )
     task = (run["task"]["source"], run["task"]["target"])
     speed = inputs.runs / run["key"] / "throughput.json"
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["duration"] = duration
-    return environment.get_template("report.html").render(
-        style=Markup((Path(__file__).parent / "report.css").read_text()),
+    return template(_HERE, "report.html", duration=duration).render(
+        style=Markup((_HERE / "report.css").read_text()),
         run=run,
         alarms=run.get("alarms", []),
         directions=directions,

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
 from components.pages.figures import title
 from components.pages.pictures import data_uri
+from components.pages.templates import template
 from components.review.account import headline, mark
 from components.review.desk import Seen
 from components.review.gate import words
@@ -20,15 +20,8 @@ def build_page(seen: Seen) -> str:
     review = seen.review
     said = headline(review).removeprefix(f"{review.version.name}: ").removeprefix(f"{review.version.name} ")
     verdict, champion = review.verdict, review.standing.champion
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     style = (_HERE / "report.css").read_text() + (_HERE / "review.css").read_text()
-    return environment.get_template("review.html").render(
+    return template(_HERE, "review.html").render(
         style=Markup(style),
         name=review.version.name,
         headline=said[0].upper() + said[1:],

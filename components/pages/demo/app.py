@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
@@ -20,6 +19,7 @@ from components.pages.demo.models import Easel
 from components.pages.demo.samples import Samples
 from components.pages.demo.upload import MAX_BYTES, decode_upload
 from components.pages.guard import Bodies, Guard
+from components.pages.templates import template
 
 _HERE = Path(__file__).parent
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
@@ -65,8 +65,7 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
     @app.post("/translate/{direction}")
     async def translate(direction: str, request: Request) -> dict[str, Any]:
         easel = find(direction)
-        _require_raw(request)
-        async with strokes.read(request, easel.bytes) as body:
+        async with strokes.read(request, _RAW, easel.bytes) as body:
             if len(body) != easel.bytes:
                 raise HTTPException(422, f"{len(body)} bytes; a source has {easel.bytes}")
             source = np.frombuffer(body, np.uint8).reshape(easel.shape)
@@ -80,8 +79,7 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
     @app.post("/upload/{direction}")
     async def upload(direction: str, request: Request) -> dict[str, Any]:
         easel = find(direction)
-        _require_raw(request)
-        async with uploads.read(request, MAX_BYTES) as body:
+        async with uploads.read(request, _RAW, MAX_BYTES) as body:
             made = await desk.do(lambda: decode_upload(body, easel.source, easel.card.size))
         return {"source": _text(made)}
 
@@ -100,15 +98,8 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
 
 
 def _page(easels: Sequence[Easel], note: str) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     inks = {easel.card.direction: _inks(easel) for easel in easels}
-    return environment.get_template("page.html").render(easels=easels, note=note, inks=inks, max_bytes=MAX_BYTES)
+    return template(_HERE, "page.html").render(easels=easels, note=note, inks=inks, max_bytes=MAX_BYTES)
 
 
 def _inks(easel: Easel) -> list[dict[str, Any]]:
@@ -128,9 +119,3 @@ def _timed(easel: Easel, source: Picture) -> tuple[list[Picture], float]:
 
 def _text(picture: Picture) -> str:
     return base64.b64encode(np.ascontiguousarray(picture).tobytes()).decode()
-
-
-def _require_raw(request: Request) -> None:
-    """A type that a page of another site cannot send without asking first."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _RAW:
-        raise HTTPException(415, f"send {_RAW}", {"connection": "close"})

@@ -6,18 +6,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-import jinja2
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from components.pages.guard import Bodies, Guard
 from components.pages.study.config import Side
-from components.pages.study.guard import Guard
 from components.pages.study.study import Study
 from components.pages.study.votes import Busy, Vote
+from components.pages.templates import template
 from components.schema import Section
 
+MAX_BODY = 4096  # bytes; the longest real one has about 150
 _FOLDER = Path(__file__).parent
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _KEPT_SECONDS = 30 * 24 * 3600
@@ -29,6 +30,10 @@ class Joining(Section):
     """What a page sends to join."""
 
     code: Annotated[str, Field(max_length=40)] | None = None
+
+
+class Asking(Section):
+    """What a page sends to be given the pair that is due: nothing."""
 
 
 class Showing(Section):
@@ -59,9 +64,7 @@ def make_app(study: Study, host: str, names: Iterable[str] = ()) -> Guard:
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     cookie = f"study_{study.name}"
-    page = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined
-    ).get_template("page.html")
+    page, bodies = template(_FOLDER, "page.html"), Bodies(most_held=256 * MAX_BODY)
     style = "\n".join((_FOLDER / name).read_text() for name in ("../report.css", "study.css"))
     script = (_FOLDER / "study.js").read_text()
 
@@ -70,6 +73,16 @@ def make_app(study: Study, host: str, names: Iterable[str] = ()) -> Guard:
         if not _TOKEN.fullmatch(token):
             raise _NoParticipant
         return token
+
+    def sent(kind: type[Section]) -> Any:
+        async def read(request: Request) -> Section:
+            async with bodies.read(request, "application/json", MAX_BODY) as body:
+                try:
+                    return kind.model_validate_json(body)
+                except ValidationError as error:
+                    raise RequestValidationError(error.errors()) from error
+
+        return Depends(read)
 
     @app.get("/")
     def index(request: Request) -> Response:
@@ -93,12 +106,12 @@ def make_app(study: Study, host: str, names: Iterable[str] = ()) -> Guard:
         return study.state(token_of(request))
 
     @app.post("/api/join")
-    def join(joining: Joining, request: Request) -> Response:
+    def join(joining: Annotated[Joining, sent(Joining)], request: Request) -> Response:
         token = token_of(request)
         refusal = study.join(token, joining.code.strip().lower() if joining.code else None)
         return _error(409, refusal) if refusal else JSONResponse(study.state(token))
 
-    @app.post("/api/pair")
+    @app.post("/api/pair", dependencies=[sent(Asking)])
     def pair(request: Request) -> Response:
         shown = study.show(token_of(request))
         return _error(409, "No pair is to be shown now.") if shown is None else JSONResponse(shown.__dict__)
@@ -109,13 +122,13 @@ def make_app(study: Study, host: str, names: Iterable[str] = ()) -> Guard:
         return _error(404, "No such picture.") if found is None else Response(found, media_type="image/png")
 
     @app.post("/api/shown")
-    def shown(showing: Showing, request: Request) -> Response:
+    def shown(showing: Annotated[Showing, sent(Showing)], request: Request) -> Response:
         if not study.begin_exposure(token_of(request), showing.position, showing.name):
             return _error(409, "This pair has been shown already.")
         return Response(status_code=204)
 
     @app.post("/api/vote")
-    def vote(answer: Answer, request: Request) -> Response:
+    def vote(answer: Annotated[Answer, sent(Answer)], request: Request) -> Response:
         token = token_of(request)
         feedback = study.answer(token, answer.position, Vote(answer.side, answer.exposure_ms, answer.answer_ms))
         if feedback is None:
