@@ -51,7 +51,8 @@ def registry(tmp_path_factory: pytest.TempPathFactory, tiny_shards: Path) -> Reg
         register_all(store, run, outputs, RegisterConfig(model=model))
     back = read_cards(root / "c/data/generated")[1]
     folder = root / "c/data/generated" / back.direction
-    register_translator(store, run, folder, {"protocol": {"hash": "ab" * 32}}, "tiny", "candidate")
+    replicates = root / f"c/data/metrics/replicates/{back.direction}.parquet"
+    register_translator(store, run, folder, {"protocol": {"hash": "ab" * 32}}, replicates, "tiny", "candidate")
     store.client.set_registered_model_alias("tiny", "candidate", "2")
     (root / "data").mkdir()
     (root / "data/shards").symlink_to(tiny_shards)
