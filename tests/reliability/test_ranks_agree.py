@@ -46,9 +46,10 @@ def note(group: Group, runs: list[Run], folder: Path) -> None:
         store = Store({})
 
         class Noting(Validation):
-            def draw(self, step: int) -> None:
-                super().draw(step)
+            def draw(self, step: int) -> dict[str, float]:
+                drawn = super().draw(step)
                 loop.save(SimpleNamespace(checkpoints=store), self._trainer, step, None)  # noqa: B023
+                return drawn
 
         loop.Validation = Noting
         loop.fit(run, group)
