@@ -1,5 +1,7 @@
 """The command: verify, sources, use."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,9 @@ def test_verify_exit_status(tiny_shards, tmp_path, capsys):
     assert "24 samples in 3 shards" in capsys.readouterr().out
     with pytest.raises(SystemExit, match=r"manifest\.json: not found"):
         cli.main(["verify", str(tmp_path)])
+
+
+def test_a_reader_that_has_gone_is_no_traceback():
+    command = f"{sys.executable} -m pipelines.cli sources | true"  # gone long before the first line
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
+    assert done.stderr == ""

@@ -102,6 +102,8 @@ def faults_of_the_store(uri: str) -> Iterator[None]:
 def shown(uri: str) -> str:
     """An address without the password that may stand in it."""
     parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri  # taking it apart and together would cost sqlite:////absolute two of its slashes
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 

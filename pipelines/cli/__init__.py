@@ -1,6 +1,7 @@
 """The command `pix2pipe`: what is not a stage. A file here is a group of commands."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -17,5 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     try:
         chosen.run(chosen)
+        sys.stdout.flush()
     except Fault as fault:
         sys.exit(f"pix2pipe: {fault}")
+    except BrokenPipeError:  # `| head` has seen enough; nor must Python's own last flush fail
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -55,3 +55,15 @@ def test_a_live_run_without_a_store_warns_once_and_goes_on(tmp_path: Path, capsy
     live.end()
     assert capsys.readouterr().err.count("no live figures") == 1
     assert threading.active_count() == 1 or not live._thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("uri", "text"),
+    [
+        ("sqlite:////home/me/mlflow.db", "sqlite:////home/me/mlflow.db"),
+        ("http://me:secret@host:5000/x", "http://host:5000/x"),
+        ("http://host:5000", "http://host:5000"),
+    ],
+)
+def test_an_address_is_shown_as_it_is_but_for_its_password(uri: str, text: str) -> None:
+    assert shown(uri) == text
