@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import re
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -25,6 +25,7 @@ _HEADERS = {
 }
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ANY_ADDRESS = ("", "0.0.0.0", "::")
+_DRAIN_BYTES, _DRAIN_S = 1 << 16, 1.0  # of a body that is refused, read all the same
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:\[\]]+)(:\d{1,5})?")
 
 
@@ -59,7 +60,7 @@ class Guard:
             await send(message)
 
         if refusal := self._refusal(scope):
-            # What is left of the body is not read: the connection ends with the answer.
+            await _drained(receive)
             await PlainTextResponse(f"{refusal[1]}\n", refusal[0], {"connection": "close"})(scope, receive, guarded)
             return
         await self._app(scope, receive, guarded)
@@ -109,9 +110,11 @@ class Bodies:
             HTTPException: 415 another type, 413 too long, 408 too slow, 503 too many at once, 400 ended early.
         """
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != kind:
+            await _drained(request.receive)
             raise _closing(415, f"send {kind}")
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length[:20]) > most:
+            await _drained(request.receive)
             raise _closing(413, f"more than {most:,} bytes")
         held = int(length) if length.isdecimal() else most
         if held > self._free:
@@ -135,6 +138,22 @@ class Bodies:
         except ClientDisconnect:
             raise _closing(400, "the body ended early") from None
         return bytes(body)
+
+
+async def _drained(receive: Receive) -> None:
+    """Read a little of a body that is refused.
+
+    The connection ends with the answer, and where it ends over bytes that nobody read, the network resets it and
+    whoever sent them may never see the answer.
+    """
+    taken = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_S):
+            while taken <= _DRAIN_BYTES:
+                message = await receive()
+                taken += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
 def _closing(status: int, detail: str) -> HTTPException:

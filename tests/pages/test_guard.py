@@ -22,12 +22,37 @@ def asked(guard: Guard, fields: Fields, path: str = "/", method: str = "GET") ->
         sent.append(message)
 
     async def receive() -> Any:
-        raise AssertionError("a body was read")
+        return {"type": "http.request", "body": b"", "more_body": False}
 
     scope = {"type": "http", "method": method, "path": path, "scheme": "http", "server": ("192.0.2.7", 8000)}
     headers = [(name.encode(), value.encode("latin-1")) for name, value in fields]
     run(guard(scope | {"headers": headers}, receive, send))
     return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+
+
+def test_of_a_refused_body_a_little_is_read_and_no_more() -> None:
+    """So that the answer is not lost to a reset, and nobody is read without end or waited for long."""
+
+    async def ask(part: bytes, pause_s: float) -> tuple[int, int]:
+        read, sent = 0, []
+
+        async def receive() -> Any:
+            nonlocal read
+            await asyncio.sleep(pause_s)
+            read += len(part)
+            return {"type": "http.request", "body": part, "more_body": True}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/", "scheme": "http", "server": ("192.0.2.7", 8000)}
+        async with asyncio.timeout(20):
+            await guard("localhost")(scope | {"headers": [(b"host", b"evil.example")]}, receive, send)
+        return sent[0]["status"], read
+
+    status, read = run(ask(b"x" * 10_000, 0))
+    assert (status, read) == (421, 70_000)
+    assert run(ask(b"", 60)) == (421, 0)
 
 
 def guard(bound: str, *names: str) -> Guard:
