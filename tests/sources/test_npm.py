@@ -135,6 +135,7 @@ def test_a_full_disk_is_not_tried_again(tmp_path, monkeypatch):
         (b"<html>", "img/a.jpg", "cannot read img/a.jpg"),
         (gzip.compress(b"no tar"), "img/a.jpg", "cannot read img/a.jpg"),
     ],
+    ids=("no such file", "a way out", "a link", "a folder", "cut off", "a page", "no tar"),
 )
 def test_broken_tarball_leaves_nothing(tmp_path, data, member, reason):
     archive, target = tmp_path / "x.tgz", tmp_path / "out" / "a.jpg"
