@@ -59,7 +59,7 @@ bench: install
 	python -m benchmarks.safety
 
 reliability: install
-	pytest tests/reliability -m "slow or not slow" --figures .pix2pipe/reliability
+	$(TESTS) tests/reliability -m "slow or not slow" --figures .pix2pipe/reliability
 
 # Every package by its exact version, so nothing is resolved or installed for it.
 audit: install

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,12 +32,15 @@ def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
     promise = request.node.get_closest_marker("promise").args[0]
     mine = Tally(promise)
     yield mine
-    of_all = request.config.stash.setdefault(TALLIES, {})
-    whole = of_all.setdefault(promise, Tally(promise))
-    whole.tried += mine.tried
-    whole.lost += mine.lost
+    _add(request.config, mine)
     assert mine.tried, "no case was tried"
     assert not mine.lost, f"{len(mine.lost)} of {mine.tried} lost: {mine.lost[:5]}"
+
+
+def _add(config: pytest.Config, tally: Tally) -> None:
+    whole = config.stash.setdefault(TALLIES, {}).setdefault(tally.promise, Tally(tally.promise))
+    whole.tried += tally.tried
+    whole.lost += tally.lost
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,14 +49,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the table."""
+    """Write the table; a worker of pytest-xdist hands its part to the process that began it."""
     folder, tallies = session.config.getoption("--figures", default=None), session.config.stash.get(TALLIES, {})
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["tallies"] = [asdict(tally) for tally in tallies.values()]
+        return
     if folder is None or not tallies:
         return
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "reliability.md").write_text(table(tallies))
     rows = [asdict(tally) | {"survived": tally.tried - len(tally.lost)} for _, tally in sorted(tallies.items())]
     (folder / "reliability.json").write_text(json.dumps(rows, indent=2) + "\n")
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_testnodedown(node: Any, error: object | None) -> None:
+    """Take a worker's part; one that died has none, and its test has failed."""
+    for tally in getattr(node, "workeroutput", {}).get("tallies", []):
+        _add(node.config, Tally(**tally))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
