@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -235,7 +236,14 @@ def test_a_database_that_turns_read_only(tmp_path, tally, capsys):
         server.database.chmod(stat.S_IRUSR | stat.S_IWUSR)
         assert live.end(timeout_s=300) == 0
         count_points(tally, server, "read-only", range(1, 151), "read-only for a while")
-        log_record(open_store(server.uri, tmp_path, "faults"), record("read-only", range(1, 201)))
+
+        def registered() -> bool:  # again and again: connections the server opened while it was read-only stay so
+            with suppress(Fault):
+                log_record(open_store(server.uri, tmp_path, "faults"), record("read-only", range(1, 201)))
+                return True
+            return False
+
+        assert soon(registered, 120)
         count_points(tally, server, "read-only", range(1, 201), "read-only for a while, registered")
     finally:
         server.folder.chmod(stat.S_IRWXU)
