@@ -61,9 +61,13 @@ def below(pid: int) -> list[psutil.Process]:
 
 
 def ranks_of(nodes: Nodes) -> list[psutil.Process]:
-    """What a run has on a cluster: workers of Ray that have something to do, wherever they are."""
+    """What a run has on a cluster: workers of Ray that have something to do, wherever they are.
+
+    `_AutoscalingCoordinatorActor` is none: Ray keeps one a cluster, which the first run begins and the others share.
+    """
     workers = [worker for node in nodes._running for worker in below(node.pid)]
-    return [worker for worker in workers if living([worker]) and worker.cmdline()[0].startswith("ray::")]
+    names = [(worker, worker.cmdline()[0]) for worker in workers if living([worker])]
+    return [w for w, name in names if name.startswith("ray::") and not name.startswith("ray::_AutoscalingCoordinator")]
 
 
 def living(processes: list[psutil.Process]) -> list[str]:
