@@ -21,6 +21,8 @@ from tests.cluster.nodes import Nodes
 ENDS = "11 a rank stopped or killed, the driver or Ray's head killed: an end by name or a run that goes on, no orphans"
 GONE_S = 240.0  # until all processes of a run have gone: those of Ray look after each other once a minute
 END_S = 400.0  # until a run has begun or has ended, on a busy machine
+# Of no run: each node has its agents, and the cluster one coordinator, which the first run begins and all others share.
+NODES_OWN = ("ray::DashboardAgent", "ray::RuntimeEnvAgent", "ray::_AutoscalingCoordinator")
 
 pytestmark = pytest.mark.promise(ENDS)
 
@@ -61,13 +63,10 @@ def below(pid: int) -> list[psutil.Process]:
 
 
 def ranks_of(nodes: Nodes) -> list[psutil.Process]:
-    """What a run has on a cluster: workers of Ray that have something to do, wherever they are.
-
-    `_AutoscalingCoordinatorActor` is none: Ray keeps one a cluster, which the first run begins and the others share.
-    """
+    """What a run has on a cluster: workers of Ray that have something to do for it, wherever they are."""
     workers = [worker for node in nodes._running for worker in below(node.pid)]
     names = [(worker, worker.cmdline()[0]) for worker in workers if living([worker])]
-    return [w for w, name in names if name.startswith("ray::") and not name.startswith("ray::_AutoscalingCoordinator")]
+    return [worker for worker, name in names if name.startswith("ray::") and not name.startswith(NODES_OWN)]
 
 
 def living(processes: list[psutil.Process]) -> list[str]:
