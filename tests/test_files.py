@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.faults import Fault
-from components.files import atomic_path, faults_of_the_disk, read_json, sha256_json, write_json
+from components.files import atomic_folder, atomic_path, faults_of_the_disk, read_json, sha256_json, write_json
 from components.training import log
 
 FULL = Path("/dev/full")
@@ -28,6 +28,23 @@ def test_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path):
     with pytest.raises(ValueError, match="stop"):
         stop_half_way()
     assert read_json(path) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_leaves_the_old_folder_and_nothing_beside_it(tmp_path):
+    path = tmp_path / "set"
+    with atomic_folder(path) as folder:
+        (folder / "a").write_text("whole")
+        assert not path.exists()
+
+    def stop_half_way() -> None:
+        with atomic_folder(path) as folder:
+            (folder / "b").write_text("half")
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        stop_half_way()
+    assert {file.name: file.read_text() for file in path.iterdir()} == {"a": "whole"}
     assert list(tmp_path.iterdir()) == [path]
 
 
