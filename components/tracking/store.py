@@ -70,8 +70,9 @@ def open_store(uri: str, home: Path, experiment: str) -> Store:
         # It prints the traceback of what it raises anyway.
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         with _alone(home):
-            if uri.startswith("sqlite:///") and Path(uri.removeprefix("sqlite:///")).parent == home.resolve():
-                _upgrade(uri)
+            database = Path(uri.removeprefix("sqlite:///"))
+            if uri.startswith("sqlite:///") and database.parent == home.resolve():
+                _make_ready(database)
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             found = client.get_experiment_by_name(experiment)
             if found is None:
@@ -137,12 +138,28 @@ def _require_answer(uri: str) -> None:
         raise Fault(f"MLflow at {shown(uri)} does not answer ({reason}); {_ADVICE}") from error
 
 
-def _upgrade(uri: str) -> None:
-    """`mlflow db upgrade` for the project's own database; a shared one is its keeper's to upgrade."""
+def _make_ready(database: Path) -> None:
+    """Make the project's own database, or bring it to this MLflow's schema; a shared one is its keeper's to upgrade.
+
+    A new one is made under another name first: the migrations are no transaction, and a kill among them leaves a
+    database that MLflow never opens again.
+    """
+    if database.exists():
+        _upgrade(database)
+        return
+    fresh = database.with_name(f".{database.name}.tmp")
+    for left in database.parent.glob(f"{fresh.name}*"):  # by a kill, with sqlite's journal
+        left.unlink()
+    _upgrade(fresh)
+    fresh.replace(database)
+
+
+def _upgrade(database: Path) -> None:
+    """`mlflow db upgrade`."""
     from mlflow.db import upgrade
 
     assert upgrade.callback is not None
-    upgrade.callback(uri)
+    upgrade.callback(f"sqlite:///{database}")
 
 
 @contextmanager

@@ -1,6 +1,11 @@
 """A store that is not there is one line, soon."""
 
+import os
+import signal
 import socket
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from pathlib import Path
@@ -10,6 +15,8 @@ import pytest
 from components.faults import Fault
 from components.tracking.live import LiveRun
 from components.tracking.store import URI, open_store, shown, tracking_uri
+
+ROOT = Path(__file__).parents[2]
 
 
 def _unused_port() -> int:
@@ -37,6 +44,30 @@ def test_server_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_store_mlflow_does_not_know(tmp_path: Path) -> None:
     with pytest.raises(Fault, match=r"MLflow at ftp://nobody"):
         open_store("ftp://nobody/x", tmp_path, "x")
+
+
+@pytest.mark.filterwarnings("ignore:.*noload.*:DeprecationWarning")  # mlflow's own
+def test_a_database_whose_making_was_killed_is_made_again(tmp_path: Path) -> None:
+    code = """
+        import os, signal, sys
+        from pathlib import Path
+        from sqlalchemy import Engine, event
+        from components.tracking.store import open_store, tracking_uri
+
+        @event.listens_for(Engine, "after_cursor_execute")
+        def kill(connection, cursor, statement, *_):
+            if statement.strip().startswith("CREATE TABLE secrets"):  # of one of the last migrations
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        home = Path(sys.argv[1])
+        open_store(tracking_uri(home), home, "x")
+    """
+    environment = {name: value for name, value in os.environ.items() if name != URI} | {"PYTHONPATH": str(ROOT)}
+    maker = subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(tmp_path)], env=environment, check=False)
+    assert maker.returncode == -signal.SIGKILL
+    store = open_store(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path, "x")
+    assert store.client.get_experiment(store.experiment_id).name == "x"
+    assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlflow.lock"}
 
 
 def test_the_address_is_absolute_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
