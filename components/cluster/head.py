@@ -6,9 +6,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from components.faults import Fault
+
 _EVERY_S = 2.0
 _PATIENCE_S = 5.0
 _TRIES = 3  # in a row
+_LOST_S = 4 * _EVERY_S  # by then the watch has seen what is lost
+_ADVICE = "start it again, then run dvc repro to go on from the last checkpoint"
 Address = tuple[str, int]
 
 
@@ -19,6 +23,9 @@ def head_watched() -> Iterator[None]:
     Without them no run goes on. Ray then ends every process that is connected to it, this one too: with status 1,
     from a thread of its own and without an exception, in seconds when the node's part is lost, after a minute when
     it is the head. All that can be done is to say before what happens, and what to do.
+
+    Raises:
+        Fault: the process that leads the run, on whichever node, is lost before Ray ends this one.
     """
     import ray
 
@@ -34,6 +41,11 @@ def head_watched() -> Iterator[None]:
     thread.start()
     try:
         yield
+    except ray.exceptions.RayActorError as error:
+        thread.join(_LOST_S)  # where it is by the head, that is said first
+        reason = str(error).splitlines()[0]
+        advice = "see that the cluster is whole, then run dvc repro to go on from the last checkpoint"
+        raise Fault(f"Ray lost the process that leads the run ({reason}); {advice}") from error
     finally:
         stop.set()
         thread.join()
@@ -46,8 +58,7 @@ def watch(places: Mapping[str, Address], stop: threading.Event, every_s: float =
         for name, address in places.items():
             missed[name] = 0 if _answers(address) else missed[name] + 1
             if missed[name] == _TRIES:
-                advice = "start it again, then run dvc repro to go on from the last checkpoint"
-                print(f"ray: {name} is gone, and this run with it; {advice}", file=sys.stderr)  # noqa: T201
+                print(f"ray: {name} is gone, and this run with it; {_ADVICE}", file=sys.stderr)  # noqa: T201
                 return
 
 

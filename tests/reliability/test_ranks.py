@@ -52,7 +52,8 @@ def start_endless(nodes: Nodes | None, folder: Path) -> "subprocess.Popen[str]":
 def await_ranks(folder: Path, driver: "subprocess.Popen[str]") -> list[int]:
     """The processes of both ranks, as soon as they take steps."""
     files = [folder / f"rank_{rank}" for rank in range(2)]
-    assert soon(lambda: all(file.exists() for file in files) or driver.poll() is not None, END_S)
+    there = lambda: all(file.exists() and file.read_text() for file in files)  # noqa: E731
+    assert soon(lambda: there() or driver.poll() is not None, END_S)
     assert driver.poll() is None, driver.communicate()[1]
     return [int(file.read_text()) for file in files]
 
