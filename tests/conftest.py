@@ -1,6 +1,8 @@
 """Fixtures that all rooms share."""
 
+import gc
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,3 +105,18 @@ def browser() -> Iterator[Browser]:
 def tiny_sizes(tiny_shards: Path, tiny_shards_64: Path) -> dict[int, Path]:
     """Both, by the side of their pictures."""
     return {32: tiny_shards, 64: tiny_shards_64}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_litter(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where a library leaves its sockets to the collector, and a file says so by a filter, they are collected with it.
+
+    Else they would be found in a test of another file, which has no such filter.
+    """
+    yield
+    items = [item for item in request.session.items if request.node in item.iter_parents()]
+    marks = [mark for item in items for mark in item.iter_markers("filterwarnings")]
+    if any("ResourceWarning" in text for mark in marks for text in mark.args):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()

@@ -1,5 +1,6 @@
 """A real S3 API on loopback, and a proxy before it that fails as networks do."""
 
+import gc
 import http.client
 import os
 import socket
@@ -7,8 +8,9 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
@@ -25,6 +27,9 @@ def forget_clients() -> None:
     """Let go of the clients that fsspec keeps: they know the endpoint of the environment they were made in."""
     fsspec.get_filesystem_class("s3").clear_instance_cache()
     located.cache_clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # fsspec leaves their connections to the collector: now, then,
+        gc.collect()  # and not in somebody else's test
 
 
 def free_port() -> int:
@@ -138,11 +143,10 @@ class _Handler(BaseHTTPRequestHandler):
         if trouble and trouble.status:
             self._answer(trouble.status, {"Content-Type": "application/xml"}, SLOW_DOWN)
             return
-        connection = http.client.HTTPConnection("127.0.0.1", self.proxy.upstream, timeout=60)
-        connection.request(self.command, self.path, body, dict(self.headers.items()))
-        answer = connection.getresponse()
-        data = answer.read()
-        connection.close()
+        with closing(http.client.HTTPConnection("127.0.0.1", self.proxy.upstream, timeout=60)) as connection:
+            connection.request(self.command, self.path, body, dict(self.headers.items()))
+            answer = connection.getresponse()
+            data = answer.read()
         headers = {k: v for k, v in answer.getheaders() if k.lower() not in ("connection", "transfer-encoding")}
         if self.command != "HEAD":
             headers["Content-Length"] = str(len(data))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 import uvicorn
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from components.domain import Domain
 from components.pages.demo.models import Easel, Model
@@ -92,8 +92,8 @@ def drawn_labels(page: Page) -> np.ndarray:
 
 
 def settled(page: Page) -> None:
-    """Wait until what is shown is of the drawing as it is."""
-    page.wait_for_selector(".made-all[aria-busy=false]", timeout=MINUTE)
+    """Wait until what is shown is of the first drawing as it is."""
+    expect(page.locator(".made-all").first).to_have_attribute("aria-busy", "false", timeout=MINUTE)
 
 
 def drag(page: Page, points: list[tuple[float, float]]) -> None:
