@@ -29,7 +29,13 @@ class Nodes:
     """
 
     def __init__(
-        self, cpus: int = 2, ip: str = "", prefix: tuple[str, ...] = (), folder: Path | None = None, interface: str = ""
+        self,
+        cpus: int = 2,
+        ip: str = "",
+        prefix: tuple[str, ...] = (),
+        folder: Path | None = None,
+        interface: str = "",
+        dashboard: bool = False,
     ) -> None:
         with socket.socket() as free:
             free.bind(("", 0))
@@ -40,7 +46,8 @@ class Nodes:
         self.foreign: Path | None = None
         self._folder = tempfile.mkdtemp(prefix="n", dir=folder or "/tmp")
         self._running: list[subprocess.Popen[bytes]] = []
-        self._head = (cpus, "--head", f"--port={port}", f"--temp-dir={self._folder}", "--include-dashboard=false")
+        shown = f"--include-dashboard={str(dashboard).lower()}"
+        self._head = (cpus, "--head", f"--port={port}", f"--temp-dir={self._folder}", shown)
 
     def join(self, cpus: int = 2, prefix: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
         """Start one more node; `prefix` is a command to run it under."""

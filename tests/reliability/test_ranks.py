@@ -29,8 +29,8 @@ pytestmark = pytest.mark.promise(ENDS)
 
 @contextmanager
 def two_nodes() -> Iterator[Nodes]:
-    """A head and one more node."""
-    with Nodes() as nodes:
+    """A head and one more node, with a dashboard, as clusters have: by it Ray's cleaner sees that a driver is gone."""
+    with Nodes(dashboard=True) as nodes:
         nodes.join()
         nodes.await_nodes(2)
         yield nodes
