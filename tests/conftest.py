@@ -117,6 +117,11 @@ def no_litter(request: pytest.FixtureRequest) -> Iterator[None]:
     items = [item for item in request.session.items if request.node in item.iter_parents()]
     marks = [mark for item in items for mark in item.iter_markers("filterwarnings")]
     if any("ResourceWarning" in text for mark in marks for text in mark.args):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
+        collect_unclosed()
+
+
+def collect_unclosed() -> None:
+    """Collect what libraries have left unclosed, without a word."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

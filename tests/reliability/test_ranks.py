@@ -52,8 +52,11 @@ def start_endless(nodes: Nodes | None, folder: Path) -> "subprocess.Popen[str]":
 def await_ranks(folder: Path, driver: "subprocess.Popen[str]") -> list[int]:
     """The processes of both ranks, as soon as they take steps."""
     files = [folder / f"rank_{rank}" for rank in range(2)]
-    there = lambda: all(file.exists() and file.read_text() for file in files)  # noqa: E731
-    assert soon(lambda: there() or driver.poll() is not None, END_S)
+
+    def written() -> bool:
+        return all(file.exists() and file.read_text() for file in files)
+
+    assert soon(lambda: written() or driver.poll() is not None, END_S)
     assert driver.poll() is None, driver.communicate()[1]
     return [int(file.read_text()) for file in files]
 

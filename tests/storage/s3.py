@@ -1,6 +1,5 @@
 """A real S3 API on loopback, and a proxy before it that fails as networks do."""
 
-import gc
 import http.client
 import os
 import socket
@@ -8,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ from typing import Any, NamedTuple
 import fsspec
 
 from components.home import located
+from tests.conftest import collect_unclosed
 
 BUCKET = "pictures"
 SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
@@ -27,9 +26,7 @@ def forget_clients() -> None:
     """Let go of the clients that fsspec keeps: they know the endpoint of the environment they were made in."""
     fsspec.get_filesystem_class("s3").clear_instance_cache()
     located.cache_clear()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # fsspec leaves their connections to the collector: now, then,
-        gc.collect()  # and not in somebody else's test
+    collect_unclosed()  # their connections: now, and not in somebody else's test
 
 
 def free_port() -> int:
