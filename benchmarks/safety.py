@@ -185,7 +185,7 @@ def main() -> None:
     work.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work) as name:
         folder = Path(name)
-        shards = make_shards(folder / "shards", getattr(params.shard.cut, "size", 64))
+        shards = make_shards(folder / "shards", params.shard.cut.image_size)
         run = plan(params.system, train, shards, folder / "runs")
         whole, parts, trainer = measure_steps(run, max(arguments.steps, train.log_every))
         parts["checkpoints"] = measure_checkpoints(run, trainer, arguments.checkpoints, folder) / train.checkpoint_every

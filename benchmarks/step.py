@@ -118,7 +118,7 @@ def main() -> None:
     params = load_params(arguments.params)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        shards = make_shards(folder / "shards", getattr(params.shard.cut, "size", 64))
+        shards = make_shards(folder / "shards", params.shard.cut.image_size)
         for batch in arguments.batches:
             train = params.train.model_dump() | {"batch_size": batch, "task": None}
             run = plan(params.system, TrainConfig.model_validate(train), shards, folder / "runs")

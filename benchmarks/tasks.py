@@ -37,8 +37,8 @@ def main() -> None:
             Path(name),
         )
         sources = [
-            open_source(chosen.raw, EarthCut(size=TILE)),
-            open_source(Path(name), FolderCut(name="folder", size=FACADE)),
+            open_source(chosen.raw, EarthCut(image_size=TILE)),
+            open_source(Path(name), FolderCut(name="folder", image_size=FACADE)),
         ]
         for path in sorted(Path("configs/tasks").glob("*.yaml")):
             rows = [grid_rows(source, values) for source in sources for values in variants(path)]

@@ -45,7 +45,7 @@ class EarthCut(Section):
     """How the globe is cut into samples.
 
     Attributes:
-        size: side of a tile, in pixels of the photo (15 a degree).
+        image_size: side of a tile, in pixels of the photo (15 a degree).
         stride: step between tiles, in pixels.
         min_land: least share of a tile that is not water.
         north, south: degrees of latitude between which tiles lie.
@@ -56,7 +56,7 @@ class EarthCut(Section):
     """
 
     name: Literal["earth"] = "earth"
-    size: PositiveInt = 64
+    image_size: PositiveInt = 64
     stride: PositiveInt = 32
     min_land: Annotated[float, Field(ge=0, le=1)] = 0.3
     north: Annotated[float, Field(ge=-90, le=90)] = 80.0
@@ -131,7 +131,7 @@ def open_earth(root: Path, cut: EarthCut) -> EarthSource:
     palette = tuple(merged.colour for merged in cut.classes.values())
     domains = {name: Domain(kind="image") for name in rasters}
     domains["labels"] = Domain(kind="label", classes=tuple(cut.classes), palette=palette)
-    return EarthSource(rasters, domains, (cut.size, cut.size), splits, cut.direction)
+    return EarthSource(rasters, domains, (cut.image_size, cut.image_size), splits, cut.direction)
 
 
 def _globe(path: Path, size: tuple[int, int] | None = None) -> Picture:
@@ -190,11 +190,16 @@ def cut_tiles(land: np.ndarray, cut: EarthCut) -> dict[str, list[EarthUnit]]:
     total[1:, 1:] = land.cumsum(0, dtype=np.int64).cumsum(1)
     splits: dict[str, list[EarthUnit]] = {name: [] for name in SPLITS}
     for split, left, right in band_runs(cut, width):
-        rows = np.arange(top, bottom - cut.size + 1, cut.stride)
-        columns = np.arange(left, right - cut.size + 1, cut.stride)
+        rows = np.arange(top, bottom - cut.image_size + 1, cut.stride)
+        columns = np.arange(left, right - cut.image_size + 1, cut.stride)
         r, c = np.meshgrid(rows, columns, indexing="ij")
-        area = total[r + cut.size, c + cut.size] - total[r, c + cut.size] - total[r + cut.size, c] + total[r, c]
-        for row, column in np.argwhere(area >= cut.min_land * cut.size**2):
+        area = (
+            total[r + cut.image_size, c + cut.image_size]
+            - total[r, c + cut.image_size]
+            - total[r + cut.image_size, c]
+            + total[r, c]
+        )
+        for row, column in np.argwhere(area >= cut.min_land * cut.image_size**2):
             y, x = int(rows[row]), int(columns[column])
             splits[split].append(EarthUnit(f"earth_r{y:04d}_c{x:04d}", y, x))
     return {name: sorted(units, key=lambda unit: unit.key) for name, units in splits.items()}

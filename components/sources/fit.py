@@ -18,7 +18,7 @@ class FolderCut(Section):
     """How pictures become samples.
 
     Attributes:
-        size: side of a sample, in pixels.
+        image_size: side of a sample, in pixels.
         fit: what becomes of a picture that is not square. crop: the largest square in the middle, scaled;
             stretch: the whole, scaled to the square.
         tolerance: most that the colours of a drawn label map may be off the palette, as the mean RGB distance
@@ -26,7 +26,7 @@ class FolderCut(Section):
     """
 
     name: Literal["folder"]
-    size: PositiveInt = 64
+    image_size: PositiveInt = 64
     fit: Literal["crop", "stretch"] = "crop"
     tolerance: Annotated[float, Field(gt=0)] = 72.0
 
@@ -48,7 +48,7 @@ def fitted(picture: Image.Image, side: Side, cut: FolderCut, name: str) -> Pictu
         least = min(picture.size)
         left, top = (width - least) // 2, (height - least) // 2
         width = height = least
-    box, size, domain = (left, top, left + width, top + height), (cut.size, cut.size), side.domain()
+    box, size, domain = (left, top, left + width, top + height), (cut.image_size, cut.image_size), side.domain()
     if domain.kind == "image":
         whole = Image.new("RGB", (width, height))
         for first, band in rgb_bands(picture, box, name):

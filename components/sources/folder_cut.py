@@ -38,7 +38,7 @@ class _Folder:
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of a sample."""
-        return self.cut.size, self.cut.size
+        return self.cut.image_size, self.cut.image_size
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,6 @@ def _levels(config: CoGANConfig, size: tuple[int, int]) -> int:
     if any(side % 2**levels for side in size):
         raise Fault(
             f"system cogan halves the sides {levels} times: they must be multiples of {2**levels}, "
-            f"not {size[0]}x{size[1]}; set another shard.cut.size"
+            f"not {size[0]}x{size[1]}; set another shard.cut.image_size"
         )
     return levels

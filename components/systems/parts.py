@@ -126,5 +126,5 @@ def _require_multiple(size: tuple[int, int], levels: int, param: str) -> None:
     if any(side % 2**levels for side in size):
         raise Fault(
             f"system.generator.{param}: {levels} stride-2 levels need sides that are multiples of {2**levels}, "
-            f"not {size[0]}x{size[1]}; set it, or another shard.cut.size"
+            f"not {size[0]}x{size[1]}; set it, or another shard.cut.image_size"
         )

@@ -23,7 +23,7 @@ from components.sources.folder_config import Side
 from components.sources.pictures import open_picture
 from components.sources.source import BadSample
 
-CUT = FolderCut(name="folder", size=16)
+CUT = FolderCut(name="folder", image_size=16)
 SIDES = (
     Side(name="photo"),
     Side(name="index", classes=tuple(f"c{i}" for i in range(255))),

@@ -120,7 +120,7 @@ def test_no_code_is_run_from_an_archive(tmp_path, tally):
         kept = sorted(path.name for path in root.rglob("*") if path.is_file())
         pictures = ["0.png", "1.png", "2.png", "3.png", "code.png", "evil.png", "inner.png"]
         tally.count(not said and kept == [*pictures, "source.json"], f"{kind}: {said!r} {kept}")
-        source, bad = open_folder(root, FolderCut(name="folder", size=16)), 0
+        source, bad = open_folder(root, FolderCut(name="folder", image_size=16)), 0
         for units in source.splits.values():
             for unit in units:
                 try:

@@ -139,7 +139,7 @@ def through(path, root, **config):
     """From fetch to shards."""
     settings = {"a": {"name": "a"}, "b": {"name": "b"}} if config.get("layout") != "photos" else {"a": {"name": "a"}}
     fetch_folder(FolderConfig(name="folder", path=str(path), **settings, **config), root / "raw", root / "cache")
-    source = open_folder(root / "raw", FolderCut(name="folder", size=8))
+    source = open_folder(root / "raw", FolderCut(name="folder", image_size=8))
     write_shards(source, root / "shards", ShardConfig(samples_per_shard=5, num_workers=1))
     return colours(root / "shards")
 
@@ -207,7 +207,7 @@ def test_a_bad_picture_of_any_name_is_listed_by_it(tmp_path, tally, capsys):
         files[f"train/bad/{name}"] = b"no picture"
         fetch_folder(FolderConfig(name="folder", path=str(placed(root / "in", files))), root / "raw", root / "cache")
         capsys.readouterr()
-        source = open_folder(root / "raw", FolderCut(name="folder", size=8))
+        source = open_folder(root / "raw", FolderCut(name="folder", image_size=8))
         manifest = write_shards(source, root / "shards", ShardConfig(num_workers=1, max_bad=1))
         count = sum(manifest.count(split) for split in manifest.splits)
         told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("bad sample: ")]

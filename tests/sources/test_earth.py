@@ -21,7 +21,7 @@ from components.sources.earth_cut import (
     nearest_resize,
 )
 
-CUT = EarthCut(size=16, stride=8)
+CUT = EarthCut(image_size=16, stride=8)
 
 
 @pytest.fixture
@@ -40,14 +40,14 @@ def raw(tmp_path):
 
 
 def test_no_two_splits_share_a_pixel(raw):
-    for cut in (CUT, EarthCut(size=16, stride=3, min_land=0), EarthCut(size=13, stride=5, band_degrees=17.3)):
+    for cut in (CUT, EarthCut(image_size=16, stride=3, min_land=0), EarthCut(image_size=13, stride=5, band_degrees=17.3)):
         source = open_source(raw, cut)
         owner = np.full(source.rasters["photo"].shape[:2], "", dtype="U5")
         for split, units in source.splits.items():
             assert units
             for unit in units:
-                window = owner[unit.row : unit.row + cut.size, unit.column : unit.column + cut.size]
-                assert window.shape == (cut.size, cut.size)
+                window = owner[unit.row : unit.row + cut.image_size, unit.column : unit.column + cut.image_size]
+                assert window.shape == (cut.image_size, cut.image_size)
                 assert set(np.unique(window)) <= {"", split}
                 window[...] = split
 
@@ -55,7 +55,7 @@ def test_no_two_splits_share_a_pixel(raw):
 def test_tiles_are_all_those_with_enough_land():
     random = np.random.default_rng(1)
     land = random.random((180, 360)) < 0.3
-    cut = EarthCut(size=10, stride=4, min_land=0.32)
+    cut = EarthCut(image_size=10, stride=4, min_land=0.32)
     found = {(unit.row, unit.column) for units in cut_tiles(land, cut).values() for unit in units}
     expected = {
         (row, column)
@@ -114,7 +114,7 @@ def test_faults_of_the_rasters(raw):
     with pytest.raises(Fault, match="not found"):
         open_source(raw / "nowhere", CUT)
     with pytest.raises(Fault, match="the val split is empty"):
-        open_source(raw, EarthCut(size=50, band_degrees=20, pattern=("train",) * 3 + ("test",) * 3 + ("val",)))
+        open_source(raw, EarthCut(image_size=50, band_degrees=20, pattern=("train",) * 3 + ("test",) * 3 + ("val",)))
     Image.new("RGB", (30, 20)).save(raw / "earth" / "photo.jpg")
     with pytest.raises(Fault, match="30x20 is not a whole globe"):
         open_source(raw, CUT)
@@ -169,7 +169,7 @@ def test_a_direction_without_its_picture_is_refused(raw):
     with pytest.raises(
         Fault, match=r"direction: winter was not fetched; name it in fetch.pictures, which had labels, photo"
     ):
-        open_source(raw, EarthCut(size=16, stride=8, direction=("photo", "winter")))
+        open_source(raw, EarthCut(image_size=16, stride=8, direction=("photo", "winter")))
     with pytest.raises(ValidationError, match="direction goes from photo to itself"):
         EarthCut(direction=("photo", "photo"))
     with pytest.raises(ValidationError, match="'labels', 'photo', 'winter', 'night', 'map' or 'relief'"):

@@ -59,7 +59,7 @@ def config(path, **more):
 def opened(path, cut=None, **more):
     raw = path.parent / "raw"
     fetch(config(path, **more), raw, path.parent / "cache")
-    return open_source(raw, TypeAdapter(CutConfig).validate_python({"name": "folder", "size": 24} | (cut or {})))
+    return open_source(raw, TypeAdapter(CutConfig).validate_python({"name": "folder", "image_size": 24} | (cut or {})))
 
 
 def counts(source):
@@ -180,10 +180,10 @@ def test_fit_of_pictures_that_are_not_square(facades):
     wide.paste((255, 0, 0), (20, 0, 40, 20))
     name = "0.png"
     (facades / "train" / "0.jpg").unlink()
-    cropped = one_bad(facades, wide, name, cut={"size": 30, "fit": "crop"})
+    cropped = one_bad(facades, wide, name, cut={"image_size": 30, "fit": "crop"})
     assert cropped["photo"].shape == (30, 30, 3)
     assert (cropped["photo"] == [255, 0, 0]).all()
-    stretched = one_bad(facades, wide, name, cut={"size": 30, "fit": "stretch"})
+    stretched = one_bad(facades, wide, name, cut={"image_size": 30, "fit": "stretch"})
     assert stretched["photo"][15, [3, 15, 27]].tolist() == [[0, 0, 222], [255, 0, 0], [0, 0, 222]]
     assert stretched["labels"].shape == (30, 30)
 

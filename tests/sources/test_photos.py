@@ -46,7 +46,7 @@ def config(path="p", **more):
 def opened(tmp_path, path, cut=None, **more):
     fetch(config(path, **more), tmp_path / "raw", tmp_path / "cache")
     return open_source(
-        tmp_path / "raw", TypeAdapter(CutConfig).validate_python({"name": "folder", "size": 16} | (cut or {}))
+        tmp_path / "raw", TypeAdapter(CutConfig).validate_python({"name": "folder", "image_size": 16} | (cut or {}))
     )
 
 

@@ -50,7 +50,7 @@ def opened(tmp_path, cut=None, **more):
         tmp_path / "cache",
     )
     return open_source(
-        tmp_path / "raw", TypeAdapter(CutConfig).validate_python({"name": "folder", "size": 16} | (cut or {}))
+        tmp_path / "raw", TypeAdapter(CutConfig).validate_python({"name": "folder", "image_size": 16} | (cut or {}))
     )
 
 
