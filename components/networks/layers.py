@@ -1,28 +1,13 @@
 """Layers that several networks share: normalisation by name, and the papers' initialisation."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
+from components.networks import across_ranks
+
 NormName = Literal["batch", "sync_batch", "instance", "none"]
-
-
-class _AllReduce(torch.autograd.Function):
-    """The sum over all ranks, whose gradient is the sum of the ranks' gradients."""
-
-    @staticmethod
-    def forward(_ctx: Any, x: Tensor) -> Tensor:
-        total = x.clone()
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(_ctx: Any, *gradients: Tensor) -> Tensor:
-        total = gradients[0].clone()
-        dist.all_reduce(total)
-        return total
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
@@ -34,13 +19,14 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise by the moments of the joined batch."""
-        if not (self.training and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        ranks = across_ranks.num_ranks()
+        if not self.training or ranks == 1:
             return super().forward(x)
-        wide = x.float()
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
         moments = torch.cat([wide.mean(dim=(0, 2, 3)), wide.square().mean(dim=(0, 2, 3))])
-        mean, square = (_AllReduce.apply(moments) / dist.get_world_size()).chunk(2)
+        mean, square = across_ranks.mean(moments).chunk(2)
         variance = square - mean.square()
-        self._remember(mean.detach(), variance.detach(), x.numel() // x.shape[1] * dist.get_world_size())
+        self._remember(mean.detach(), variance.detach(), x.numel() // x.shape[1] * ranks)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         shift = self.bias - mean * scale
         return (wide * scale[:, None, None] + shift[:, None, None]).to(x.dtype)

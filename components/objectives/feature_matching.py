@@ -1,8 +1,9 @@
 """Feature matching: fakes whose features have, on average, the values that those of real pictures have."""
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
+
+from components.networks import across_ranks
 
 
 def feature_matching(real: list[Tensor], fake: list[Tensor]) -> Tensor:
@@ -14,15 +15,8 @@ def feature_matching(real: list[Tensor], fake: list[Tensor]) -> Tensor:
     Args:
         real, fake: features of equal shapes, (N, ...), layer by layer; only what made the fakes learns.
     """
-    terms = [(_mean(b) - _mean(a).detach()).square().mean() for a, b in zip(real, fake, strict=True)]
+    terms = [
+        (across_ranks.mean(b.mean(dim=0)) - across_ranks.mean(a.detach().mean(dim=0))).square().mean()
+        for a, b in zip(real, fake, strict=True)
+    ]
     return torch.stack(terms).sum()
-
-
-def _mean(features: Tensor) -> Tensor:
-    """The mean over the samples of all ranks, with the gradient of this rank's part alone."""
-    mean = features.mean(dim=0)
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
-        return mean
-    everyone = mean.detach().clone(memory_format=torch.contiguous_format)
-    dist.all_reduce(everyone)
-    return mean + (everyone / dist.get_world_size() - mean.detach())

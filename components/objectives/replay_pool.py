@@ -7,6 +7,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from components.networks import across_ranks
+
 
 class ReplayPool:
     """A pool of past fakes (Shrivastava et al. 2017, arXiv:1612.07828, section 2.3; 50 in CycleGAN).
@@ -34,7 +36,7 @@ class ReplayPool:
         fakes = fakes.detach()
         if not self.size:
             return fakes
-        everyone = _of_all_ranks(fakes)
+        everyone = across_ranks.gather(fakes)
         pool = self._room(fakes)
         drawn = self._exchange(everyone, pool, np.random.default_rng([self.seed, self._seen]))
         self._seen += len(everyone)
@@ -76,12 +78,3 @@ class ReplayPool:
             self._pictures = torch.empty((self.size, *like.shape[1:]), dtype=like.dtype, device=like.device)
         self._pictures = self._pictures.to(like.device)
         return self._pictures
-
-
-def _of_all_ranks(x: Tensor) -> Tensor:
-    """The parts of all ranks in the order of the ranks, on each of them; x itself in a single process."""
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
-        return x
-    parts = [torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, x.contiguous())
-    return torch.cat(parts)
