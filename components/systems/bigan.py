@@ -12,7 +12,7 @@ from components.objectives.adversarial import ADVERSARIAL, AdversarialName
 from components.objectives.replay_pool import ReplayPool
 from components.objectives.sliced_wasserstein import sliced_wasserstein
 from components.systems.parts import GeneratorConfig, PatchGANConfig, ResNetConfig, make_patchgan
-from components.systems.system import Batch, Phase, Shape, System, SystemSection, Terms
+from components.systems.system import Batch, Moment, Phase, Shape, System, SystemSection, Terms
 from components.systems.two_ways import TwoWays
 
 
@@ -49,7 +49,7 @@ def bigan(config: BiGANConfig, shape: Shape) -> System:
         fake_back = ways.backward(networks["generator_back"], target, seeds)
         return torch.cat([source, fake], dim=1), torch.cat([fake_back, target], dim=1)
 
-    def generator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+    def generator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         pair, pair_back = pairs(networks, batch)
         batch["pair"], batch["pair_back"] = pair.detach(), pair_back.detach()
         return {
@@ -57,7 +57,7 @@ def bigan(config: BiGANConfig, shape: Shape) -> System:
             "adversarial_back": loss.fake(networks["discriminator"](pair_back)),
         }
 
-    def discriminator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+    def discriminator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         discriminator = networks["discriminator"]
         fake, real = (discriminator(memory.draw(batch[name])) for name, memory in pools.items())
         return loss.discriminator(batch, fake, real)

@@ -14,7 +14,7 @@ from components.networks.layers import NormName, init_normal
 from components.networks.noise import noise_maps
 from components.objectives.adversarial import ADVERSARIAL, AdversarialName
 from components.objectives.sliced_wasserstein import sliced_wasserstein
-from components.systems.system import Batch, Phase, Shape, System, SystemSection, Terms, Translation, output
+from components.systems.system import Batch, Moment, Phase, Shape, System, SystemSection, Terms, Translation, output
 
 _SOURCE, _TARGET = 0, 1
 
@@ -59,7 +59,7 @@ def cogan(config: CoGANConfig, shape: Shape) -> System:
         (latents,) = noise_maps(seeds, [(1, config.latent)], device)
         return latents.flatten(1)
 
-    def discriminator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+    def discriminator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         latents = latents_of(batch["seeds"], batch["source"].device)
         terms: Terms = {}
         for domain, name in enumerate(("source", "target")):
@@ -68,7 +68,7 @@ def cogan(config: CoGANConfig, shape: Shape) -> System:
             terms |= loss.discriminator(batch, judged, networks["discriminator"](batch[name], domain), f"_{name}")
         return terms
 
-    def generator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+    def generator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         # The fakes have the graph of the discriminator's phase: the generator has not moved since.
         return {
             f"adversarial_{name}": loss.generator(networks["discriminator"](batch[f"fake_{name}"], domain))

@@ -11,7 +11,7 @@ from components.networks.patchgan import PatchSize
 from components.objectives.adversarial import ADVERSARIAL, AdversarialName
 from components.objectives.replay_pool import ReplayPool
 from components.systems.parts import GeneratorConfig, PatchGANConfig, ResNetConfig
-from components.systems.system import Batch, Phase, Shape, System, SystemSection, Terms
+from components.systems.system import Batch, Moment, Phase, Shape, System, SystemSection, Terms
 from components.systems.two_ways import TwoWays
 
 
@@ -55,7 +55,7 @@ def cyclegan(config: CycleGANConfig, shape: Shape) -> System:
     pool, pool_back = ReplayPool(config.pool_size, seed=0), ReplayPool(config.pool_size, seed=1)
     ways = TwoWays(shape)
 
-    def generator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+    def generator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         source, target, seeds = batch["source"], batch["target"], batch["seeds"]
         trips = ways.round_trips(networks, batch)
         batch["fake"], batch["fake_back"] = trips.fake.detach(), trips.fake_back.detach()
@@ -73,7 +73,7 @@ def cyclegan(config: CycleGANConfig, shape: Shape) -> System:
             terms["identity_back"] = share * config.lambda_cycle * F.l1_loss(same_back, source)
         return terms
 
-    def discriminator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+    def discriminator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         discriminator, discriminator_back = networks["discriminator"], networks["discriminator_back"]
         fake, real = discriminator(pool.draw(batch["fake"])), discriminator(batch["target"])
         terms = loss.discriminator(batch, fake, real)

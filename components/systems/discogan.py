@@ -10,7 +10,7 @@ from components.networks.patchgan import PatchGAN, PatchSize
 from components.objectives.adversarial import ADVERSARIAL, AdversarialName
 from components.objectives.feature_matching import feature_matching
 from components.systems.parts import EncoderDecoderConfig, GeneratorConfig, PatchGANConfig
-from components.systems.system import Batch, Phase, Shape, System, SystemSection, Terms
+from components.systems.system import Batch, Moment, Phase, Shape, System, SystemSection, Terms
 from components.systems.two_ways import TwoWays
 
 
@@ -42,7 +42,7 @@ def discogan(config: DiscoGANConfig, shape: Shape) -> System:
     loss = ADVERSARIAL[config.adversarial]
     ways = TwoWays(shape)
 
-    def generator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+    def generator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         source, target = batch["source"], batch["target"]
         trips = ways.round_trips(networks, batch)
         batch["fake"], batch["fake_back"] = trips.fake.detach(), trips.fake_back.detach()
@@ -60,7 +60,7 @@ def discogan(config: DiscoGANConfig, shape: Shape) -> System:
                 terms[f"features{end}"] = config.lambda_features * feature_matching(wanted, features)
         return terms
 
-    def discriminator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+    def discriminator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         terms: Terms = {}
         for end, name in (("", "target"), ("_back", "source")):
             discriminator = networks[f"discriminator{end}"]

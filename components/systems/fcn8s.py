@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from components.faults import Fault
 from components.networks.fcn8s import FCN8s
-from components.systems.system import Batch, Phase, Shape, System, SystemSection, Terms, Translation
+from components.systems.system import Batch, Moment, Phase, Shape, System, SystemSection, Terms, Translation
 
 
 class FCN8sConfig(SystemSection):
@@ -43,7 +43,7 @@ def fcn8s(config: FCN8sConfig, shape: Shape) -> System:
         # A plain mean over pixels, not over weights: the ranks' means average to the joined batch's.
         return F.cross_entropy(logits, target, weights.to(logits.device), reduction="sum") / target.numel()
 
-    def terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+    def terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         target = batch["target"].argmax(dim=1)
         return {"cross_entropy": loss(networks["segmenter"](batch["source"]).float(), target)}
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from components.networks.patchgan import PatchSize
 from components.objectives.adversarial import ADVERSARIAL, AdversarialName
 from components.systems.parts import GeneratorConfig, PatchGANConfig, UNetConfig, make_generator, make_patchgan
-from components.systems.system import Batch, Phase, Shape, System, SystemSection, Terms, Translation, output
+from components.systems.system import Batch, Moment, Phase, Shape, System, SystemSection, Terms, Translation, output
 
 
 class Pix2PixConfig(SystemSection):
@@ -57,20 +57,20 @@ def pix2pix(config: Pix2PixConfig, shape: Shape) -> System:
         logits: Tensor = networks["discriminator"](pair)
         return logits
 
-    def discriminator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+    def discriminator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         batch["fake"] = translate(networks["generator"], batch["source"], batch["seeds"])
         fake = judge(networks, batch, batch["fake"].detach())
         real = judge(networks, batch, batch["target"])
         return loss.discriminator(batch, fake, real)
 
-    def adversarial_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+    def adversarial_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         fake = batch["fake"]  # with the graph of the discriminator's phase: the generator has not moved since
         terms = {"adversarial": config.lambda_adversarial * loss.generator(judge(networks, batch, fake))}
         if config.lambda_l1:
             terms["l1"] = config.lambda_l1 * F.l1_loss(fake, batch["target"])
         return terms
 
-    def l1_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+    def l1_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         fake = translate(networks["generator"], batch["source"], batch["seeds"])
         return {"l1": config.lambda_l1 * F.l1_loss(fake, batch["target"])}
 

@@ -14,7 +14,7 @@ from components.objectives.adversarial import ADVERSARIAL, AdversarialName
 from components.objectives.history import History
 from components.objectives.sliced_wasserstein import sliced_wasserstein
 from components.systems.parts import GeneratorConfig, PatchGANConfig, ResNetConfig, make_generator, make_patchgan
-from components.systems.system import Batch, Phase, Shape, System, SystemSection, Terms, Translation, output
+from components.systems.system import Batch, Moment, Phase, Shape, System, SystemSection, Terms, Translation, output
 
 
 class RefinerSection(SystemSection):
@@ -73,13 +73,13 @@ def refiner(
     def translate(network: nn.Module, source: Tensor, seeds: Tensor) -> Tensor:
         return output(shape.target, network(source, seeds))
 
-    def generator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+    def generator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         fake = translate(networks["generator"], batch["source"], batch["seeds"])
         batch["fake"] = fake.detach()
         adversarial = loss.generator(networks["discriminator"](fake))
         return {"adversarial": adversarial, name: weight * distance(fake, batch["source"])}
 
-    def discriminator_terms(networks: nn.ModuleDict, batch: Batch) -> Terms:
+    def discriminator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         discriminator = networks["discriminator"]
         fake, real = discriminator(history.draw(batch["fake"])), discriminator(batch["target"])
         return loss.discriminator(batch, fake, real)

@@ -46,18 +46,59 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """Where a run stands. All that changes in the course of a run is a function of it.
+
+    Attributes:
+        step: the number of this step, from 0.
+        steps: of the whole run.
+        images: training images that were seen before this step, over all ranks.
+    """
+
+    step: int
+    steps: int
+    images: int
+
+
+def always(_: Moment) -> bool:
+    """Due at every step."""
+    return True
+
+
+@dataclass(frozen=True)
 class Phase:
     """One part of a step: some networks learn from some terms.
 
-    `terms(networks, batch)` gives named scalars whose sum is minimised over the networks in `learns`; it
-    may leave tensors in the batch for later phases. A scalar that it leaves under `seen.NAME` is logged as
-    the terms are, and nothing learns from it. `every` n: the phase is due at each n-th step.
+    Attributes:
+        learns: the networks whose parameters it moves.
+        terms: `terms(networks, batch, moment)` gives named scalars whose sum is minimised; it may leave tensors in
+            the batch for later phases of the step. A scalar that it leaves under `seen.NAME` is logged as the terms
+            are, and nothing learns from it.
+        every, due: it takes place at each `every`-th step at which `due(moment)` holds: critic steps between two of
+            the generator, lazy penalties, stages of a training.
+        optimizer: the name of its optimizer, which it shares with other phases of that name; by default its own.
+        partial: some of what it learns may get no gradient at some steps, the same on every rank. Such parameters
+            rest: neither they nor their moments move.
+        after: called with the networks after its optimizer's step, such as for clipping weights.
     """
 
     name: str
     learns: tuple[str, ...]
-    terms: Callable[[nn.ModuleDict, Batch], Terms]
+    terms: Callable[[nn.ModuleDict, Batch, Moment], Terms]
     every: int = 1
+    due: Callable[[Moment], bool] = always
+    optimizer: str | None = None
+    partial: bool = False
+    after: Callable[[nn.ModuleDict], None] | None = None
+
+    @property
+    def optimizer_name(self) -> str:
+        """By which its optimizer is found."""
+        return self.optimizer or self.name
+
+    def takes_place(self, moment: Moment) -> bool:
+        """Whether it is part of this step."""
+        return moment.step % self.every == 0 and self.due(moment)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""One fused Adam a phase, and the papers' learning-rate schedule."""
+"""One fused Adam for each optimizer that the phases name, and the papers' learning-rate schedule."""
 
 from torch import nn
 from torch.optim import Adam
@@ -7,6 +7,8 @@ from components.faults import Fault
 from components.systems.system import Phase, System
 from components.training.config import TrainConfig
 
+NETWORK = "network"  # the key of a group of parameters under which the name of their network stands
+
 
 def learned(system: System, phase: Phase) -> list[nn.Parameter]:
     """The parameters that a phase learns, in a fixed order."""
@@ -14,23 +16,27 @@ def learned(system: System, phase: Phase) -> list[nn.Parameter]:
 
 
 def make_optimizers(system: System, config: TrainConfig) -> dict[str, Adam]:
-    """An Adam for each phase, by the phase's name.
+    """An Adam for each name of an optimizer among the phases, with a group of parameters for each network.
 
     Raises:
-        Fault: `train.learning_rates` names a phase that the system does not have.
+        Fault: `train.learning_rates` names neither an optimizer nor a network that learns.
     """
-    names = [phase.name for phase in system.phases]
+    learners: dict[str, dict[str, None]] = {}
+    for phase in system.phases:
+        learners.setdefault(phase.optimizer_name, {}).update(dict.fromkeys(phase.learns))
+    known = {*learners, *(network for networks in learners.values() for network in networks)}
     for name in config.learning_rates:
-        if name not in names:
-            raise Fault(f"train.learning_rates.{name}: no such phase; this system has {', '.join(names)}")
+        if name not in known:
+            valid = ", ".join(sorted(known))
+            raise Fault(f"train.learning_rates.{name}: no such optimizer or network; this system has {valid}")
     return {
-        phase.name: Adam(
-            learned(system, phase),
-            lr=config.learning_rates.get(phase.name, config.learning_rate),
+        name: Adam(
+            [{"params": list(system.networks[network].parameters()), NETWORK: network} for network in networks],
+            lr=config.learning_rate,
             betas=config.betas,
             fused=True,
         )
-        for phase in system.phases
+        for name, networks in learners.items()
     }
 
 
@@ -53,8 +59,12 @@ def rate_factor(step: int, steps: int, constant_share: float) -> float:
 
 
 def set_rates(optimizers: dict[str, Adam], config: TrainConfig, step: int, steps: int) -> None:
-    """Set each optimizer's learning rate for a step; a pure function, so nothing of it is saved."""
+    """Set each network's learning rate for a step; a pure function, so nothing of it is saved.
+
+    A rate of `train.learning_rates` that names the network comes before one that names its optimizer.
+    """
     factor = rate_factor(step, steps, config.constant_share)
     for name, optimizer in optimizers.items():
+        whole = config.learning_rates.get(name, config.learning_rate)
         for group in optimizer.param_groups:
-            group["lr"] = factor * config.learning_rates.get(name, config.learning_rate)
+            group["lr"] = factor * config.learning_rates.get(group[NETWORK], whole)

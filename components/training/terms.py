@@ -23,25 +23,27 @@ class NotFinite:
     ranks: tuple[int, ...]
 
 
+Kind = tuple[str, tuple[str, ...]]  # a phase and the names of its terms, which may change in the course of a run
+
+
 class TermLog:
     """Means and faults of the terms, without a sync between the reads."""
 
     def __init__(self, group: Group) -> None:
         self._group = group
-        self._names: dict[str, tuple[str, ...]] = {}
-        self._rows: dict[str, list[Tensor]] = {}
-        self._steps: dict[str, list[int]] = {}
+        self._rows: dict[Kind, list[Tensor]] = {}  # of each step, its terms and the norm of its gradients
+        self._steps: dict[Kind, list[int]] = {}
 
     def add(self, step: int, phase: str, terms: Terms, gradients: list[Tensor]) -> None:
         """The terms of one phase of a step, and the gradients that came of them (already over all ranks)."""
-        self._names.setdefault(phase, tuple(f"{phase}.{name}" for name in terms))
+        kind = phase, tuple(terms)
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))) if gradients else torch.zeros(())
         values = [*(term.detach() for term in terms.values()), norm.to(next(iter(terms.values())).device)]
-        self._rows.setdefault(phase, []).append(torch.stack(values))
-        self._steps.setdefault(phase, []).append(step)
+        self._rows.setdefault(kind, []).append(torch.stack(values))
+        self._steps.setdefault(kind, []).append(step)
 
     def read(self, keep: bool = False) -> tuple[dict[str, float], NotFinite | None]:
-        """The mean of each term over all ranks and steps since the last read, and what was not finite first.
+        """The mean of each term over all ranks and its steps since the last read, and what was not finite first.
 
         Every rank calls this at the same step, and every rank is told the same.
 
@@ -50,42 +52,49 @@ class TermLog:
         """
         if not self._rows:
             return {}, None
-        rows = {phase: torch.stack(values) for phase, values in self._rows.items()}
-        means = self._group.mean(torch.cat([values.mean(0) for values in rows.values()])).tolist()
-        names = [name for phase in rows for name in (*self._names[phase], f"{phase}.{GRADIENT}")]
-        figures = dict(zip(names, means, strict=True))
+        rows = {kind: torch.stack(values) for kind, values in self._rows.items()}
+        sums: dict[str, Tensor] = {}
+        counts: dict[str, int] = {}
+        for (phase, names), values in rows.items():
+            for name, total in zip((*names, GRADIENT), values.sum(0), strict=True):
+                key = f"{phase}.{name}"
+                sums[key] = sums[key] + total if key in sums else total
+                counts[key] = counts.get(key, 0) + len(values)
+        means = self._group.mean(torch.stack([total / counts[key] for key, total in sums.items()])).tolist()
         # A mean over the ranks is not finite where any part of it is not, so all ranks go the same way here.
         fault = None if torch.tensor(means).isfinite().all() else self._first(rows)
         if not keep:
             self._rows, self._steps = {}, {}
-        return {name: value for name, value in figures.items() if not name.endswith(f".{GRADIENT}")}, fault
+        return {k: v for k, v in zip(sums, means, strict=True) if not k.endswith(f".{GRADIENT}")}, fault
 
     def rows(self) -> list[Tensor]:
         """What this rank has added since the last read, to be averaged over the ranks in place."""
         return [row for rows in self._rows.values() for row in rows]
 
     def state_dict(self) -> dict[str, Any]:
-        """What was added since the last read, by phase."""
+        """What was added since the last read."""
         return {
-            phase: {"names": list(self._names[phase]), "rows": torch.stack(rows), "steps": self._steps[phase]}
-            for phase, rows in self._rows.items()
+            "rows": [
+                {"phase": phase, "names": list(names), "rows": torch.stack(rows), "steps": self._steps[phase, names]}
+                for (phase, names), rows in self._rows.items()
+            ]
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state, as if there had been no stop."""
-        for phase, kept in state.items():
-            self._names[phase] = tuple(kept["names"])
-            self._rows[phase] = list(kept["rows"].to(self._group.device))
-            self._steps[phase] = list(kept["steps"])
+        for kept in state["rows"]:
+            kind = kept["phase"], tuple(kept["names"])
+            self._rows[kind] = list(kept["rows"].to(self._group.device))
+            self._steps[kind] = list(kept["steps"])
 
-    def _first(self, rows: dict[str, Tensor]) -> NotFinite | None:
+    def _first(self, rows: dict[Kind, Tensor]) -> NotFinite | None:
         """The first of all ranks; a rank whose terms were finite then has only caught it from the gradients."""
-        places = [(step, phase) for phase in rows for step in self._steps[phase]]
+        places = [(step, kind) for kind in rows for step in self._steps[kind]]
         flags = [row for values in rows.values() for row in values.isfinite().tolist()]
         order = list(rows)
         mine, own, what = _NEVER, _NEVER, 0
-        for (step, phase), (*terms, gradient) in zip(places, flags, strict=True):
-            place = step * len(order) + order.index(phase)
+        for (step, kind), (*terms, gradient) in zip(places, flags, strict=True):
+            place = step * len(order) + order.index(kind)
             if not all(terms):
                 own = min(own, place)
             if not (all(terms) and gradient) and place < mine:
@@ -94,10 +103,11 @@ class TermLog:
         first = min(place for place, _, _ in everyone)
         if first == _NEVER:
             return None  # finite terms whose sum is not
-        step, phase_index = divmod(first, len(order))
+        step, index = divmod(first, len(order))
         sick = tuple(rank for rank, (_, theirs, _) in enumerate(everyone) if theirs == first)
-        names = (*self._names[order[phase_index]], f"{order[phase_index]}.{GRADIENT}")
-        return NotFinite(step, names[everyone[(sick or (0,))[0]][2]], sick or tuple(range(len(everyone))))
+        phase, names = order[index]
+        name = (*names, GRADIENT)[everyone[(sick or (0,))[0]][2]]
+        return NotFinite(step, f"{phase}.{name}", sick or tuple(range(len(everyone))))
 
     def _gathered(self, values: list[int]) -> list[list[int]]:
         """The same of every rank, in their order."""

@@ -20,7 +20,9 @@ class Spread(nn.Module):
 
 
 CRITICS = {
-    "sync_batch": lambda: nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), SyncBatchNorm2d(4), nn.Tanh(), nn.Conv2d(4, 1, 3)),
+    "sync_batch": lambda: nn.Sequential(
+        nn.Conv2d(3, 4, 3, bias=False), SyncBatchNorm2d(4), nn.Tanh(), nn.Conv2d(4, 1, 3)
+    ),
     "gather": lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), Spread(), nn.Conv2d(5, 1, 3)),
 }
 

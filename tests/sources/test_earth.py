@@ -40,7 +40,11 @@ def raw(tmp_path):
 
 
 def test_no_two_splits_share_a_pixel(raw):
-    for cut in (CUT, EarthCut(image_size=16, stride=3, min_land=0), EarthCut(image_size=13, stride=5, band_degrees=17.3)):
+    for cut in (
+        CUT,
+        EarthCut(image_size=16, stride=3, min_land=0),
+        EarthCut(image_size=13, stride=5, band_degrees=17.3),
+    ):
         source = open_source(raw, cut)
         owner = np.full(source.rasters["photo"].shape[:2], "", dtype="U5")
         for split, units in source.splits.items():

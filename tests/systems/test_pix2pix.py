@@ -16,12 +16,14 @@ from components.systems.parts import (
     UNetConfig,
 )
 from components.systems.pix2pix import Pix2PixConfig
-from components.systems.system import Shape
+from components.systems.system import Moment, Shape
 from components.training.config import TrainConfig
 from components.training.group import Group
 from components.training.loop import fit
 from components.training.run import plan
 from tests.training.helpers import weights_of
+
+START = Moment(step=0, steps=1, images=0)
 
 LABELS = Domain(kind="label", classes=("a", "b", "c"), palette=((0, 0, 0), (9, 9, 9), (99, 0, 0)))
 SHAPE = Shape(LABELS, Domain(kind="image"), (32, 32))
@@ -53,7 +55,7 @@ def one_batch(count=2):
 def test_an_objective_has_its_own_phases_terms_and_sight(name):
     system = build(variant(**OBJECTIVES[name]), SHAPE)
     batch = one_batch()
-    terms = {phase.name: set(phase.terms(system.networks, batch)) for phase in system.phases}
+    terms = {phase.name: set(phase.terms(system.networks, batch, START)) for phase in system.phases}
     generator = {"adversarial"} if "GAN" in name else set()
     generator |= {"l1"} if "L1" in name else set()
     adversarial = {"discriminator": {"fake", "real"}} if "GAN" in name else {}
@@ -72,8 +74,8 @@ def test_weights_of_the_terms_scale_them():
     other.networks.load_state_dict(one.networks.state_dict())
     first, second = one_batch(), one_batch()
     for system, batch in ((one, first), (other, second)):
-        system.phases[0].terms(system.networks, batch)
-    a, b = one.phases[1].terms(one.networks, first), other.phases[1].terms(other.networks, second)
+        system.phases[0].terms(system.networks, batch, START)
+    a, b = one.phases[1].terms(one.networks, first, START), other.phases[1].terms(other.networks, second, START)
     assert b["l1"].item() == pytest.approx(7 * a["l1"].item())
     assert b["adversarial"].item() == pytest.approx(0.25 * a["adversarial"].item())
 
@@ -84,7 +86,7 @@ def test_conditional_discriminator_tells_a_mismatched_source_and_the_other_canno
         system = build(variant(conditional=conditional), SHAPE)
         batch = one_batch()
         moved = batch | {"source": batch["source"].flip(0)}
-        real, mismatched = (system.phases[0].terms(system.networks, b)["real"].item() for b in (batch, moved))
+        real, mismatched = (system.phases[0].terms(system.networks, b, START)["real"].item() for b in (batch, moved))
         assert (real != mismatched) == conditional
 
 

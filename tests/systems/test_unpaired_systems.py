@@ -20,8 +20,10 @@ from components.systems.discogan import DiscoGANConfig
 from components.systems.feature_gan import FeatureGANConfig
 from components.systems.parts import EncoderDecoderConfig, PatchGANConfig, ResNetConfig
 from components.systems.simgan import SimGANConfig
-from components.systems.system import Shape, System
+from components.systems.system import Moment, Shape, System
 from components.systems.translator import Card, Translator
+
+START = Moment(step=0, steps=1, images=0)
 
 ROOT = Path(__file__).parents[2]
 COLOUR = Domain(kind="image")
@@ -46,7 +48,7 @@ def terms(system: System, batch) -> dict[str, float]:
     return {
         f"{phase.name}.{name}": term.item()
         for phase in system.phases
-        for name, term in phase.terms(system.networks, batch).items()
+        for name, term in phase.terms(system.networks, batch, START).items()
     }
 
 
