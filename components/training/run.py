@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.faults import Fault
-from components.files import sha256_file, sha256_json
+from components.files import sha256_json
 from components.home import AnyPath
 from components.schema import Section
 from components.shards.manifest import Manifest
@@ -12,10 +12,8 @@ from components.shards.reader import open_side
 from components.systems import AnySystemConfig, unpaired_systems
 from components.systems.system import Shape
 from components.training.checkpoint import CheckpointStore
+from components.training.code import code_sha256
 from components.training.config import TrainConfig
-
-_COMPONENTS = Path(__file__).parent.parent
-_DECISIVE_ROOMS = ("networks", "objectives", "shards", "systems", "tasks", "training")
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ def plan(
     if train.num_workers and train.batch_size % train.num_workers:
         raise Fault(f"train.batch_size {train.batch_size} cannot be dealt to {train.num_workers} workers evenly")
     decisive: dict[str, object] = {
-        "code": code_sha256(),
+        "code": code_sha256(type(system).__module__),
         "system": _plain(system),
         "train": train.decisive(),
         "manifest": manifest.sha256,
@@ -104,12 +102,6 @@ def plan(
     folder = runs_root / key
     folder = folder.resolve() if isinstance(folder, Path) else folder
     return Run(system, train, manifest.published(shards), folder, task, key)
-
-
-def code_sha256() -> str:
-    """The hash of the rooms of code that decide what a training gives, docstrings and all."""
-    files = [file for room in _DECISIVE_ROOMS for file in sorted((_COMPONENTS / room).rglob("*.py"))]
-    return sha256_json({str(file.relative_to(_COMPONENTS)): sha256_file(file) for file in files})
 
 
 def _plain(config: Section) -> dict[str, object]:
