@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -19,7 +20,7 @@ def content_hash(pictures: Iterable[NDArray[Any]]) -> str:
     digest = hashlib.sha256()
     for picture in pictures:
         digest.update(repr(picture.shape).encode())
-        digest.update(picture.tobytes())
+        digest.update(np.ascontiguousarray(picture).data)
     return digest.hexdigest()
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from components.evaluation.intervals import Figure, percentile
+from components.evaluation.intervals import Figure, percentile, resampled
 from components.faults import Fault
 
 _LEGACY_EPSILON = 1e-12
@@ -106,8 +106,7 @@ def fcn_figures(
     """
     out: dict[str, Figure | dict[str, Figure]] = {}
     for kind, each, score in (("", counts, corrected), ("legacy_", spill(counts), legacy)):
-        resampled = (draws.double() @ each.double().flatten(1)).view(-1, *each.shape[1:])
-        whole, replicates = score(each.sum(0)), score(resampled)
+        whole, replicates = score(each.sum(0)), score(resampled(draws, each.double()))
         for name in ("pixel_accuracy", "class_accuracy", "class_iou"):
             out[f"{prefix}_{kind}{name}"] = _figure(getattr(whole, name), getattr(replicates, name))
         if not kind:

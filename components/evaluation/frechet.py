@@ -1,11 +1,15 @@
 """The Fréchet distance between two sets of features, exactly, and what each image adds to it."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from components.evaluation.sets import are_equal, require_sets
+
+_ROWS = 4096  # images of which float64 copies are in memory at once
 
 
 class Frechet(NamedTuple):
@@ -43,26 +47,57 @@ def frechet(first: Tensor, second: Tensor) -> Frechet:
     Otherwise it is the sum of the square roots of the eigenvalues of the symmetric S1^½ S2 S1^½.
     """
     require_sets("a Fréchet distance", first, second)
-    x, y = first.double(), second.double()
-    shift = x.mean(0) - y.mean(0)
-    a, b = x - x.mean(0), y - y.mean(0)
-    root = _from_data if min(len(x), len(y)) < x.shape[1] else _from_covariances
-    trace, pull_a, pull_b = root(a, b)
-    # of each image, so that the mean over images is the trace of the unbiased covariance
-    spread_a, spread_b = (z.square().sum(1) * len(z) / (len(z) - 1) for z in (a, b))
-    value = shift @ shift + spread_a.mean() + spread_b.mean() - 2 * trace
-    influence_a = 2 * a @ shift + spread_a - pull_a
-    influence_b = -2 * b @ shift + spread_b - pull_b
+    means = [_mean(z) for z in (first, second)]
+    shift = means[0] - means[1]
+    root = _from_data if min(len(first), len(second)) < first.shape[1] else _from_covariances
+    trace, pulls = root(first, second, means)
+    value, influences = shift @ shift - 2 * trace, []
+    for z, mean, pull, sign in zip((first, second), means, pulls, (2.0, -2.0), strict=True):
+        # of each image, so that the mean over images is the trace of the unbiased covariance
+        spread = _by_rows(z, mean, _length) * len(z) / (len(z) - 1)
+        value = value + spread.mean()
+        influence = _by_rows(z, mean, partial(torch.mv, vec=sign * shift)) + spread - pull
+        influences.append(influence - influence.mean())
     # The roots of what rounding makes of zeros can add up to 1e-7 of the spread.
     least = 0.0 if are_equal(first, second) else max(0.0, float(value))
-    return Frechet(least, influence_a - influence_a.mean(), influence_b - influence_b.mean())
+    return Frechet(least, *influences)
 
 
-def _from_data(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _mean(z: Tensor) -> Tensor:
+    """The mean image in float64, (d,)."""
+    return torch.stack([rows.double().sum(0) for rows in z.split(_ROWS)]).sum(0) / len(z)
+
+
+def _by_rows(z: Tensor, mean: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """A function of each centred image, some images at a time: float64 copies of all would not fit in memory."""
+    return torch.cat([function(rows.double() - mean) for rows in z.split(_ROWS)])
+
+
+def _length(a: Tensor) -> Tensor:
+    """The squared length of images (n, d), (n,)."""
+    return a.square().sum(1)
+
+
+def _squares(a: Tensor, along: Tensor, weights: Tensor) -> Tensor:
+    """The weighted sum of squares of images (n, d) along some directions (d, k), (n,)."""
+    return (a @ along).square() @ weights
+
+
+def _covariance(z: Tensor, mean: Tensor) -> Tensor:
+    """The unbiased covariance, (d, d)."""
+    total = torch.zeros(z.shape[1], z.shape[1], dtype=torch.float64)
+    for rows in z.split(_ROWS):
+        centred = rows.double() - mean
+        total.addmm_(centred.T, centred)
+    return total / (len(z) - 1)
+
+
+def _from_data(first: Tensor, second: Tensor, means: list[Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """tr (S1 S2)^½ and, up to a constant, its doubled derivative by each image's weight; from (n, m) alone."""
+    a, b = (z.double() - mean for z, mean in zip((first, second), means, strict=True))
     m = a @ b.T / ((len(a) - 1) * (len(b) - 1)) ** 0.5
     u, s, vh = _svd(m)
-    return s.sum(), len(a) * u.square() @ s, len(b) * vh.T.square() @ s
+    return s.sum(), (len(a) * u.square() @ s, len(b) * vh.T.square() @ s)
 
 
 def _svd(m: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -75,17 +110,18 @@ def _svd(m: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return u, s, vh
 
 
-def _from_covariances(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _from_covariances(first: Tensor, second: Tensor, means: list[Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """The same from the (d, d) covariances, whose ranks may be smaller than d."""
-    s1, s2 = a.T @ a / (len(a) - 1), b.T @ b / (len(b) - 1)
+    s1, s2 = (_covariance(z, mean) for z, mean in zip((first, second), means, strict=True))
     values, basis = torch.linalg.eigh(s1)
     half = _positive(values).sqrt()
     root, inverse = (basis * half) @ basis.T, (basis * _reciprocal(half)) @ basis.T
     values, q = torch.linalg.eigh(root @ s2 @ root)
     middle = _positive(values).sqrt()
-    pull_a = (a @ (inverse @ q)).square() @ middle * (len(a) / (len(a) - 1))
-    pull_b = (b @ (root @ q)).square() @ _reciprocal(middle) * (len(b) / (len(b) - 1))
-    return middle.sum(), pull_a, pull_b
+    pull_a = _by_rows(first, means[0], partial(_squares, along=inverse @ q, weights=middle))
+    pull_b = _by_rows(second, means[1], partial(_squares, along=root @ q, weights=_reciprocal(middle)))
+    pulls = (pull_a * (len(first) / (len(first) - 1)), pull_b * (len(second) / (len(second) - 1)))
+    return middle.sum(), pulls
 
 
 def _positive(values: Tensor) -> Tensor:

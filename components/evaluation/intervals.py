@@ -10,6 +10,7 @@ from torch import Tensor
 from components.faults import Fault
 
 PERCENT = 95.0
+_SAMPLES = 128  # bootstrap samples that are summed at once
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,14 @@ def draws(num_images: int, num_bootstrap: int, seed: int) -> Tensor:
     return torch.from_numpy(rng.multinomial(num_images, chances, size=num_bootstrap).astype(np.int16))
 
 
+def resampled(counts: Tensor, values: Tensor) -> Tensor:
+    """The sum of per-image values (n, ...), float64, over each bootstrap sample: (B, ...) for `draws` (B, n)."""
+    flat = values.flatten(1) if values.dim() > 1 else values
+    # A part of the samples at a time: as float64 all counts are four times their size.
+    sums = torch.cat([part.double() @ flat for part in counts.split(_SAMPLES)])
+    return sums.view(-1, *values.shape[1:])
+
+
 def percentile(value: float, replicates: Tensor, **notes: float | str) -> Figure:
     """The percentile interval of bootstrap replicates (B,); it is widened to hold the value where it does not.
 
@@ -63,7 +72,7 @@ def percentile(value: float, replicates: Tensor, **notes: float | str) -> Figure
 def mean_figure(per_image: Tensor, counts: Tensor) -> Figure:
     """The mean of a per-image figure (n,), resampled by `draws` (B, n)."""
     values = per_image.double()
-    return percentile(float(values.mean()), counts.double() @ values / len(values))
+    return percentile(float(values.mean()), resampled(counts, values) / len(values))
 
 
 def linear_figure(value: float, *parts: tuple[Tensor, Tensor], **notes: float | str) -> Figure:
@@ -76,7 +85,7 @@ def linear_figure(value: float, *parts: tuple[Tensor, Tensor], **notes: float | 
         value: the figure on all images.
         parts: (influence (n,) that sums to 0, draws (B, n)) for each set that is resampled on its own.
     """
-    moved = torch.stack([counts.double() @ influence / len(influence) for influence, counts in parts])
+    moved = torch.stack([resampled(counts, influence) / len(influence) for influence, counts in parts])
     return percentile(value, value + moved.sum(0), **notes)
 
 

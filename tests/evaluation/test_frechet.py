@@ -75,9 +75,17 @@ def test_singular_covariances(n: int, m: int, d: int, rank: int) -> None:
 @pytest.mark.parametrize("rank", [24, 6])
 def test_both_ways_agree(rank: int) -> None:
     x, y = correlated(5, 120, 24, rank), correlated(6, 90, 24, rank)
-    a, b = x - x.mean(0), y - y.mean(0)
-    for one, other in zip(module._from_data(a, b), module._from_covariances(a, b), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
+    means = [x.mean(0), y.mean(0)]
+    (trace, pulls), (other, others) = module._from_data(x, y, means), module._from_covariances(x, y, means)
+    torch.testing.assert_close((trace, *pulls), (other, *others), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("d", [8, 64])
+def test_how_many_images_are_in_memory_changes_nothing(d: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = correlated(5, 30, d), correlated(6, 25, d)
+    whole = module.frechet(x, y)
+    monkeypatch.setattr(module, "_ROWS", 7)
+    torch.testing.assert_close(tuple(module.frechet(x, y)), tuple(whole), rtol=1e-9, atol=1e-9)
 
 
 def test_flat_pictures_have_no_spread() -> None:

@@ -24,12 +24,26 @@ def naive_kid(x: np.ndarray, y: np.ndarray) -> float:
 
 @pytest.mark.parametrize("paired", [False, True])
 def test_kid_is_the_naive_double_loop(paired: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("components.evaluation.kid._BLOCK", 7)
+    monkeypatch.setattr("components.evaluation.kid._ROWS", 7)
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(19, 6)), rng.normal(size=(19, 6)) + 0.3
     w = draws(19, 40, 0)
     figure = kid(torch.from_numpy(x), torch.from_numpy(y), w, w if paired else draws(19, 40, 1), paired)
     assert figure.value == pytest.approx(naive_kid(x, y), rel=1e-12)
+
+
+def test_kid_of_a_large_set_is_the_mean_over_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x, y = (torch.from_numpy(rng.normal(size=(n, 6))) for n in (20, 31))
+    u, v = draws(20, 40, 0), draws(31, 40, 1)
+    cut = zip(x.tensor_split(3), y.tensor_split(3), u.tensor_split(3, 1), v.tensor_split(3, 1), strict=True)
+    parts = [kid(a, b, p, q, False) for a, b, p, q in cut]
+    monkeypatch.setattr("components.evaluation.kid._LARGEST", 11)
+    figure = kid(x, y, u, v, False)
+    assert figure.value == pytest.approx(np.mean([part.value for part in parts]), rel=1e-12)
+    assert figure.low < figure.value < figure.high
+    assert "3" in str(figure.notes["parts"])
+    assert kid(x[:4], y, u[:, :4], v, False).notes["parts"].startswith("the mean over 2")  # two images a part
 
 
 def test_kid_is_unbiased() -> None:
