@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from components.schema import Section
+from components.schema import Section, UserPath
 
 
 class InceptionWeights(Section):
@@ -13,7 +13,7 @@ class InceptionWeights(Section):
     A state dict in torch-fidelity's or pytorch-fid's names: .safetensors, or .pth (read without pickle code).
     """
 
-    path: str
+    path: UserPath
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, StringConstraints, model_validator
 
 from components.domain import Colour, Domain, DomainName
-from components.schema import Section
+from components.schema import Section, UserPath
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
 SplitName = Literal["train", "val", "test"]
@@ -32,7 +32,7 @@ class Side(Section):
 
     name: DomainName
     folder: str = ""
-    path: str = ""
+    path: UserPath = ""
     sha256: Sha256 = ""
     palette: dict[str, Colour] = Field(default_factory=dict)
     classes: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ class FolderConfig(Section):
     """
 
     name: Literal["folder"]
-    path: str = ""
+    path: UserPath = ""
     sha256: Sha256 = ""
     layout: Literal["side_by_side", "folders", "unpaired", "photos"] = "side_by_side"
     direction: Literal["AtoB", "BtoA"] = "AtoB"

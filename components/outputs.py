@@ -1,0 +1,185 @@
+"""What a stage may replace: the files that it wrote itself, and nothing that a person has put among them.
+
+DVC would empty a stage's outputs before the stage runs, whatever lies there. So in dvc.yaml every output is
+`persist: true`, and the stage empties them itself: of the files that it wrote, which a list in .pix2pipe/outputs
+names, or dvc.lock where the outputs came from a cache or a remote.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components.faults import Fault
+from components.files import write_json
+
+GRAPHS = (Path("dvc.yaml"), Path("tables/dvc.yaml"))
+RECORDS = Path(".pix2pipe/outputs")
+ASIDE = Path(".pix2pipe/set_aside")
+_CACHE = Path(".dvc/cache/files/md5")
+_PARAM = re.compile(r"\$\{([^}]+)\}")
+
+
+def stage_outputs(stage: str, params: Any) -> list[Path]:
+    """The outputs of a stage of dvc.yaml, with `${...}` as params say; none where there is no such stage.
+
+    Args:
+        params: the values of params.yaml, as read or as a pydantic model.
+    """
+    config = _stages(GRAPHS[0]).get(stage, {})
+    return [Path(_PARAM.sub(lambda found: str(_value(params, found[1])), name)) for name in _names(config)]
+
+
+def all_outputs() -> list[Path]:
+    """The outputs of all stages of both graphs; of one whose name depends on params, the folder it lies in."""
+    found = []
+    for graph in GRAPHS:
+        for config in _stages(graph).values():
+            base = Path(os.path.normpath(graph.parent / config.get("wdir", ".")))
+            found += [base / (Path(name).parent if "${" in name else name) for name in _names(config)]
+    return found
+
+
+@contextmanager
+def replaced(stage: str, outputs: list[Path]) -> Iterator[None]:
+    """Empty a stage's outputs, and record what lies in them when the block ends.
+
+    What a killed stage left half made, and nothing names, is moved to .pix2pipe/set_aside.
+
+    Raises:
+        Fault: a file among the outputs was written by nobody here; nothing has been touched then.
+    """
+    record = RECORDS / f"{stage}.json"
+    began, known = _read(record)
+    files = {path: path.lstat() for output in outputs for path in _files(output)}
+    foreign = [path for path, stat in files.items() if known.get(path.as_posix()) != stat.st_size]
+    foreign = sorted(set(foreign) - _of_dvc(stage, foreign))
+    left = [path for path in foreign if began is not None and files[path].st_ctime >= began]
+    if strangers := [path for path in foreign if path not in left]:
+        more = f" and {len(strangers) - 1} more files" if len(strangers) > 1 else ""
+        raise Fault(
+            f"{strangers[0]}{more}: not written by the stage {stage}, which replaces all that lies there; move what "
+            "is yours out of it and run again"
+        )
+    for path in left:
+        place = ASIDE / stage / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(place)
+    for path in files.keys() - set(left):
+        path.unlink(missing_ok=True)
+    for output in outputs:
+        _prune(output)
+    now = _touched(record).stat().st_ctime  # by the clock of the file system, as the files' own times are
+    write_json(record, {"began": now, "files": {}})
+    yield
+    write_json(record, {"began": None, "files": {p.as_posix(): p.lstat().st_size for o in outputs for p in _files(o)}})
+
+
+def refuse_inputs_among_outputs(places: Iterable[tuple[str, str]]) -> None:
+    """Refuse inputs that lie in an output of the graph, or over one, directly or by a link.
+
+    Args:
+        places: (param, path) of everything outside the graph that params name.
+
+    Raises:
+        Fault: naming the param, the place and the output.
+    """
+    outputs = {output: Path(os.path.realpath(output)) for output in all_outputs()}
+    for param, name in places:
+        if not name or "://" in name:
+            continue
+        for folder in _real_places(Path(name).expanduser()):
+            for output, real in outputs.items():
+                if folder == real or real in folder.parents or folder in real.parents:
+                    how = "holds" if folder in real.parents else "lies in, or leads into,"
+                    raise Fault(
+                        f"{param}: {name} {how} {output}, an output of the graph, whose files are replaced; move what "
+                        "is yours out of it, and name the place it has then"
+                    )
+
+
+def _real_places(place: Path) -> Iterator[Path]:
+    """A place without its links, and every place that a link below it leads to."""
+    yield Path(os.path.realpath(place))
+    entered: set[str] = set()
+    for folder, folders, files in os.walk(place, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        for name in folders + files:
+            if (inner := Path(folder, name)).is_symlink():
+                yield Path(os.path.realpath(inner))
+
+
+def _stages(graph: Path) -> dict[str, Any]:
+    try:
+        stages: dict[str, Any] = yaml.safe_load(graph.read_text(encoding="utf-8"))["stages"]
+        return stages
+    except FileNotFoundError:
+        return {}
+
+
+def _names(config: dict[str, Any]) -> list[str]:
+    """The outputs of one stage as they are written."""
+    entries = [entry for kind in ("outs", "metrics", "plots") for entry in config.get(kind, ())]
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+
+
+def _value(params: Any, path: str) -> Any:
+    for part in path.split("."):
+        params = params[part] if isinstance(params, dict) else getattr(params, part)
+    return params
+
+
+def _files(output: Path) -> list[Path]:
+    if output.is_file() or output.is_symlink():
+        return [output]
+    return [Path(folder, name) for folder, _, names in os.walk(output) for name in names]
+
+
+def _read(record: Path) -> tuple[float | None, dict[str, int]]:
+    """When a stage began that has not ended, and the sizes of the files that it last wrote."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(record.read_text())
+        return kept["began"], kept["files"]
+    return None, {}
+
+
+def _of_dvc(stage: str, files: Iterable[Path]) -> set[Path]:
+    """Those of some files that dvc.lock knows as outputs of the stage, byte for byte."""
+    known: dict[str, str] = {}
+    with suppress(OSError, KeyError, TypeError, yaml.YAMLError):
+        for out in yaml.safe_load(Path("dvc.lock").read_text())["stages"][stage]["outs"]:
+            known[out["path"]] = out["md5"]
+            if out["md5"].endswith(".dir"):
+                entries = json.loads((_CACHE / out["md5"][:2] / out["md5"][2:]).read_bytes())
+                known |= {f"{out['path']}/{entry['relpath']}": entry["md5"] for entry in entries}
+    return {path for path in files if path.as_posix() in known and _md5(path) == known[path.as_posix()]}
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def _touched(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def _prune(output: Path) -> None:
+    """Remove the empty folders of an output."""
+    if output.is_dir() and not output.is_symlink():
+        if any(_files(output)):
+            return
+        shutil.rmtree(output)
