@@ -9,6 +9,7 @@ from PIL import Image
 from components.cluster.workers import Workers
 from components.files import atomic_path, write_json
 from components.home import LOCAL, shared
+from components.outputs import replaced
 from components.params import load_tables, run_params
 from components.stage import Clock, ends_well
 from components.systems.judge import load_judge
@@ -18,11 +19,11 @@ from components.training.progress import Progress
 
 PARAMS = Path("tables/params.yaml")
 SHARDS, JUDGE = Path("data/shards"), Path("data/judge")
-OUT = Path("data/tables/cells")
+OUT = Path("tables/data/cells")
 
 
 def main(params: Path, name: str, seed: int, clock: Clock) -> None:
-    """Write data/tables/cells/RUN-SEED.json and a strip of its test pictures, RUN-SEED.png."""
+    """Write tables/data/cells/RUN-SEED.json and a strip of its test pictures, RUN-SEED.png."""
     tables = load_tables(params)
     run = plan_cell(run_params(tables, name, str(params)), seed, SHARDS, shared() / "runs")
     with Progress(run, f"{name}-{seed}"), clock.part("train"):
@@ -42,7 +43,9 @@ if __name__ == "__main__":
     parser.add_argument("--params", type=Path, default=PARAMS, help=f"default: {PARAMS}")
     arguments = parser.parse_args()
     with ends_well("cell"):
-        timed = Clock(f"{arguments.run}-{arguments.seed}")
-        main(arguments.params, arguments.run, arguments.seed, timed)
+        name = f"{arguments.run}-{arguments.seed}"
+        timed = Clock(name)
+        with replaced(f"cell-{name}", [OUT / f"{name}.json", OUT / f"{name}.png"]):
+            main(arguments.params, arguments.run, arguments.seed, timed)
         timed.save(LOCAL / "timings/cells")
     print(f"cell: {arguments.run} with seed {arguments.seed} is measured", file=sys.stderr)

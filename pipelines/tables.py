@@ -12,6 +12,7 @@ from components.evaluation.evaluate import evaluate
 from components.evaluation.sides import open_sides
 from components.files import atomic_path, read_json, write_json, write_text
 from components.home import LOCAL
+from components.outputs import replaced
 from components.params import load_tables
 from components.stage import ends_well
 from components.systems.judge import load_judge
@@ -22,13 +23,13 @@ from components.tables.write import as_json, markdown, sheet
 
 PARAMS = Path("tables/params.yaml")
 SHARDS, JUDGE = Path("data/shards"), Path("data/judge")
-CELLS = Path("data/tables/cells")
-OUT = Path("data/tables/tables")
+CELLS = Path("tables/data/cells")
+OUT = Path("tables/data/tables")
 REFERENCES = ("real", "floor", "mean_colour", "mismatched", "input")
 
 
 def main(params: TablesParams) -> None:
-    """Write and print data/tables/tables/NAME.md, and NAME.json and NAME.png beside it."""
+    """Write and print tables/data/tables/NAME.md, and NAME.json and NAME.png beside it."""
     cells = {run: [read_json(CELLS / f"{run}-{seed}.json") for seed in params.cells.seed] for run in params.cells.run}
     references: dict[str, Any] = {}
     for name, config in params.tables.items():
@@ -74,4 +75,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m pipelines.tables", description=main.__doc__)
     parser.add_argument("--params", type=Path, default=PARAMS, help=f"default: {PARAMS}")
     with ends_well("tables"):
-        main(load_tables(parser.parse_args().params))
+        params = load_tables(parser.parse_args().params)
+        with replaced("tables", [OUT]):
+            main(params)

@@ -20,7 +20,7 @@ GRAPH = {
         "evaluate": {"outs": ["data/metrics/per_sample"], "metrics": [{"data/metrics/${system.name}.json": {}}]},
     }
 }
-TABLES = {"stages": {"tables": {"wdir": "..", "outs": ["data/tables/tables"]}}}
+TABLES = {"stages": {"tables": {"outs": ["data/tables"]}}}
 OUT = Path("data/raw")
 
 
@@ -121,8 +121,8 @@ def test_inputs_in_or_over_an_output_are_refused_also_through_links(project):
     refuse_inputs_among_outputs(
         [("fetch.path", name) for name in ("own", "own/1.png", "data/mine", "https://x/data/raw", "")]
     )
-    Path("own/deeper/link").symlink_to(project / "data/tables/tables")
-    with pytest.raises(Fault, match=r"fetch\.a\.path: own .* data/tables/tables"):
+    Path("own/deeper/link").symlink_to(project / "tables/data/tables")
+    with pytest.raises(Fault, match=r"fetch\.a\.path: own .* tables/data/tables"):
         refuse_inputs_among_outputs([("fetch.a.path", "own")])
 
 

@@ -57,7 +57,7 @@ def _jobs() -> None:
 
 
 def _spread(names: list[str], cpus: int, path: Path) -> None:
-    """`dvc repro tables/dvc.yaml` then finds the runs finished, and only measures them."""
+    """`dvc --cd tables repro` then finds the runs finished, and only measures them."""
     tables, runs = load_tables(path), {}
     for name in names or tables.cells.run:
         if name not in tables.runs:
