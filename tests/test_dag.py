@@ -84,6 +84,8 @@ def test_a_stage_reads_no_data_that_the_graph_does_not_give_it():
         if name in SECOND:  # by the way from the folder in which they run
             declared = [f"tables/{place}".removeprefix("tables/../") for place in declared]
         tree = ast.parse((ROOT / "pipelines" / f"{name}.py").read_text())
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(("data/", "tables/data/")):
-                assert any(d.startswith(node.value) or node.value.startswith(d) for d in declared), (name, node.value)
+        texts = [
+            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ]
+        for place in (text for text in texts if text.startswith(("data/", "tables/data/"))):
+            assert any(d.startswith(place) or place.startswith(d) for d in declared), (name, place)

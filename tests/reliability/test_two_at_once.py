@@ -51,7 +51,11 @@ write_json(Path("data/figures.json"), dict.fromkeys(map(str, range(2000)), versi
 """
 GRAPH = {
     "stages": {
-        "make": {"cmd": f"{sys.executable} make.py", "deps": ["make.py", "version"], "outs": ["data/folder", "data/figures.json"]}
+        "make": {
+            "cmd": f"{sys.executable} make.py",
+            "deps": ["make.py", "version"],
+            "outs": ["data/folder", "data/figures.json"],
+        }
     }
 }
 
