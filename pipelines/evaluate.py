@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.evaluation.evaluate import evaluate
+from components.evaluation.headline import headline
 from components.evaluation.sides import open_sides
 from components.files import atomic_path, write_json
 from components.params import Params
@@ -23,7 +24,7 @@ CACHE = Path(".pix2pipe/cache/features")
 
 
 def main(params: Params, clock: Clock) -> None:
-    """Write data/metrics/SYSTEM.json, and per_sample/ and replicates/SOURCE_to_TARGET.parquet beside it."""
+    """Write data/metrics/SYSTEM.json, headline.json, and per_sample/ and replicates/SOURCE_to_TARGET.parquet."""
     judge, metrics = load_judge(JUDGE), {}
     for card in read_cards(GENERATED):
         name = card.direction
@@ -41,6 +42,7 @@ def main(params: Params, clock: Clock) -> None:
             words = f"{name} {figure}".replace("_", " ")
             print(f"evaluate: {words} {ratio:.3f} (0 real, 1 the flat painter)", file=sys.stderr)
     write_json(OUT / f"{params.system.name}.json", metrics, in_order=True)
+    write_json(OUT / "headline.json", headline(metrics), in_order=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from components.search.outcome import WINNER, read_winner
 from components.stage import Clock, run_stage
 from components.systems import build
 from components.tracking.live import LiveRun
+from components.tracking.record import run_name
 from components.tracking.store import tracking_uri
 from components.training.export import export_run
 from components.training.loop import fit
@@ -27,7 +28,8 @@ def main(params: Params, clock: Clock) -> None:
     run = plan(params.system, params.train, SHARDS, shared() / "runs")
     for note in build(run.system, run.shape()).notes:
         print(f"train: note: {note}", file=sys.stderr)
-    live = LiveRun(tracking_uri(LOCAL), LOCAL, params.register_.experiment, run.key, run.system.name).start()
+    name = run_name(run.system.name, run.task, run.num_steps(), run.key)
+    live = LiveRun(tracking_uri(LOCAL), LOCAL, params.register_.experiment, run.key, name).start()
     with Progress(run, f"train {run.system.name}", live.log):
         clock.add("ray", Workers.of(run).run(fit, run))
     with clock.part("mlflow"):

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from components.evaluation.evaluate import sample_protocol
+from components.evaluation.headline import headline
 from components.evaluation.measure import Subset
 from components.files import sha256_file, write_json
 from components.search.config import Dimension, TuneConfig
@@ -210,6 +211,7 @@ def _measured(data: Path, cards: list[Card]) -> None:
             (data / "metrics" / folder).mkdir(parents=True, exist_ok=True)
             pq.write_table(pa.table(table), data / f"metrics/{folder}/{card.direction}.parquet")
     write_json(data / f"metrics/{cards[0].system.name}.json", metrics, in_order=True)
+    write_json(data / "metrics/headline.json", headline(metrics), in_order=True)
 
 
 def rewrite(path: Path, change: dict[str, Any]) -> None:

@@ -29,8 +29,8 @@ def describe_run(run: dict[str, Any], cards: list[Card], metrics: dict[str, Any]
             parts.append(f"| {name} | " + " | ".join(cells) + " |")
     parts += [
         "",
-        "Model metrics: `train/` and `validation/` by step, the pictures `samples` by step, and the evaluation as "
-        "`ROW/FIGURE` (`model/` is the generator; the other rows say what a figure is worth), with the ends of its "
-        "95 % interval in `.low` and `.high`. Artifacts: `review/` holds the versions side by side.",
+        "Metrics: the headlines of the evaluation first, then `train/` and `validation/` by step; the pictures are "
+        "`samples` by step. Artifacts: `metrics/` holds every metric of every row (the model, real pictures, the flat "
+        "painter and more) with its 95 % interval and its protocol, `review/` the versions side by side.",
     ]
     return "\n".join(parts)

@@ -13,7 +13,7 @@ from pydantic import PositiveInt, ValidationError
 from components.faults import Fault
 from components.schema import Section
 from components.tracking.note import NOTE
-from components.tracking.store import Store, faults_of_the_store
+from components.tracking.store import Store, experiment_beside, faults_of_the_store
 from components.tracking.versions import CHAMPION, list_versions
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def append_promotion(store: Store, model: str, promotion: Promotion) -> None:
             last = _records(store.client.get_run(run_id), model)[-1]
         records = _records(store.client.get_run(run_id), model)
         said, now = (f"{each.at} UTC by {each.by}" for each in (promotion, last))
-        page = f"#/experiments/{store.experiment_id}/runs/{run_id}"
+        page = f"#/experiments/{store.client.get_run(run_id).info.experiment_id}/runs/{run_id}"
         now = f"Version {last.after} is the champion ({now}). [Every promotion]({page})"
         described = (store.client.get_registered_model(model).description or "").split("\n\n")[0]
         store.client.update_registered_model(model, f"{described}\n\n{now}")
@@ -138,7 +138,8 @@ def _record_run(store: Store, model: str) -> str:
     if known is None:
         first = list_versions(store, model)[-1].run_id
         tags = {"mlflow.source.name": "pix2pipe", "mlflow.source.type": "PROJECT", "pix2pipe.model": model}
-        made = store.client.create_run(store.experiment_id, run_name=f"promotions of {model}", tags=tags).info.run_id
+        apart = experiment_beside(store, "promotions")  # so that the list of trainings holds no other runs
+        made = store.client.create_run(apart, run_name=f"promotions of {model}", tags=tags).info.run_id
         store.client.set_terminated(made, "FINISHED")
         try:
             store.client.log_param(first, f"{RECORD}.{model}", made)

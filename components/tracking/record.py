@@ -4,7 +4,7 @@ import csv
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +32,7 @@ class Outputs:
     Attributes:
         run: checkpoints, curves, sample grids and run.json of the training.
         generated: a folder for each translator.
-        metrics: folder of SYSTEM.json.
+        metrics: folder of SYSTEM.json and headline.json.
         throughput: throughput.json of the run; it may be missing (a run from the DVC cache was not timed here).
         lock: dvc.lock; missing outside DVC.
     """
@@ -63,17 +63,18 @@ class Record:
     """What MLflow is told of a graph.
 
     Attributes:
-        key: of the training run.
+        key: of the training run. name: what it is called on MLflow's pages.
         params: system, training and task; all but where it ran follows from `key`.
         tags: where it came from: commits, hashes, how it was generated.
         curves: losses and validation figures by step, and alarms as 1 where they were said.
-        figures: of the evaluation, `ROW/FIGURE` with `.low` and `.high`; of further translations than the first,
-            `SOURCE_to_TARGET/ROW/FIGURE`.
+        figures: the headline metrics of the evaluation; of further translations than the first as
+            `SOURCE_to_TARGET/METRIC`. All others are in the artifact metrics/SYSTEM.json.
         images_per_second: of the training, None where it was not timed here.
         files: (file, folder among the artifacts).
     """
 
     key: str
+    name: str
     params: dict[str, str]
     tags: dict[str, str]
     curves: tuple[Point, ...]
@@ -123,23 +124,27 @@ def gather(outputs: Outputs, commit: str) -> Record:
             # The name under which MLflow's own pages show a commit.
             "mlflow.source.git.commit": run["git_commit"].removesuffix("-dirty"),
         }
-        figures = flat_figures(metrics[first.direction]["rows"])
         for card in further:
             name = plain_name(card.direction)
             tags[f"pix2pipe.protocol.{name}"] = metrics[card.direction]["protocol"]["hash"]
             tags[f"pix2pipe.weights.{name}"] = card.weights_sha256
-            figures |= flat_figures(metrics[card.direction]["rows"], f"{name}/")
     except (KeyError, TypeError) as error:
         raise Fault(f"{outputs.run / 'run.json'} or {outputs.metrics_file}: lacks {error}; run dvc repro") from error
     return Record(
         key=run["key"],
+        name=run_name(run["system"]["name"], first.task, run["steps"], run["key"]),
         params={name: value[:_PARAM_LENGTH] for name, value in flat.items()},
         tags={name: value[:_TAG_LENGTH] for name, value in tags.items() if value},
         curves=(*curves, *alarms),
-        figures=figures,
+        figures=dict(_headlines(read_json(outputs.metrics / "headline.json"))),
         images_per_second=read_json(outputs.throughput)["images_per_second"] if timed else None,
         files=tuple(_files(outputs)),
     )
+
+
+def run_name(system: str, task: Iterable[str], steps: int, key: str) -> str:
+    """What a training is called on MLflow's pages: what it is, how long, and what tells it from others like it."""
+    return f"{system} {' to '.join(task)}, {steps:,} steps, {key[:6]}"
 
 
 def read_curves(path: Path, part: str) -> list[Point]:
@@ -175,20 +180,12 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def flat_figures(rows: dict[str, Any], prefix: str = "") -> dict[str, float]:
-    """{row: {figure: {value, low, high}}} as `row/figure`, `row/figure.low`, `row/figure.high`.
-
-    Per-class figures are one level deeper.
-    """
-    flat: dict[str, float] = {}
-    for name, entry in rows.items():
-        path = prefix + plain_name(name)
-        if isinstance(entry, dict) and isinstance(entry.get("value"), (int, float)):
-            flat[path] = float(entry["value"])
-            flat |= {f"{path}.{end}": float(entry[end]) for end in ("low", "high") if entry.get(end) is not None}
-        elif isinstance(entry, dict):
-            flat |= flat_figures(entry, path + "/")
-    return {name: value for name, value in flat.items() if math.isfinite(value)}
+def _headlines(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _headlines(value, f"{plain_name(name)}/")
+        elif math.isfinite(value):
+            yield prefix + plain_name(name), float(value)
 
 
 def plain_name(name: str) -> str:
@@ -217,4 +214,4 @@ def _files(outputs: Outputs) -> list[tuple[Path, str]]:
     found = [(run / name, "run") for name in ("run.json", "curves.csv", "validation.csv")]
     found += [(file, f"checkpoints/{file.parent.name}") for file in sorted((run / "checkpoints").glob("*/*"))]
     found += [(file, "samples") for file in sorted((run / "samples").glob("*.png"))]
-    return [*found, (outputs.metrics_file, "metrics")]
+    return [*found, (outputs.metrics_file, "metrics"), (outputs.metrics / "headline.json", "metrics")]

@@ -56,7 +56,7 @@ def log_record(store: Store, record: Record) -> str:
             store.client.set_tag(run.info.run_id, SUPERSEDED, "yes")
             run, present = None, {}
         if run is None:
-            run = make_run(store, record.key, f"{record.tags['pix2pipe.system']} {record.key[:8]}")
+            run = make_run(store, record.key, record.name)
         _log(store, run, record, present)
         return run.info.run_id
 

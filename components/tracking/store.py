@@ -83,6 +83,17 @@ def open_store(uri: str, home: Path, experiment: str) -> Store:
         return Store(client, uri, found.experiment_id, home)
 
 
+def experiment_beside(store: Store, what: str) -> str:
+    """The id of the experiment "NAME: WHAT" beside the project's own, made where there is none."""
+    own = store.client.get_experiment(store.experiment_id)
+    name = f"{own.name}: {what}"
+    found = store.client.get_experiment_by_name(name)
+    served = urlsplit(store.uri).scheme in ("http", "https")
+    if found is None:
+        return _make_experiment(store.client, name, None if served else _artifacts(store.home))
+    return str(found.experiment_id)
+
+
 @contextmanager
 def faults_of_the_store(uri: str) -> Iterator[None]:
     """Say in one line what MLflow, its database or the way to it refused inside the block."""

@@ -81,7 +81,7 @@ def hand_in(live: LiveRun, steps: range, pause_s: float = 0.004) -> None:
 def record(key: str, steps: range) -> Record:
     """What register finds on disk of a training."""
     curves = tuple(Point(f"train/{name}", step, value(step, name)) for step in steps for name in TERMS)
-    return Record(key, {"train.seed": "0"}, {"pix2pipe.system": "pix2pix"}, curves, {"model/psnr": 20.0}, None, ())
+    return Record(key, key, {"train.seed": "0"}, {"pix2pipe.system": "pix2pix"}, curves, {"model/psnr": 20.0}, None, ())
 
 
 def count_points(tally, server: Server, key: str, steps: range, what: str) -> None:

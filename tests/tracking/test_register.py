@@ -19,7 +19,7 @@ from components.shards.reader import Split
 from components.systems.translator import read_cards
 from components.tracking.config import RegisterConfig
 from components.tracking.live import LiveRun
-from components.tracking.record import Outputs, Record, dvc_revision, flat_figures, gather
+from components.tracking.record import Outputs, Record, dvc_revision, gather
 from components.tracking.registry import register_all, register_translator, version_by_alias
 from components.tracking.run import CONTENT, find_run, log_record, points_of
 from components.tracking.search import log_search
@@ -99,8 +99,12 @@ def test_the_run_holds_the_graph(project: Project, registered: tuple[str, str]) 
     assert run.data.tags["pix2pipe.commit.trained"] == "a" * 40 + "-dirty"
     assert run.data.tags["mlflow.source.git.commit"] == "a" * 40
     assert run.data.metrics["images_per_second"] == 80.5
-    assert run.data.metrics["model/fid_efficientnet_lite0"] == 160.0
-    assert run.data.metrics["model/fcn_iou_per_class/forest.low"] == pytest.approx(0.8 / 5 / 2 * 0.9)
+    assert run.info.run_name.startswith("pix2pix labels to photo, 40 steps, ")
+    assert run.data.metrics["fid_lite0"] == 160.0
+    headlines = {name for name in run.data.metrics if "/" not in name}
+    assert len(headlines - {"images_per_second"}) <= 8  # and no row but the model's
+    artifacts = {a.path for a in project.store.client.list_artifacts(run.info.run_id, "metrics")}
+    assert artifacts == {"metrics/pix2pix.json", "metrics/headline.json"}
     history = project.store.client.get_metric_history(run.info.run_id, "train/generator.l1")
     assert [(point.step, point.value) for point in history][:2] == [(5, 20 / 5**0.5), (10, 20 / 10**0.5)]
     artifacts = {a.path for a in project.store.client.list_artifacts(run.info.run_id, "samples")}
@@ -149,26 +153,29 @@ def test_registering_again_changes_nothing(project: Project, registered: tuple[s
     client = project.store.client
     assert project.register() == registered
     assert len(client.get_metric_history(registered[0], "train/generator.l1")) == 8
-    assert len(client.get_metric_history(registered[0], "model/psnr")) == 1
+    assert len(client.get_metric_history(registered[0], "class_iou")) == 1
     assert len(client.list_artifacts(registered[0], "images")) == 8  # four steps, each whole and small
     assert len(client.search_model_versions("name = 'tiny'")) == 1
 
 
 def test_new_metrics_make_a_new_version_of_the_same_run(project: Project, registered: tuple[str, str]) -> None:
-    rows = {"model": {"psnr": {"value": 12.5, "low": 12, "high": 13}}}
-    before = project.outputs.metrics_file.read_text()
+    rows = {"model": {"l1": {"value": 12.5, "low": 12, "high": 13}}}
+    short = project.outputs.metrics / "headline.json"
+    before = {path: path.read_text() for path in (project.outputs.metrics_file, short)}
+    rewrite(short, {"l1": 12.5})
     rewrite(project.outputs.metrics_file, {"labels_to_photo": {"rows": rows, "protocol": {"hash": "aa" * 32}}})
     run_id, version = project.register()
     run = project.store.client.get_run(run_id)
     assert run_id == registered[0]
-    assert run.data.metrics["model/psnr"] == 12.5
+    assert run.data.metrics["l1"] == 12.5
     assert run.data.tags["pix2pipe.protocol"] == "aa" * 32
     assert len(project.store.client.get_metric_history(run_id, "train/generator.l1")) == 8
     assert int(version) == int(registered[1]) + 1
     candidate = version_by_alias(project.store, "tiny", "candidate")
     assert candidate is not None
     assert candidate.version == int(version) or str(candidate.version) == version
-    project.outputs.metrics_file.write_text(before)
+    for path, text in before.items():
+        path.write_text(text)
 
 
 def test_live_figures_are_not_logged_twice(project: Project) -> None:
@@ -229,8 +236,8 @@ def test_both_directions_are_models_of_their_own(tmp_path: Path, tiny_shards: Pa
     assert [(each["model"], each["version"]) for each in made.values()] == [("both", 1), ("both-photo-to-labels", 1)]
     cards = {card.direction: card for card in read_cards(outputs.generated)}
     run = both.store.client.get_run(run_id)
-    assert run.data.metrics["model/psnr"] == 30 / 5
-    assert run.data.metrics[f"{name}/model/psnr"] == 30 / 6
+    assert run.data.metrics["class_iou"] == pytest.approx(0.7 / 5, rel=1e-3)
+    assert run.data.metrics[f"{name}/class_iou"] == pytest.approx(0.7 / 6, rel=1e-3)
     assert run.data.tags["pix2pipe.protocol"] == "ef" * 32
     assert run.data.tags[f"pix2pipe.protocol.{name}"] == "12" * 32
     assert run.data.tags[f"pix2pipe.weights.{name}"] == cards[name].weights_sha256
@@ -252,16 +259,6 @@ def test_both_directions_are_models_of_their_own(tmp_path: Path, tiny_shards: Pa
     rewrite(outputs.metrics_file, metrics)
     again = register_all(both.store, run_id, outputs, RegisterConfig(model="both"))
     assert [each["version"] for each in again.values()] == [1, 2]
-
-
-def test_figures_have_names_that_mlflow_takes() -> None:
-    rows = {"model": {"fid": {"value": 1.5, "low": 1, "high": 2, "note": "x"}, "iou": {"forêt (a)": {"value": 0.5}}}}
-    assert flat_figures(rows) == {
-        "model/fid": 1.5,
-        "model/fid.low": 1.0,
-        "model/fid.high": 2.0,
-        "model/iou/for_t _a_": 0.5,
-    }
 
 
 def test_the_dvc_revision_is_that_of_the_stages_before(tmp_path: Path) -> None:
