@@ -5,7 +5,7 @@ from pathlib import Path
 
 from components.faults import Fault
 from components.review.config import ReviewConfig
-from components.review.review import AFTER, AGAINST, Review, Standing, find_standing, review
+from components.review.review import AFTER, AGAINST, Review, Standing, review, settle
 from components.tracking.promotions import Promotion, append_promotion, champions
 from components.tracking.store import Store
 from components.tracking.versions import Version, fetch_version, find_version
@@ -31,7 +31,8 @@ def promote(
         Fault: no name or no reason; not reviewed against the champion of now; refused by the gate.
     """
     by, why = _said("--by", by), _said("--why", why)
-    version, standing = find_version(store, model, which), find_standing(store, model)
+    standing = settle(store, model)
+    version = find_version(store, model, which)
     if standing.champion and standing.champion.number == version.number:
         if not standing.outside:
             raise Fault(f"{version.name} is the champion already")
@@ -50,16 +51,29 @@ def promote(
     return record
 
 
-def rollback(store: Store, model: str, by: str, why: str, folder: Path) -> Promotion:
+def rollback(store: Store, model: str, undone: str, by: str, why: str, folder: Path) -> Promotion:
     """Make the champion before the present one the champion again, by the record.
 
     Where the alias was moved outside, that move is what is undone: the champion of the record is put back.
 
+    Args:
+        undone: the number of the champion that is undone, as its author sees it; "none" where the alias is gone. Of
+            a promotion that came meanwhile nothing is undone by mistake.
+
     Raises:
-        Fault: no name or no reason; nothing to go back to; its files are missing or changed.
+        Fault: no name or no reason; another champion than that; nothing to go back to; its files are missing or
+            changed.
     """
     by, why = _said("--by", by), _said("--why", why)
-    standing = find_standing(store, model)
+    standing = settle(store, model)
+    now = str(standing.champion.number) if standing.champion else "none"
+    if undone != now:
+        last = standing.promotions[-1] if standing.promotions else None
+        who = f", by {last.by} at {last.at} UTC" if last and str(last.after) == now else ""
+        raise Fault(
+            f"{model}: the champion is version {now}{who}, not version {undone}; nothing is rolled back: look at it "
+            f"(pix2pipe review), then pix2pipe rollback {now}"
+        )
     stack = champions(standing.promotions)
     back = stack[-1:] if standing.outside else stack[-2:-1]
     if not back:

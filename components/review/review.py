@@ -7,7 +7,7 @@ from components.faults import Fault
 from components.review.config import ReviewConfig
 from components.review.gate import Verdict, judge
 from components.review.kept import Kept, read_kept
-from components.tracking.promotions import Promotion, champions, read_promotions
+from components.tracking.promotions import Promotion, champions, finish_promotion, finished_tag, read_promotions
 from components.tracking.store import Store
 from components.tracking.versions import (
     CHAMPION,
@@ -42,20 +42,31 @@ class Standing:
         return champions(self.promotions)[-1] if self.promotions else None
 
     @property
+    def unfinished(self) -> Promotion | None:
+        """The last promotion where its record is written and the alias not moved yet: it goes on, or was killed."""
+        last = self.promotions[-1] if self.promotions else None
+        if last is None or (self.champion.number if self.champion else None) == last.after:
+            return None
+        promoted = next((version for version in self.versions if version.number == last.after), None)
+        return last if promoted is not None and finished_tag(last) not in promoted.tags else None
+
+    @property
     def outside(self) -> str:
-        """What the alias is on where that is not what the record says, as a word; empty where they agree."""
+        """What the alias is on where it was moved by other hands than the record says, as a word; else empty."""
         found = self.champion.number if self.champion else None
-        return "" if found == self.recorded else str(found or "none")
+        return "" if self.unfinished or found == self.recorded else str(found or "none")
 
     @property
     def notice(self) -> str:
-        """A line about an alias that was moved by other hands; empty where it was not."""
+        """A line about an alias that is not where the record says; empty where it is."""
+        if self.unfinished:
+            how = f"the {self.unfinished.kind} of version {self.unfinished.after} by {self.unfinished.by}"
+            return f"{how} is on record and not finished; if it was cut short, the next promote or rollback finishes it"
         if not self.outside:
             return ""
         now = f"on version {self.outside}" if self.champion else "on no version"
         said = f"version {self.recorded}" if self.recorded else "that none was promoted"
-        how = "it was moved outside pix2pipe, or a promotion was cut short"
-        return f"the alias {CHAMPION} is {now} and the record says {said}: {how}"
+        return f"the alias {CHAMPION} is {now} and the record says {said}: it was moved outside pix2pipe"
 
     @property
     def mark(self) -> dict[str, str]:
@@ -84,6 +95,19 @@ def find_standing(store: Store, model: str) -> Standing:
     return Standing(versions, champion_of(versions), read_promotions(store, model))
 
 
+def settle(store: Store, model: str) -> Standing:
+    """Where a model stands, a promotion that was cut short being finished first; for those who change it.
+
+    Raises:
+        Fault: there is no such model, or MLflow refuses.
+    """
+    standing = find_standing(store, model)
+    if standing.unfinished is None:
+        return standing
+    finish_promotion(store, model, standing.unfinished)
+    return find_standing(store, model)
+
+
 def review(store: Store, standing: Standing, version: Version, config: ReviewConfig, folder: Path) -> Review:
     """Compare a version with the champion of now.
 
@@ -96,7 +120,8 @@ def review(store: Store, standing: Standing, version: Version, config: ReviewCon
     candidate = read_kept(version, fetch_version(store, version, folder / str(version.number)))
     champion, against = standing.champion, None
     if champion is not None and champion.number == version.number:
-        return Review(version, standing, candidate, None, Verdict("champion", False, ("it is the champion",)))
+        passed = version.tags.get(GATE) == "passed"  # as it was when it was promoted
+        return Review(version, standing, candidate, None, Verdict("champion", passed, ("it is the champion",)))
     try:
         if champion is not None:
             against = read_kept(champion, fetch_version(store, champion, folder / str(champion.number)))

@@ -78,8 +78,17 @@ def append_promotion(store: Store, model: str, promotion: Promotion) -> None:
         Fault: another record has that number, naming who was first; or MLflow refuses. Nothing is changed then.
     """
     with faults_of_the_store(store.uri):
+        _write(store, model, _record_run(store, model), promotion)
+    finish_promotion(store, model, promotion)
+
+
+def finish_promotion(store: Store, model: str, promotion: Promotion) -> None:
+    """Do all that follows from a record which is written: move the alias, and say so on MLflow's pages.
+
+    Whoever wrote the record does it, and whoever finds it undone since that process was killed; twice does no harm.
+    """
+    with faults_of_the_store(store.uri):
         run_id = _record_run(store, model)
-        _write(store, model, run_id, promotion)
         # Whoever comes between a record and its move of the alias has written a later one, which holds.
         last, moved = promotion, None
         while moved != last.number:
@@ -92,8 +101,13 @@ def append_promotion(store: Store, model: str, promotion: Promotion) -> None:
         now = f"Version {last.after} is the champion ({now}). [Every promotion]({page})"
         described = (store.client.get_registered_model(model).description or "").split("\n\n")[0]
         store.client.update_registered_model(model, f"{described}\n\n{now}")
-        store.client.set_model_version_tag(model, str(promotion.after), f"{promotion.kind}.{promotion.number}", said)
+        store.client.set_model_version_tag(model, str(promotion.after), finished_tag(promotion), said)
         store.client.set_tag(run_id, NOTE, _table(model, records))
+
+
+def finished_tag(promotion: Promotion) -> str:
+    """The tag of the version promoted that says when and by whom; it is written once the alias has been moved."""
+    return f"{promotion.kind}.{promotion.number}"
 
 
 def _write(store: Store, model: str, run_id: str, promotion: Promotion) -> None:

@@ -32,6 +32,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _common(command, signed=True)
     command.set_defaults(run=_promote)
     command = commands.add_parser("rollback", help="make the champion before this one the champion again")
+    command.add_argument("version", help="the number of the champion that is undone")
     _common(command, signed=True)
     command.set_defaults(run=_rollback)
 
@@ -74,7 +75,7 @@ def _promote(chosen: argparse.Namespace) -> None:
 def _rollback(chosen: argparse.Namespace) -> None:
     _, store, model = _open(chosen.model, chosen.params)
     with tempfile.TemporaryDirectory(prefix="pix2pipe-") as folder:
-        made = rollback(store, model, chosen.by, chosen.why, Path(folder))
+        made = rollback(store, model, chosen.version, chosen.by, chosen.why, Path(folder))
     _tell(model, made)
 
 

@@ -84,7 +84,7 @@ def test_what_is_refused_is_one_line(project: Project, capsys: pytest.CaptureFix
         (["promote", "9", "--by", "Bo", "--why", "x"], "tiny has no version 9; there are 2 @candidate, 1 @champion"),
         (["promote", "2", "--by", "", "--why", "x"], "--by is empty"),
         (["review", "--model", "other"], "the registry has no model other"),
-        (["rollback", "--by", "Bo", "--why", "x"], "there is no champion to go back to"),
+        (["rollback", "1", "--by", "Bo", "--why", "x"], "there is no champion to go back to"),
     ):
         with pytest.raises(SystemExit) as caught:
             cli.main(arguments)
@@ -110,6 +110,6 @@ def test_promoted_and_rolled_back(project: Project, capsys: pytest.CaptureFixtur
     cli.main(["review", "2"])
     cli.main(["promote", "2", "--by", "Bo", "--why", "clearer"])
     assert "tiny version 2 is the champion, in place of version 1; record 2: better" in capsys.readouterr().out
-    cli.main(["rollback", "--by", "Bo", "--why", "streaks"])
+    cli.main(["rollback", "2", "--by", "Bo", "--why", "streaks"])
     assert "tiny version 1 is the champion, in place of version 2; record 3: rolled back" in capsys.readouterr().out
     assert project.champion() == 1

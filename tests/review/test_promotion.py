@@ -20,6 +20,7 @@ from components.review.promote import promote, rollback
 from components.review.review import AGAINST, find_standing
 from components.shards.reader import Split
 from components.systems.translator import CARD, WEIGHTS
+from components.tracking import promotions
 from components.tracking.promotions import Promotion, append_promotion, champions, read_promotions
 from components.tracking.store import open_store
 from components.tracking.versions import GATE, VERDICT, find_version
@@ -82,7 +83,7 @@ def test_two_reviewed_one_promoted_one_refused_one_rolled_back(project: Project,
     project.look(first)
     assert tags(project, first)[VERDICT] == "no champion yet"
     with pytest.raises(Fault, match="no champion to go back to; the record holds 0 promotions"):
-        rollback(project.store, "tiny", "Ann", "x", tmp_path)
+        rollback(project.store, "tiny", "none", "Ann", "x", tmp_path)
     record = do(project, "candidate", why="the first")
     assert (record.number, record.before, record.after, record.overridden) == (1, None, first, False)
     with pytest.raises(Fault, match="tiny version 1 is the champion already"):
@@ -119,11 +120,11 @@ def test_two_reviewed_one_promoted_one_refused_one_rolled_back(project: Project,
     made = Split(project.root / "data/generated/labels_to_photo", "test").picture(0, "photo")
     assert np.array_equal(model.predict(sample[None])[0], made)
 
-    back = rollback(project.store, "tiny", "Bo", "streaks on water", tmp_path)
+    back = rollback(project.store, "tiny", "3", "Bo", "streaks on water", tmp_path)
     assert (back.kind, back.before, back.after, project.champion()) == ("rollback", worse, better, better)
-    assert rollback(project.store, "tiny", "Bo", "no better", tmp_path).after == first
+    assert rollback(project.store, "tiny", "2", "Bo", "no better", tmp_path).after == first
     with pytest.raises(Fault, match="no champion to go back to; the record holds 5 promotions"):
-        rollback(project.store, "tiny", "Bo", "again", tmp_path)
+        rollback(project.store, "tiny", "1", "Bo", "again", tmp_path)
     records = read_promotions(project.store, "tiny")
     assert [(each.kind, each.before, each.after) for each in records] == [
         ("promotion", None, 1),
@@ -185,7 +186,28 @@ def test_of_two_processes_that_promote_at_once_one_wins(project: Project, tmp_pa
     lost = said[5 - won[0]].strip().splitlines()[-1]
     assert f"version {won[0]}" in lost, lost
     assert ("while this was going on" in lost) or ("was reviewed when the champion was" in lost)
-    rollback(project.store, "tiny", "Cy", "and again", tmp_path)
+    rollback(project.store, "tiny", str(won[0]), "Cy", "and again", tmp_path)
+
+
+def test_a_promotion_between_its_record_and_its_alias_is_finished_and_not_undone(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a rollback finds in that moment, or after a kill, it does not take for a move by other hands."""
+    store, before = project.store, len(read_promotions(project.store, "tiny"))
+    project.look(2)
+    with monkeypatch.context() as cut:
+        cut.setattr(promotions, "finish_promotion", lambda *_: None)
+        do(project, 2, override=True)
+    standing = find_standing(store, "tiny")
+    assert (project.champion(), standing.outside) == (1, "")
+    assert "by Ann is on record and not finished" in standing.notice
+    with pytest.raises(Fault, match=r"the champion is version 2, by Ann at .* not version 1; nothing is rolled back"):
+        rollback(store, "tiny", "1", "Cy", "saw version 1", tmp_path)
+    assert project.champion() == 2
+    assert find_standing(store, "tiny").notice == ""
+    assert [each.by for each in read_promotions(store, "tiny")[before:]] == ["Ann"]
+    assert project.look(2).review.verdict.passed == (tags(project, 2)[GATE] == "passed")  # as the list says
+    assert rollback(store, "tiny", "2", "Cy", "saw version 2", tmp_path).kind == "rollback"
 
 
 def test_an_alias_moved_by_hand_is_seen_said_and_undone(project: Project, tmp_path: Path) -> None:
@@ -204,9 +226,9 @@ def test_an_alias_moved_by_hand_is_seen_said_and_undone(project: Project, tmp_pa
     assert (record.before, record.outside) == (3, "3")
     MlflowClient(project.store.uri).delete_registered_model_alias("tiny", "champion")
     assert "on no version and the record says version 2" in find_standing(project.store, "tiny").notice
-    back = rollback(project.store, "tiny", "Bo", "it was taken away", tmp_path)
+    back = rollback(project.store, "tiny", "none", "Bo", "it was taken away", tmp_path)
     assert (back.kind, back.before, back.after, back.outside) == ("promotion", None, 2, "none")
-    assert rollback(project.store, "tiny", "Bo", "and before that", tmp_path).after == 1
+    assert rollback(project.store, "tiny", "2", "Bo", "and before that", tmp_path).after == 1
     assert find_standing(project.store, "tiny").notice == ""
 
 
