@@ -12,7 +12,22 @@ from components.faults import Fault
 from components.remote import reason
 
 ROOT = "PIX2PIPE_ROOT"
-LOCAL = Path(".pix2pipe")
+_EXPERIMENTS = (".dvc", "tmp", "exps")
+
+
+def _home(here: Path) -> Path:
+    """.pix2pipe below the working folder; in the temporary work tree of a DVC experiment, that of the project itself.
+
+    `dvc exp run --temp` and `--queue` work below .dvc/tmp/exps of the project and delete all that they leave there.
+    """
+    for folder in here.parents:
+        if folder.parts[-3:] == _EXPERIMENTS:
+            return folder.parents[2] / ".pix2pipe"
+    return Path(".pix2pipe")
+
+
+LOCAL = _home(Path.cwd())
+"""Where registry, runs, searches and caches lie; what belongs to one work tree alone is below its own .pix2pipe."""
 AnyPath: TypeAlias = Path | UPath
 """A path of this machine is a plain `pathlib.Path`; one of an object store is a `UPath`, and so no `Path`."""
 

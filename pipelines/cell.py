@@ -11,7 +11,7 @@ from components.files import atomic_path, write_json
 from components.home import LOCAL, shared
 from components.outputs import replaced
 from components.params import load_tables, run_params
-from components.stage import Clock, ends_well
+from components.stage import TIMINGS, Clock, ends_well
 from components.systems.judge import load_judge
 from components.tables.cell import Cell, plan_cell
 from components.training.loop import fit
@@ -47,5 +47,5 @@ if __name__ == "__main__":
         timed = Clock(name)
         with replaced(f"cell-{name}", [OUT / f"{name}.json", OUT / f"{name}.png"]):
             main(arguments.params, arguments.run, arguments.seed, timed)
-        timed.save(LOCAL / "timings/cells")
+        timed.save(TIMINGS / "cells")
     print(f"cell: {arguments.run} with seed {arguments.seed} is measured", file=sys.stderr)

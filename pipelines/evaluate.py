@@ -10,6 +10,7 @@ from components.evaluation.evaluate import evaluate
 from components.evaluation.headline import headline
 from components.evaluation.sides import open_sides
 from components.files import atomic_path, write_json
+from components.home import LOCAL
 from components.params import Params
 from components.shards.reader import Split
 from components.stage import Clock, run_stage
@@ -20,7 +21,7 @@ SHARDS = Path("data/shards")
 GENERATED = Path("data/generated")
 JUDGE = Path("data/judge")
 OUT = Path("data/metrics")
-CACHE = Path(".pix2pipe/cache/features")
+CACHE = LOCAL / "cache/features"
 
 
 def main(params: Params, clock: Clock) -> None:

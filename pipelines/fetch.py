@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from components.home import LOCAL
 from components.params import Params
 from components.sources import fetch
 from components.stage import Clock, run_stage
 
 RAW = Path("data/raw")
-CACHE = Path(".pix2pipe/cache")
+CACHE = LOCAL / "cache"
 
 
 def main(params: Params, clock: Clock) -> None:

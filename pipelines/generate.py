@@ -23,8 +23,7 @@ WORK = Path(".pix2pipe/generate")
 def main(params: Params, clock: Clock) -> None:
     """Translate the test samples with the checkpoint that `generate` names."""
     root = shared()
-    for folder in (WORK, OUT):
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(WORK, ignore_errors=True)
     with clock.part("open"):
         cards = export_trained(RUN, params.generate, SHARDS, WORK)
         work = _for_all_ranks(root, cards)

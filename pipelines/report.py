@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 from components.files import write_text
-from components.home import LOCAL, shared
+from components.home import shared
 from components.pages.report import Inputs, build_report
 from components.params import Params
-from components.stage import Clock, run_stage
+from components.stage import TIMINGS, Clock, run_stage
 
 DATA = Path("data")
 OUT = DATA / "report/index.html"
@@ -23,7 +23,7 @@ def main(params: Params, clock: Clock) -> None:
         metrics=DATA / "metrics",
         registered=DATA / "registered/version.json",
         tuned=DATA / "tune",
-        timings=LOCAL / "timings",
+        timings=TIMINGS,
         runs=shared() / "runs",
         study=Path("study/result.json"),
     )

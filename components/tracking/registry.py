@@ -150,7 +150,9 @@ def _log_model(
         info = mlflow.pyfunc.log_model(
             name=card.translation,
             python_model=str(_MODEL_CODE),
-            artifacts={name: str(path) for name, path in files.items()},
+            artifacts={
+                name: path.resolve().as_uri() for name, path in files.items()
+            },  # a path with a % it would decode
             code_paths=[str(_copy_code(temporary / "components"))],
             model_config={"card_sha256": sha256_file(generated / CARD)},  # the card names the sha256 of the weights
             pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS],

@@ -3,10 +3,11 @@
 import fcntl
 import logging
 import os
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +16,15 @@ from urllib.parse import urlsplit, urlunsplit
 from components.faults import Fault
 from components.files import faults_of_the_disk
 from components.home import LOCAL, shared
+from components.tracking.rehome import rehome
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 URI = "MLFLOW_TRACKING_URI"
 _ADVICE = f"see that {URI} names a running server, or unset it to keep runs in .pix2pipe/mlflow.db"
+_MAKE = "`dvc repro register` makes it, `dvc repro -f -s register` from outputs that were pulled; or set " + URI
+_NO_ADDRESS = re.compile(r"\?|%[0-9A-Fa-f]{2}")
 _ANSWER_SECONDS = 5
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # so that MLflow's pages show runs, not prompts
 _ENVIRONMENT = {
@@ -43,20 +47,56 @@ class Store:
 
 
 def tracking_uri(home: Path) -> str:
-    """The address in MLFLOW_TRACKING_URI, or a sqlite file below `home`; absolute, so it holds in any process."""
-    return os.environ.get(URI) or f"sqlite:///{home.resolve() / 'mlflow.db'}"
+    """The address in MLFLOW_TRACKING_URI, or a sqlite file below `home`; absolute, so it holds in any process.
+
+    Raises:
+        Fault: the path holds what an address would take for its options (?) or for another character (%41).
+    """
+    if os.environ.get(URI):
+        return os.environ[URI]
+    if found := _NO_ADDRESS.search(str(home.resolve())):
+        raise Fault(
+            f"{home.resolve()}: MLflow cannot keep a database below a folder with {found[0]} in its name; rename it"
+        )
+    return f"sqlite:///{home.resolve() / 'mlflow.db'}"
 
 
-def open_store(uri: str, home: Path, experiment: str) -> Store:
+def use_registry(project: Path | str = ".") -> None:
+    """Point MLflow's own functions at the registry of a project, for `mlflow.pyfunc.load_model` and the like.
+
+    That is the database below its .pix2pipe; where there is none, the address in MLFLOW_TRACKING_URI.
+
+    Raises:
+        Fault: there is neither; nothing is made.
+    """
+    home = Path(project).resolve() / ".pix2pipe"
+    own = home / "mlflow.db"
+    uri = f"sqlite:///{own}" if own.is_file() else tracking_uri(home)
+    _require_there(uri)
+    with faults_of_the_store(uri):
+        import mlflow
+
+        if own.is_file():
+            rehome(own, home / "mlartifacts")
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+
+
+def open_store(uri: str, home: Path, experiment: str, make: bool = True) -> Store:
     """Open the MLflow at `uri` and find its experiment, or make it.
 
     A database is brought to the schema of this MLflow under a lock first: processes that open a fresh one
     together would race on its migrations. Where the client itself keeps artifacts (no server), those of a new
     experiment go to mlartifacts below PIX2PIPE_ROOT, or below `home` where it is unset, by absolute path.
 
+    Args:
+        make: make what is missing; without, who only reads is told that there is nothing to read.
+
     Raises:
-        Fault: nobody answers, or MLflow refuses; within about ten seconds.
+        Fault: nobody answers, or MLflow refuses; within about ten seconds. There is nothing, and it is not to be made.
     """
+    if not make:
+        _require_there(uri)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     served = urlsplit(uri).scheme in ("http", "https")
@@ -69,12 +109,15 @@ def open_store(uri: str, home: Path, experiment: str) -> Store:
             logging.getLogger(chatter).setLevel(logging.WARNING)
         # It prints the traceback of what it raises anyway.
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-        with _alone(home):
+        with _alone(home) if make or home.is_dir() else nullcontext():
             database = Path(uri.removeprefix("sqlite:///"))
             if uri.startswith("sqlite:///") and database.parent == home.resolve():
                 _make_ready(database)
+                rehome(database, home.resolve() / "mlartifacts")
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             found = client.get_experiment_by_name(experiment)
+            if found is None and not make:
+                raise Fault(f"{shown(uri)} has no experiment {experiment}; {_MAKE}")
             if found is None:
                 location = None if served else _artifacts(home)
                 return Store(client, uri, _make_experiment(client, experiment, location), home)
@@ -136,6 +179,12 @@ def _artifacts(home: Path) -> str:
     root = shared()
     place = (home.resolve() if root is LOCAL else root) / "mlartifacts"
     return place.as_uri() if isinstance(place, Path) else str(place)
+
+
+def _require_there(uri: str) -> None:
+    """Refuse to read a database that is not there; MLflow would make an empty one."""
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
+        raise Fault(f"{uri.removeprefix('sqlite:///')}: there is no registry; {_MAKE}")
 
 
 def _require_answer(uri: str) -> None:

@@ -37,7 +37,7 @@ def _demo(chosen: argparse.Namespace) -> None:
     from components.tracking.store import open_store, tracking_uri
 
     config = load_params(chosen.params).register_
-    store = open_store(tracking_uri(LOCAL), LOCAL, config.experiment)
+    store = open_store(tracking_uri(LOCAL), LOCAL, config.experiment, make=False)
     versions, note = choose_versions(store, chosen.model or config.model, chosen.version)
     if note:
         sys.stderr.write(f"pix2pipe: {note}\n")

@@ -47,7 +47,7 @@ def _common(command: argparse.ArgumentParser, signed: bool = False) -> None:
 
 def _open(model: str | None, path: Path) -> tuple[Params, Store, str]:
     params = load_params(path)
-    store = open_store(tracking_uri(LOCAL), LOCAL, params.register_.experiment)
+    store = open_store(tracking_uri(LOCAL), LOCAL, params.register_.experiment, make=False)
     return params, store, model or params.register_.model
 
 

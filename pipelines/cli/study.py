@@ -136,7 +136,7 @@ def _opened(chosen: argparse.Namespace, invited: bool) -> tuple[Settings, list[A
         raise Fault(f"--{first['loc'][0]} {first['input']}: {first['msg'].lower()}".replace("_", "-")) from error
 
     def store() -> Store:
-        return open_store(tracking_uri(LOCAL), LOCAL, load_params(chosen.params).register_.experiment)
+        return open_store(tracking_uri(LOCAL), LOCAL, load_params(chosen.params).register_.experiment, make=False)
 
     algorithms = open_algorithms(chosen.algorithm, GENERATED, SHARDS, chosen.direction, WORK, store)
     return settings, algorithms, Pictures(SHARDS, algorithms)
@@ -149,7 +149,8 @@ def _result(path: Path, out: Path, params: Path) -> None:
         result = make_result(votes)
     write_json(out, result, in_order=True)
     print(*as_lines(result), sep="\n")
-    print(f"study: wrote {out}; dvc metrics show has it, and dvc repro report shows it", file=sys.stderr)
+    known = "; dvc metrics show has it, and dvc repro report shows it" if out.resolve() == RESULT.resolve() else ""
+    print(f"study: wrote {out}{known}", file=sys.stderr)
     uri = tracking_uri(LOCAL)
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
         return
