@@ -59,7 +59,7 @@ class Versioned(Project):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Versioned:
     project = Versioned(tmp_path_factory.mktemp("experiments"))
-    project.dvc("repro", "register")
+    project.dvc("repro")
     project.git("add", "--all")
     project.git("commit", "--quiet", "--message", "run")
     return project
@@ -73,9 +73,9 @@ def names(project: Versioned) -> list[str]:
 def test_experiments_register_in_the_project_and_can_be_applied(project, tally):
     first = project.registered()
     tally.count(first["version"] == 1, "repro")
-    project.dvc("exp", "run", "--temp", "-S", "train.seed=1", "--name", "temporary", "register")
+    project.dvc("exp", "run", "--temp", "-S", "+train.seed=1", "--name", "temporary", "register")
     for seed in (2, 3):
-        project.dvc("exp", "run", "--queue", "-S", f"train.seed={seed}", "--name", f"queued-{seed}", "register")
+        project.dvc("exp", "run", "--queue", "-S", f"+train.seed={seed}", "--name", f"queued-{seed}", "register")
     project.dvc("queue", "start", "--jobs", "2")
     deadline = time.time() + 600
     while {"queued-2", "queued-3"} - set(names(project)):
