@@ -38,7 +38,7 @@ def verify_cache(project: Path) -> tuple[list[str], list[str]]:
     Returns:
         Lines that say what was found whole, and lines that name what is not (none if all is well).
     """
-    cache = _cache_of(project)
+    cache = cache_of(project)
     if cache is None:
         return [], []
     objects = {path: path.lstat().st_size for path in sorted(cache.glob("??/*")) if _OBJECT.fullmatch(_name(path))}
@@ -53,7 +53,7 @@ def verify_cache(project: Path) -> tuple[list[str], list[str]]:
     return [f"{cache}: {whole} of {len(objects)} objects are whole, {sum(objects.values()):,} bytes"], faults
 
 
-def _cache_of(project: Path) -> Path | None:
+def cache_of(project: Path) -> Path | None:
     """Where DVC's config puts the cache; None outside a DVC project."""
     from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.repo import Repo

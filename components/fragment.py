@@ -1,76 +1,122 @@
 """A fragment of params, such as configs/facades.yaml, taken into the text of params.yaml."""
 
-from typing import Any
+import io
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args, get_origin
 
-import yaml
+from pydantic import BaseModel
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import YAMLError
 
 from components.faults import Fault
+from components.params import Params
+
+_Sections = list[type[BaseModel]]
 
 
-def merge(text: str, fragment: str, name: str) -> str:
-    """A params text with the values of a fragment, the comments of both kept.
+def take(text: str, fragment: str, defaults: str, name: str) -> tuple[str, list[str]]:
+    """A params text with a fragment's values, its own comments kept.
 
-    A mapping that has a `name` (fetch, shard.cut, system) replaces the whole one in its place, since the keys
-    beside belong to that choice; so does one written on a single line. Any other is merged key by key.
+    What the fragment sets does not depend on what was taken before: a section of which it gives keys begins anew
+    from the defaults, and a section inside that it does not give stays as it is. A section that has a `name`
+    (fetch, shard.cut, system) is replaced whole, since the keys beside belong to that choice.
 
     Args:
-        text: of params.yaml.
-        fragment: of the file whose values win.
+        text: of params.yaml. fragment: of the file whose values win. defaults: of configs/default.yaml.
         name: of the fragment, for messages.
 
+    Returns:
+        The text, and a line for each value that is another now: `train.steps: 3000 -> 1000`.
+
     Raises:
-        Fault: the fragment is not YAML or not a mapping.
+        Fault: one of them is not YAML, or not a mapping.
     """
-    try:
-        new = yaml.compose(fragment)
-    except yaml.YAMLError as error:
-        raise Fault(f"{name}: not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(new, yaml.MappingNode):
-        raise Fault(f"{name}: not a mapping of params")
-    return _merge(text, [], new, fragment.splitlines())
+    old, new, base = _load(text, "params.yaml"), _load(fragment, name), _load(defaults, "configs/default.yaml")
+    before = dict(_leaves(old))
+    _take(old, base, new, [Params])
+    after = dict(_leaves(old))
+    changed = [
+        f"{path}: {_shown(before, path)} -> {_shown(after, path)}"
+        for path in [*before, *(path for path in after if path not in before)]
+        if before.get(path, _shown) != after.get(path, _shown)
+    ]
+    stream = io.StringIO()
+    _yaml().dump(old, stream)
+    return stream.getvalue(), changed
 
 
-def _merge(text: str, path: list[str], new: yaml.MappingNode, lines: list[str]) -> str:
-    """Take each key of `new`, which lies at `path`, into the text."""
-    for key, value in new.value:
-        # Line numbers move with every edit, so the place is looked up afresh; the texts are short.
-        parent = _find(yaml.compose(text), path)
-        old = next((pair for pair in parent.value if pair[0].value == key.value), None)
-        both = old is not None and all(
-            isinstance(node, yaml.MappingNode) and not node.flow_style for node in (old[1], value)
-        )
-        if both and "name" not in [inner.value for inner, _ in value.value]:
-            text = _merge(text, [*path, key.value], value, lines)
-            continue
-        block = lines[key.start_mark.line : _last_line(value) + 1]
-        column = parent.value[0][0].start_mark.column if parent.value else 0
-        shift = column - key.start_mark.column
-        block = [_shifted(line, shift) for line in block]
-        kept = text.splitlines()
-        if old is None:
-            start = stop = _last_line(parent) + 1
+def _take(old: CommentedMap, base: Mapping[str, Any], new: CommentedMap, models: _Sections) -> None:
+    """Take the keys of `new` into `old`, whose other keys begin anew from `base`."""
+    for key in [key for key in old if key not in new and not _sections(models, key)]:
+        if key in base:
+            old[key] = base[key]
         else:
-            start, stop = old[0].start_mark.line, _last_line(old[1]) + 1
-        text = "\n".join([*kept[:start], *block, *kept[stop:]]) + "\n"
-    return text
+            del old[key]
+    for key in [key for key in base if key not in old and key not in new and not _sections(models, key)]:
+        _put(old, key, base)
+    for key, value in new.items():
+        inside = _sections(models, key)
+        both = inside and isinstance(value, CommentedMap) and isinstance(old.get(key), CommentedMap)
+        if both and "name" not in value and not value.fa.flow_style():
+            _take(old[key], base.get(key, {}), value, inside)
+        else:
+            _put(old, key, new)
 
 
-def _shifted(line: str, shift: int) -> str:
-    spaces = len(line) - len(line.lstrip(" "))
-    return " " * max(0, spaces + shift) + line[spaces:] if line.strip() else line
+def _put(old: CommentedMap, key: str, giver: Mapping[str, Any]) -> None:
+    """A key with its value and the comment behind it."""
+    old[key] = giver[key]
+    if isinstance(giver, CommentedMap) and key in giver.ca.items:
+        old.ca.items[key] = giver.ca.items[key]
 
 
-def _find(node: Any, path: list[str]) -> Any:
-    for part in path:
-        node = next(value for key, value in node.value if key.value == part)
-    return node
+def _sections(models: _Sections, key: str) -> _Sections:
+    """The sections that may stand under a key; none where it holds a value, or a mapping with names of one's own."""
+    fields = [field for model in models for name, field in model.model_fields.items() if key in (name, field.alias)]
+    return [section for field in fields for section in _in(field.annotation)]
 
 
-def _last_line(node: Any) -> int:
-    """The last line that holds something of a node, comments and blank lines after it left out."""
-    if isinstance(node, yaml.MappingNode) and not node.flow_style and node.value:
-        return _last_line(node.value[-1][1])
-    if isinstance(node, yaml.SequenceNode) and not node.flow_style and node.value:
-        return _last_line(node.value[-1])
-    block_scalar = isinstance(node, yaml.ScalarNode) and node.style in ("|", ">")
-    return int(node.end_mark.line) - int(block_scalar)
+def _in(annotation: Any) -> _Sections:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (dict, tuple, list):
+        return []
+    return [section for inner in get_args(annotation) for section in _in(inner)]
+
+
+def _leaves(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(values, dict) and values:
+        for key, value in values.items():
+            yield from _leaves(value, f"{path}.{key}".lstrip("."))
+    else:
+        yield path, values
+
+
+def _shown(values: Mapping[str, Any], path: str) -> str:
+    if path not in values:
+        return "not there"
+    value = values[path]
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _load(text: str, name: str) -> CommentedMap:
+    try:
+        values = _yaml().load(text)
+    except YAMLError as error:
+        raise Fault(f"{name}: not YAML ({' '.join(str(error).split())[:200]})") from error
+    if not isinstance(values, CommentedMap):
+        raise Fault(f"{name}: not a mapping of params")
+    return values
+
+
+def _yaml() -> YAML:
+    """A reader and writer that keeps comments, quotes and line breaks as they are."""
+    yaml = YAML()
+    yaml.width = 4096
+    yaml.preserve_quotes = True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.representer.add_representer(
+        type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    return yaml

@@ -17,13 +17,13 @@ from typing import Any
 
 import yaml
 
+from components.dvc_cache import cache_of
 from components.faults import Fault
 from components.files import write_json
 
 GRAPHS = (Path("dvc.yaml"), Path("tables/dvc.yaml"))
 RECORDS = Path(".pix2pipe/outputs")
 ASIDE = Path(".pix2pipe/set_aside")
-_CACHE = Path(".dvc/cache/files/md5")
 _PARAM = re.compile(r"\$\{([^}]+)\}")
 
 
@@ -154,14 +154,18 @@ def _read(record: Path) -> tuple[float | None, dict[str, int]]:
     return None, {}
 
 
-def _of_dvc(stage: str, files: Iterable[Path]) -> set[Path]:
+def _of_dvc(stage: str, files: list[Path]) -> set[Path]:
     """Those of some files that dvc.lock knows as outputs of the stage, byte for byte."""
     known: dict[str, str] = {}
-    with suppress(OSError, KeyError, TypeError, yaml.YAMLError):
+    if not files:
+        return set()
+    with suppress(OSError, KeyError, TypeError, AssertionError, yaml.YAMLError):
         for out in yaml.safe_load(Path("dvc.lock").read_text())["stages"][stage]["outs"]:
             known[out["path"]] = out["md5"]
             if out["md5"].endswith(".dir"):
-                entries = json.loads((_CACHE / out["md5"][:2] / out["md5"][2:]).read_bytes())
+                cache = cache_of(Path.cwd())  # in the work tree of an experiment it is the project's own
+                assert cache is not None
+                entries = json.loads((cache / out["md5"][:2] / out["md5"][2:]).read_bytes())
                 known |= {f"{out['path']}/{entry['relpath']}": entry["md5"] for entry in entries}
     return {path for path in files if path.as_posix() in known and _md5(path) == known[path.as_posix()]}
 

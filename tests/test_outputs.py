@@ -92,7 +92,8 @@ def test_what_was_there_before_a_killed_stage_began_is_not_its_own(project):
 
 def test_outputs_that_dvc_brought_are_the_stages_own(project):
     made = put(OUT / "1.png", "made")
-    md5, listing = outputs._md5(made), project / ".dvc/cache/files/md5/12/34.dir"
+    md5, listing = outputs._md5(made), project / "elsewhere/files/md5/12/34.dir"
+    put(project / ".dvc/config", f"[core]\n    no_scm = true\n[cache]\n    dir = {project}/elsewhere\n")
     put(listing, f'[{{"md5": "{md5}", "relpath": "1.png"}}, {{"md5": "{md5}", "relpath": "2.png"}}]')
     put(Path("dvc.lock"), yaml.safe_dump({"stages": {"fetch": {"outs": [{"path": "data/raw", "md5": "1234.dir"}]}}}))
     run("1.png")

@@ -54,7 +54,9 @@ def test_the_papers_setting_is_the_published_one(tmp_path):
     params.write_text((ROOT / "params.yaml").read_text())
     cli.main(["use", str(ROOT / "configs/papers/pix2pix.yaml"), "--params", str(params)])
     taken = load_params(params)
-    system = build(taken.system, Shape(Domain(kind="image"), Domain(kind="image"), (256, 256)))
+    classes = tuple("abcdefghi")
+    labels = Domain(kind="label", classes=classes, palette=((0, 0, 0),) * 9, encoding=taken.train.labels)
+    system = build(taken.system, Shape(labels, Domain(kind="image"), (256, 256)))
     assert system.num_parameters() == {"generator": 54_413_955, "discriminator": 2_768_705}
     assert taken.tune.num_trials == 0
     assert (taken.train.batch_size, taken.train.epochs, taken.train.learning_rate) == (1, 200, 2e-4)

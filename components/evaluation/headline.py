@@ -33,7 +33,6 @@ def _of_model(measured: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
             yield f"{metric}_excess", _rounded(summary[f"{metric}_excess_ratio"])
     for names, name in (
         (("fcn_class_iou", "labels_class_iou"), "class_iou"),
-        (("fcn_pixel_accuracy", "labels_pixel_accuracy"), "pixel_accuracy"),
         (("l1",), "l1"),
         (("ssim",), "ssim"),
     ):

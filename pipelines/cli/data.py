@@ -10,7 +10,7 @@ import yaml
 from components.dvc_cache import verify_cache
 from components.faults import Fault
 from components.files import write_text
-from components.fragment import merge
+from components.fragment import take
 from components.home import located
 from components.node_cache import fresh_cache
 from components.params import parse_params
@@ -18,6 +18,7 @@ from components.shards.verify import verify
 from components.sources import SOURCES
 
 PARAMS = Path("params.yaml")
+DEFAULTS = Path(__file__).parents[2] / "configs/default.yaml"
 SHARDS = Path("data/shards")
 
 
@@ -73,7 +74,8 @@ def _use(file: Path, params: Path) -> None:
         old, fragment = params.read_text(), file.read_text()
     except FileNotFoundError as error:
         raise Fault(f"{error.filename}: not found") from None
-    text = merge(old, fragment, str(file))
+    text, changed = take(old, fragment, DEFAULTS.read_text(encoding="utf-8"), str(file))
     parse_params(yaml.safe_load(text), f"{params} with {file}")
     write_text(params, text)
+    print(*(f"  {line}" for line in changed), sep="\n")
     print(f"{params}: took {', '.join(yaml.safe_load(fragment))} from {file}; next: dvc repro")
