@@ -39,6 +39,14 @@ class Domain(Section):
             raise ValueError("palette gives one colour for each class")
         return self
 
+    def stranger(self, picture: Picture) -> str:
+        """What a label map holds that is no class, with its place; empty of an image, and where all is well."""
+        if self.kind == "image" or not picture.size or int(picture.max()) < len(self.classes):
+            return ""
+        row, column = divmod(int(np.argmax(picture >= len(self.classes))), picture.shape[1])
+        value, last = int(picture[row, column]), len(self.classes) - 1
+        return f"label {value} at row {row}, column {column} is outside the {last + 1} classes (0 to {last})"
+
     @property
     def in_colour(self) -> bool:
         """Whether networks see three channels in [-1, 1]: an image, or a label map drawn in its palette."""

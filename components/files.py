@@ -147,6 +147,8 @@ def read_bytes(path: "AnyPath") -> bytes:
         FileNotFoundError: there is none.
     """
     if isinstance(path, Path):
+        if path.exists() and not path.is_file():
+            raise Fault(f"{path}: is no file (a folder, a pipe or a device); remove it")
         return path.read_bytes()
     from components import remote
 

@@ -55,12 +55,12 @@ SMALL = {
 }
 
 
-def start(module: str, *arguments: str, folder: Path) -> subprocess.Popen[str]:
+def start(module: str, *arguments: str, folder: Path, path: str = "/usr/bin:/bin") -> subprocess.Popen[str]:
     """Begin `python -m MODULE` in a folder, as a group of its own, by a person who has activated no environment."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         cwd=folder,
-        env=os.environ | {"PATH": "/usr/bin:/bin", "DVC_NO_ANALYTICS": "1"},
+        env=os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

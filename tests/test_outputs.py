@@ -136,7 +136,7 @@ def test_every_param_that_is_a_path_is_known(tmp_path):
                 made = kind.model_construct(**{name: "x"}, **{key: None for key in kind.model_fields if key != name})
                 assert dict(user_paths(made)) == {field.alias or name: "x"}, (kind, name)
     params = load_params(Path(__file__).parents[1] / "params.yaml")
-    assert stage_outputs("evaluate", params)[-1] == Path("data/metrics/pix2pix.json")
+    assert Path("data/metrics/pix2pix.json") in stage_outputs("evaluate", params)
 
 
 def test_own_pictures_in_data_raw_survive_dvc_repro(tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 from components.faults import Fault
@@ -39,7 +40,7 @@ def open_shard(location: AnyPath, sha256: str, size: int) -> tuple[Path, int]:
     while True:
         path = location if isinstance(location, Path) else local_copy(location, sha256, size)
         try:
-            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would wait for a writer
         except FileNotFoundError:
             if path is location:
                 raise Fault(f"{path}: not found, though the manifest names it; {_remedy(path)}") from None
@@ -62,6 +63,8 @@ def check_file(path: Path, sha256: str, size: int, file: int) -> None:
         Fault: naming the file and the bytes, of a tar also the part of it where the damage begins.
     """
     try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise Fault(f"{path}: is no file (a folder, a pipe or a device); {_remedy(path)}")
         found = os.fstat(file).st_size
         if found != size:
             raise Fault(f"{path}: has bytes 0-{found}, the manifest says 0-{size}; {_remedy(path)}")

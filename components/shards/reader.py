@@ -152,6 +152,8 @@ class Split:
         expected = (height, width) + ((3,) if self.manifest.domains[domain].kind == "image" else ())
         if picture.shape != expected or picture.dtype != np.uint8:
             raise Fault(f"{shard.where(place, domain)}: {picture.dtype} {picture.shape} is not uint8 {expected}")
+        if stranger := self.manifest.domains[domain].stranger(picture):
+            raise Fault(f"{shard.where(place, domain)}: {stranger}; write the shards again (dvc repro -f shard)")
         return picture
 
     def _column(self, column: str, domain: str) -> list[Any]:

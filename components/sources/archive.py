@@ -46,8 +46,13 @@ def is_archive(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
-def unpack(archive: Path, target: Path, extensions: frozenset[str], max_bytes: int) -> None:
+def unpack(
+    archive: Path, target: Path, extensions: frozenset[str], max_bytes: int, passed: Callable[[str], object] = str
+) -> None:
     """Write the members with one of the extensions below `target`; others are passed over.
+
+    Args:
+        passed: called with the name of each file that is passed over; it may refuse one.
 
     Raises:
         Fault: a broken or truncated archive, a member that is a link or would land outside `target` or twice
@@ -61,6 +66,8 @@ def unpack(archive: Path, target: Path, extensions: frozenset[str], max_bytes: i
                 raise Fault(f"{archive}: more than {MAX_MEMBERS:,} members")
             path = target / _inside(archive, member.name)
             if member.open is None or path.suffix.lower() not in extensions or path.name.startswith("."):
+                if member.open is not None:
+                    passed(member.name)
                 left = _less(archive, member.name, left, member.passed)
                 continue
             left = _copy(archive, member.name, member.open, path, left)

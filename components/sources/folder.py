@@ -16,6 +16,7 @@ from components.files import atomic_folder, read_json, sha256_file, write_text
 from components.sources.archive import SUFFIXES, is_archive, unpack
 from components.sources.download import download
 from components.sources.folder_config import FolderConfig, Origin
+from components.sources.passed import PassedOver
 from components.sources.pictures import EXTENSIONS
 
 PICTURES = "pictures"
@@ -35,11 +36,12 @@ def fetch_folder(config: FolderConfig, root: Path, cache: Path) -> None:
     archives = {origin: _archive(origin, cache, max_bytes) for origin in config.origins}
     with atomic_folder(folder) as stage:
         for origin, archive in archives.items():
-            target = stage / PICTURES / origin.folder
+            target, passed = stage / PICTURES / origin.folder, PassedOver(origin.path)
             if archive:
-                unpack(archive, target, EXTENSIONS, max_bytes)
+                unpack(archive, target, EXTENSIONS, max_bytes, passed.add)
             else:
-                _copy(Path(origin.path), target)
+                _copy(Path(origin.path), target, passed)
+            passed.say()
             if not any(path.is_file() for path in target.rglob("*")):
                 raise Fault(f"{origin.path}: holds no pictures ({' '.join(sorted(EXTENSIONS))})")
         _describe(config, stage, archives)
@@ -74,9 +76,9 @@ def _archive(origin: Origin, cache: Path, max_bytes: int) -> Path | None:
     return archive
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, passed: PassedOver) -> None:
     source = source.expanduser()
-    for path in tqdm(sorted(_pictures(source)), unit="file", desc=f"copy {source.name}"):
+    for path in tqdm(sorted(_pictures(source, passed)), unit="file", desc=f"copy {source.name}"):
         if not path.is_file():
             raise Fault(f"{path}: is no file (a link to nothing, or a device); remove it")
         place = target / path.relative_to(source)
@@ -84,7 +86,7 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(path, place)
 
 
-def _pictures(source: Path) -> Iterator[Path]:
+def _pictures(source: Path, passed: PassedOver) -> Iterator[Path]:
     """Every picture below a folder; linked folders are entered, each real one once."""
     entered: set[str] = set()
     for folder, folders, files in os.walk(source, followlinks=True):
@@ -97,6 +99,8 @@ def _pictures(source: Path) -> Iterator[Path]:
         for name in files:
             if Path(name).suffix.lower() in EXTENSIONS and not name.startswith("."):
                 yield Path(folder) / name
+            else:
+                passed.add(name)
 
 
 def _describe(config: FolderConfig, stage: Path, archives: dict[Origin, Path | None]) -> None:

@@ -8,9 +8,10 @@ from components.sources.fit import FolderCut, fitted
 from components.sources.folder import PICTURES, read_folder
 from components.sources.folder_config import Side
 from components.sources.layout import Pair, find_pairs
+from components.sources.leaks import Place, of_pairs, refuse_shared
 from components.sources.photos import find_photos
 from components.sources.pictures import open_picture
-from components.sources.sides import Single, find_sides, refuse_shared
+from components.sources.sides import Single, find_sides
 from components.sources.source import BadSample, require_samples
 
 _ADVICE = "name its folder in fetch.splits, or give more training pictures"
@@ -105,8 +106,13 @@ def open_folder(root: Path, cut: FolderCut) -> PairsSource | SidesSource:
     if config.layout in ("unpaired", "photos"):
         singles = find_sides(pictures, config) if config.layout == "unpaired" else find_photos(pictures, config)
         require_samples("folder", singles, _ADVICE)
-        refuse_shared(singles, hashes)
+        refuse_shared(
+            (hashes[one.file], Place(split, one.side, one.file)) for split, ones in singles.items() for one in ones
+        )
         return SidesSource(pictures, cut, config.sides, direction, singles)
     pairs = find_pairs(pictures, config)
     require_samples("folder", pairs, _ADVICE)
+    is_image = config.a.domain().kind == "image", config.b.domain().kind == "image"
+    files = {split: [(pair.a, pair.b) for pair in found] for split, found in pairs.items()}
+    refuse_shared(of_pairs(files, hashes, is_image))
     return PairsSource(pictures, cut, config.sides, direction, config.layout == "side_by_side", pairs)

@@ -1,11 +1,14 @@
 """Which files make a sample: the layouts of paired pictures, found in a folder."""
 
 import hashlib
+import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
+
+from tqdm import tqdm
 
 from components.faults import Fault
 from components.sources.folder_config import FolderConfig
@@ -54,6 +57,7 @@ def find_pairs(pictures: Path, config: FolderConfig) -> dict[str, list[Pair]]:
         wanted = " and ".join(f"{side}/" for side in sides) if config.layout == "folders" else "train/"
         found = ", ".join(sorted(tops)) or "none"
         raise Fault(f"fetch.layout: no pictures in {wanted} (layout {config.layout}); folders found: {found}")
+    refuse_poured({split_folder(place) for place in grouped}, config)
     prefix = base.relative_to(pictures)
     splits: dict[str, list[Pair]] = {split: [] for split in SPLITS}
     for key, (place, pair) in zip(sample_keys(list(grouped)), grouped.items(), strict=True):
@@ -103,8 +107,36 @@ def _side_by_side(files: Sequence[str], names: Mapping[str, str]) -> dict[str, t
 
 
 def within_splits(files: Sequence[str], names: Mapping[str, str]) -> Sequence[str]:
-    """Where there are split folders, the files in them; else all."""
-    return [name for name in files if "/" in name and name.split("/")[0] in names] or files
+    """Where there are split folders, the files in them, and a word about others; else all."""
+    inside = [name for name in files if split_folder(name) in names]
+    say_outside(files, inside or files, names)
+    return inside or files
+
+
+def say_outside(files: Sequence[str], taken: Iterable[str], names: Iterable[str]) -> None:
+    """Say how many pictures belong to no split and no side, and name one."""
+    outside = sorted(set(files) - set(taken))
+    if outside:
+        there = " ".join(f"{name}/" for name in sorted({split_folder(file) for file in taken} & set(names)))
+        places = there or "the folders of samples"
+        line = f"{len(outside)} pictures lie outside of {places} and are passed over, such as {outside[0]}"
+        tqdm.write(line, file=sys.stderr)
+
+
+def refuse_poured(folders: Iterable[str], config: FolderConfig) -> None:
+    """Refuse two folders that would become one split unless params say so of both.
+
+    Raises:
+        Fault: naming them, and the param.
+    """
+    names = {**ALIASES, **config.splits}
+    for split in SPLITS:
+        poured = sorted({folder for folder in folders if names.get(folder) == split})
+        if len(poured) > 1 and not config.splits.keys() >= set(poured):
+            raise Fault(
+                f"fetch.splits: the folders {' and '.join(poured)} would together be the {split} split; name each of "
+                f"them there, such as {{{', '.join(f'{folder}: {split}' for folder in poured)}}} if that is meant"
+            )
 
 
 def named(files: Sequence[str]) -> dict[str, str]:
@@ -135,6 +167,7 @@ def _folders(files: Sequence[str], sides: Mapping[str, str], names: Mapping[str,
         if side in pair:
             raise Fault(f"{file}: {pair[side]} has the same name but for the ending; remove one of them")
         pair[side] = file
+    say_outside(files, [file for pair in found.values() for file in pair.values()], names)
     return {place: (pair.get("a", ""), pair.get("b", "")) for place, pair in sorted(found.items())}
 
 

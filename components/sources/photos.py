@@ -12,6 +12,7 @@ from components.sources.layout import (
     files_below,
     hold_out,
     named,
+    refuse_poured,
     split_folder,
     within_splits,
 )
@@ -37,6 +38,7 @@ def find_photos(pictures: Path, config: FolderConfig) -> dict[str, list[Single]]
     if unknown := set(config.splits) - tops:
         found = ", ".join(sorted(tops)) or "none"
         raise Fault(f"fetch.splits: no pictures in a folder {min(unknown)}; folders found: {found}")
+    refuse_poured(tops, config)
     prefix, places = base.relative_to(pictures), named(within_splits(files, names))
     splits: dict[str, list[Single]] = {split: [] for split in SPLITS}
     for key, file in zip(sample_keys(list(places)), places.values(), strict=True):

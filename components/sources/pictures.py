@@ -18,11 +18,31 @@ _BAND = 1 << 20  # pixels converted at a time
 # The memory of large pictures then goes back to the system as soon as they are dropped: pieces of above 32 MB are
 # mapped one by one, and Pillow's own 16 MB would stay behind in the heap beside the next picture.
 Image.core.set_block_size(64 << 20)  # type: ignore[attr-defined]
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
-# Only plain raster decoders: others start programs (EPS) or have no business in a data set.
-_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+_BYTES_LIBRARY = 32  # of decoders that hold every channel in 32 bits beside (OpenJPEG, AVIF's)
+# Only plain raster decoders: others start programs (EPS), hold layers (PSD) or have no business in a data set.
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM", "TGA", "JPEG2000", "AVIF")
+_OF_FORMATS = {
+    "PNG": ".png .apng",
+    "JPEG": ".jpg .jpeg .jpe .jfif",
+    "TIFF": ".tif .tiff",
+    "BMP": ".bmp .dib",
+    "WEBP": ".webp",
+    "GIF": ".gif",
+    "PPM": ".ppm .pgm .pbm .pnm",
+    "TGA": ".tga .icb .vda .vst",
+    "JPEG2000": ".jp2 .j2k .jpc .jpf .jpx .j2c",
+    "AVIF": ".avif .avifs",
+}
+EXTENSIONS = frozenset(" ".join(_OF_FORMATS.values()).split())
+# Endings of pictures that are not read: such a file is refused by name, since it was meant to be a sample.
+_UNREAD = """.heic .heif .hif .jxl .psd .psb .xcf .svg .eps .pdf .ai .exr .hdr .dng .cr2 .cr3 .nef .arw .raf .orf .rw2
+    .ico .icns .dds .pcx .sgi .rgb .bw .ras .fits .dcm .nii .mrc .emf .wmf .xbm .xpm .im .msp .qoi .fli .flc"""
+UNREAD = frozenset(_UNREAD.split())
+# Formats that change pixels where they are written; WebP is one of two kinds, which the file says.
+_LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")
+LOSSY = "pix2pipe.lossy"  # the key of a picture's `info` under which the format stands
 # What Pillow raises on broken files besides OSError, by trial.
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError)
+_BROKEN = (RuntimeError, OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError)
 
 
 def open_picture(path: Path | IO[bytes], name: str, most_bytes: int = MAX_BYTES) -> Image.Image:
@@ -39,6 +59,8 @@ def open_picture(path: Path | IO[bytes], name: str, most_bytes: int = MAX_BYTES)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # our own bound is below; metadata warnings say nothing of pixels
+            if isinstance(path, Path) and path.exists() and not path.is_file():
+                raise BadSample(f"{name}: is no file (a folder, a pipe or a device)")
             with Image.open(path, formats=_FORMATS) as picture:
                 width, height = picture.size
                 most = _most_pixels(picture, most_bytes)
@@ -47,13 +69,15 @@ def open_picture(path: Path | IO[bytes], name: str, most_bytes: int = MAX_BYTES)
                         raise BadSample(_too_large(name, f"{columns}x{rows}", most))
                 if not width * height:
                     raise BadSample(f"{name}: broken picture ({width}x{height} pixels)")
+                if lossy := _lossy(picture):
+                    picture.info[LOSSY] = lossy
                 picture.load()
                 ImageOps.exif_transpose(picture, in_place=True)
                 return picture
     except Image.DecompressionBombError:
         raise BadSample(_too_large(name, "too many", most_bytes // _BYTES)) from None
     except UnidentifiedImageError:
-        raise BadSample(f"{name}: not a PNG, JPEG, TIFF, BMP or WebP picture") from None
+        raise BadSample(f"{name}: not a {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]} picture") from None
     except FileNotFoundError:
         raise BadSample(f"{name}: not found") from None
     except _BROKEN as error:
@@ -111,6 +135,11 @@ def as_indices(picture: Image.Image, classes: int, name: str) -> Picture:
     Raises:
         BadSample: more than one channel, or a value that is not below `classes`.
     """
+    if LOSSY in picture.info:
+        raise BadSample(
+            f"{name}: {picture.info[LOSSY]} changes pixels, so its values are not the class indices that were meant; "
+            "save index maps as PNG, or give the side a palette if it is drawn in colours"
+        )
     if picture.mode not in ("1", "L", "P") and not picture.mode.startswith("I;16"):
         raise BadSample(f"{name}: {picture.mode} pixels cannot be class indices; give a palette, or 8-bit grey")
     values = np.asarray(picture)
@@ -127,7 +156,30 @@ def _most_pixels(picture: Image.Image, most_bytes: int) -> int:
     """How many pixels a picture of this kind may have; of one that is open and not yet decoded."""
     if picture.format == "WEBP":
         return most_bytes // _BYTES_WEBP
+    if picture.format in ("JPEG2000", "AVIF"):
+        return most_bytes // _BYTES_LIBRARY
     return most_bytes // (_BYTES_PROGRESSIVE if picture.info.get("progressive") else _BYTES)
+
+
+def _lossy(picture: Image.Image) -> str:
+    """The name of the format of an open picture if it is one that changes pixels, else empty."""
+    if picture.format in _LOSSY:
+        return str(picture.format)
+    if picture.format == "WEBP" and not picture.info.get("lossless", _lossless_webp(picture)):
+        return "lossy WebP"
+    if picture.format == "TIFF" and picture.info.get("compression") in ("jpeg", "tiff_jpeg", "webp"):
+        return f"TIFF with {picture.info['compression']} inside"
+    return ""
+
+
+def _lossless_webp(picture: Image.Image) -> bool:
+    """Whether the chunks of a WebP file hold VP8L, its lossless kind."""
+    file: IO[bytes] = picture.fp  # type: ignore[attr-defined]
+    place = file.tell()
+    file.seek(0)
+    head = file.read(4096)
+    file.seek(place)
+    return b"VP8L" in head
 
 
 def _tile(picture: Image.Image) -> tuple[int, int]:

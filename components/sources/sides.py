@@ -7,7 +7,17 @@ from pathlib import Path
 from components.faults import Fault
 from components.sources.folder_config import FolderConfig
 from components.sources.keys import sample_keys
-from components.sources.layout import ALIASES, descend, files_below, hold_out, named, split_folder, within_splits
+from components.sources.layout import (
+    ALIASES,
+    descend,
+    files_below,
+    hold_out,
+    named,
+    refuse_poured,
+    say_outside,
+    split_folder,
+    within_splits,
+)
 from components.sources.source import SPLITS
 
 
@@ -42,6 +52,8 @@ def find_sides(pictures: Path, config: FolderConfig) -> dict[str, list[Single]]:
     found = _named_sources(pictures, config, names) if config.a.path else _lettered(pictures, config, names)
     if unknown := set(config.splits) - {one.folder for one in found}:
         raise Fault(f"fetch.splits: no pictures in a folder {min(unknown)}; folders found: {_folders(found)}")
+    for side in (config.a.name, config.b.name):
+        refuse_poured({one.folder for one in found if one.side == side}, config)
     splits: dict[str, list[Single]] = {f"{split}/{side.name}": [] for split in SPLITS for side in (config.a, config.b)}
     for key, one in zip(sample_keys([one.place for one in found]), found, strict=True):
         splits[f"{names.get(one.folder, 'train')}/{one.side}"].append(Single(key, one.file, one.side))
@@ -51,36 +63,6 @@ def find_sides(pictures: Path, config: FolderConfig) -> dict[str, list[Single]]:
     return splits
 
 
-def refuse_shared(splits: Mapping[str, Sequence[Single]], hashes: Mapping[str, str]) -> None:
-    """Refuse a picture that is on both sides, or in two splits of one, byte for byte.
-
-    Args:
-        splits: of the samples.
-        hashes: sha256 of each file.
-
-    Raises:
-        Fault: naming two of the files.
-    """
-    first: dict[str, tuple[str, Single]] = {}
-    shared: list[tuple[str, Single, str, Single]] = []
-    for split, singles in splits.items():
-        for single in singles:
-            other_split, other = first.setdefault(hashes[single.file], (split, single))
-            if other_split != split:
-                shared.append((other_split, other, split, single))
-    if not shared:
-        return
-    split, single, other_split, other = min(shared, key=lambda two: two[1].side == two[3].side)  # two sides first
-    what = "leak between splits"
-    if single.side != other.side:
-        what = f"the sides {single.side} and {other.side} share pictures"
-    more = f", and {len(shared) - 1} more" if len(shared) > 1 else ""
-    raise Fault(
-        f"{what}: {single.file} (in {split}) and {other.file} (in {other_split}) are the same file{more}; "
-        "keep each picture in one place"
-    )
-
-
 def _lettered(pictures: Path, config: FolderConfig, names: Mapping[str, str]) -> list[_Found]:
     """trainA/1.jpg, trainB/7.jpg and so on."""
     sides = {"A": config.a, "B": config.b}
@@ -88,6 +70,7 @@ def _lettered(pictures: Path, config: FolderConfig, names: Mapping[str, str]) ->
     base = descend(pictures, set(tops))
     files = files_below(base)
     inside = [file for file in files if "/" in file and file.split("/")[0] in tops]
+    say_outside(files, inside, tops)
     prefix, found = base.relative_to(pictures), []
     for place, file in named(inside).items():
         folder, letter = tops[file.split("/")[0]]

@@ -72,7 +72,8 @@ def seeds():
     found["webp"] = saved(smooth, "WEBP", exif=turned)
     found["webp-lossless"] = saved(smooth.convert("RGBA"), "WEBP", lossless=True)
     found["webp-animated"] = saved(smooth, "WEBP", **frames)
-    for kind in ("GIF", "PPM", "ICO", "PDF", "EPS", "TGA"):  # another type under the name of a picture
+    found |= {kind.lower(): saved(smooth, kind) for kind in ("GIF", "PPM", "TGA", "JPEG2000", "AVIF")}
+    for kind in ("ICO", "PDF", "EPS"):  # another type under the name of a picture
         found[f"other-{kind}"] = saved(smooth, kind)
     found["other-text"] = b"just a text\n" * 40
     found["other-page"] = b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>"

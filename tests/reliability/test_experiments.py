@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -76,8 +77,10 @@ def test_experiments_register_in_the_project_and_can_be_applied(project, tally):
     project.dvc("exp", "run", "--temp", "-S", "+train.seed=1", "--name", "temporary", "register")
     for seed in (2, 3):
         project.dvc("exp", "run", "--queue", "-S", f"+train.seed={seed}", "--name", f"queued-{seed}", "register")
-    project.dvc("queue", "start", "--jobs", "2")
-    deadline = time.time() + 600
+    # The workers of a queue are DVC's own processes, which want `dvc` on the PATH: an activated environment.
+    activated = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    start("dvc", "queue", "start", "--jobs", "2", folder=project.folder, path=activated).communicate(timeout=60)
+    deadline = time.time() + 400
     while {"queued-2", "queued-3"} - set(names(project)):
         assert time.time() < deadline, project.dvc("queue", "status")
         time.sleep(2)
@@ -106,7 +109,7 @@ def test_what_dvc_shows_fits_a_terminal(project, monkeypatch):
     assert max(map(len, shown.splitlines())) <= 120, shown
     assert "fid_lite0" in shown
     assert "fid_lite0" in project.dvc("exp", "show", "--only-changed", "--no-pager")[:2000]
-    assert max(map(len, project.dvc("dag").splitlines())) <= 120
+    assert "cell" not in project.dvc("dag")  # no cell of the papers' tables
 
 
 def test_a_clone_pulls_and_registers_what_it_pulled(project, tmp_path):

@@ -45,7 +45,7 @@ def facades(tmp_path):
     """The pix2pix layout: 20 train, 4 val."""
     for split, count in (("train", 20), ("val", 4)):
         for i in range(count):
-            save(side_by_side(i), tmp_path / "mine" / split / f"{i}.jpg")
+            save(side_by_side(i + 100 * (split == "val")), tmp_path / "mine" / split / f"{i}.jpg")
     return tmp_path / "mine"
 
 
@@ -106,7 +106,10 @@ def test_folders(tmp_path, pattern):
     for split in ("train", "val", "test"):
         for i in range(3):
             place = {"split": split, "i": i}
-            save(photo(i), tmp_path / "mine" / f"{pattern.format(side='A', **place)}.jpg")
+            save(
+                photo(i + 10 * ("train", "val", "test").index(split)),
+                tmp_path / "mine" / f"{pattern.format(side='A', **place)}.jpg",
+            )
             save(Image.fromarray(labels(i)), tmp_path / "mine" / f"{pattern.format(side='B', **place)}.png")
     source = opened(
         tmp_path / "mine", layout="folders", direction="AtoB", b={"name": "labels", "classes": ["x", "y", "z"]}
