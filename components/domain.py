@@ -5,11 +5,12 @@ from typing import Annotated, Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from components.schema import Section
 
-Colour = tuple[int, int, int]
+Channel = Annotated[int, Field(ge=0, le=255)]
+Colour = tuple[Channel, Channel, Channel]
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB, or (H, W) class indices
 # As long as a tar's member KEY.DOMAIN.png (100 characters) allows beside the longest key (80).
 DomainName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,14}$")]
@@ -37,6 +38,9 @@ class Domain(Section):
             raise ValueError("an image domain has no classes and no palette")
         if self.kind == "label" and len(self.palette) != len(self.classes):
             raise ValueError("palette gives one colour for each class")
+        for what, values in (("classes", self.classes), ("palette", self.palette)):
+            if doubled := [value for index, value in enumerate(values) if value in values[:index]]:
+                raise ValueError(f"{what}: {doubled[0]} stands for two classes")
         return self
 
     def stranger(self, picture: Picture) -> str:

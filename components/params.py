@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
@@ -16,6 +15,7 @@ from components.pages.config import ReportConfig
 from components.review.config import ReviewConfig
 from components.schema import Section
 from components.search.config import TuneConfig
+from components.search.space import check_space, extremes
 from components.shards.config import ShardConfig
 from components.sources import CutConfig, FetchConfig
 from components.sources.earth import NAMES, EarthConfig
@@ -27,8 +27,10 @@ from components.tables.config import RunParams, TablesParams
 from components.tasks.derive import Derivation
 from components.tracking.config import RegisterConfig
 from components.training.config import TrainConfig
+from components.yaml_file import read_yaml, shown
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_LONGEST = 300  # characters of a message
 
 
 class ShardSection(ShardConfig):
@@ -110,29 +112,20 @@ class Params(Section):
         return self
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which a key that stands twice is refused; PyYAML would let the last one win silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        doubled = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
-        if doubled is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"key {doubled} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def load_params(path: Path) -> Params:
     """Read and validate a params file.
 
     Raises:
         Fault: one line with the dotted path of the first thing wrong, and the names that are valid there.
     """
-    return parse_params(_read(path), str(path))
+    params = parse_params(read_yaml(path), str(path))
+    _check_candidates(params, str(path))
+    return params
 
 
 def load_tables(path: Path) -> TablesParams:
     """Read and validate a tables/params.yaml, and every run that it names; faults as of `load_params`."""
-    tables = _parse(TablesParams, _read(path), str(path))
+    tables = _parse(TablesParams, read_yaml(path), str(path))
     for name in tables.runs:
         run_params(tables, name, str(path))
     return tables
@@ -149,15 +142,6 @@ def run_params(tables: TablesParams, name: str, where: str) -> RunParams:
     return _parse(RunParams, _replaced(common, tables.runs[name], where), where)
 
 
-def _read(path: Path) -> Any:
-    try:
-        return yaml.load(path.read_text(), _UniqueKeys)
-    except FileNotFoundError:
-        raise Fault(f"{path}: not found; run from the project's folder or pass --params") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Fault(f"{path}: not YAML ({' '.join(str(error).split())})") from error
-
-
 def parse_params(values: Any, where: str) -> Params:
     """Validate params given as plain values; `where` names their origin in the message."""
     return _parse(Params, values, where)
@@ -169,7 +153,23 @@ def _parse(model: type[_Model], values: Any, where: str) -> _Model:
     except ValidationError as error:
         faults = error.errors()
         unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]
-        raise Fault(f"{where}: {_word((unknown or faults)[0], model)}") from None
+        raise Fault(f"{where}: {_word((unknown or faults)[0], model)}"[:_LONGEST]) from None
+
+
+def _check_candidates(params: Params, where: str) -> None:
+    """Refuse candidates of a search that are no values of their param, as they would be in its place.
+
+    Raises:
+        Fault: naming the path and the candidate.
+    """
+    if not params.tune.num_trials:
+        return
+    check_space(params.tune)
+    for path, value in extremes(params.tune):
+        tried = with_values(params, {path: value}, f"{where}: tune.space")
+        taken = value_at(tried, path)
+        if taken != value or isinstance(taken, bool | str) != isinstance(value, bool | str):
+            raise Fault(f"{where}: tune.space.{path}: {shown(value)} is not of the kind of this param ({shown(taken)})")
 
 
 def with_values(params: Params, values: Mapping[str, Any], where: str) -> Params:
@@ -211,11 +211,11 @@ def _word(fault: ErrorDetails, root: type[BaseModel]) -> str:
         hint = f"did you mean {close[0]}? " if close else ""
         return f"{dotted}: no such param; {hint}valid here: {', '.join(valid)}"
     if fault["type"] == "union_tag_invalid":
-        return f"{dotted}.name: {fault['ctx']['tag']!r} is not one of {fault['ctx']['expected_tags']}"
+        return f"{dotted}.name: {shown(fault['ctx']['tag'])} is not one of {fault['ctx']['expected_tags']}"
     if fault["type"] == "missing":
         return f"{dotted}: missing"
     message = fault["msg"].removeprefix("Value error, ")
-    given = "" if isinstance(fault["input"], dict | BaseModel) else f" (given: {fault['input']!r})"
+    given = "" if isinstance(fault["input"], dict | BaseModel) else f" (given: {shown(fault['input'])})"
     return f"{dotted}: {message}{given}" if dotted else message
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from components.home import LOCAL, shared
 from components.params import Params
+from components.plan import check_data
 from components.shards.writer import write_shards
 from components.sources import open_source
 from components.stage import Clock, run_stage
@@ -21,6 +22,7 @@ def main(params: Params, clock: Clock) -> None:
     with clock.part("write"):
         root = shared()
         manifest = write_shards(source, SHARDS, params.shard, None if root is LOCAL else root / "shards")
+    check_data(manifest)
     counts = ", ".join(f"{manifest.count(split)} {split}" for split in manifest.splits)
     print(f"{SHARDS}: {counts}; {len(manifest.bad)} bad left out", file=sys.stderr)
 

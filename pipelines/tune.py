@@ -14,7 +14,7 @@ from components.search.ledger import Ledger
 from components.search.meter import Measure, Meter, share_judge
 from components.search.outcome import find_winner, write_outcome
 from components.search.progress import SearchProgress, describe
-from components.search.space import Values, check_space, extremes
+from components.search.space import Values
 from components.stage import Clock, run_stage
 from components.training.run import Run, plan
 
@@ -29,9 +29,6 @@ def main(params: Params, clock: Clock) -> None:
     if not config.num_trials:
         write_outcome(OUT, config, [], None, {})
         return
-    check_space(config)
-    for path, value in extremes(config):
-        with_values(params, {path: value}, WHERE)
     whole = plan(params.system, params.train, SHARDS, LOCAL)
     places = (whole.shards, share_judge(JUDGE, absolute(shared() / "judges")), whole.task)
     measure = Measure(config.objective, config.samples, params.evaluate, params.generate, *places)

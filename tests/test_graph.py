@@ -84,7 +84,7 @@ class Project:
         for split, count in (("train", 16), ("val", 6), ("test", 6)):
             (folder / "pictures" / split).mkdir(parents=True)
             for index in range(count):
-                sample = tiny_sample(100 * count + index)
+                sample = tiny_sample(1000 * ("train", "val", "test").index(split) + index)
                 labels = np.asarray(TINY_PALETTE, np.uint8)[sample["labels"]]
                 pair = Image.fromarray(np.concatenate([sample["photo"], labels], axis=1))
                 pair.save(folder / "pictures" / split / f"{index}.png")

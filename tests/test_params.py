@@ -55,7 +55,9 @@ def test_the_papers_setting_is_the_published_one(tmp_path):
     cli.main(["use", str(ROOT / "configs/papers/pix2pix.yaml"), "--params", str(params)])
     taken = load_params(params)
     classes = tuple("abcdefghi")
-    labels = Domain(kind="label", classes=classes, palette=((0, 0, 0),) * 9, encoding=taken.train.labels)
+    labels = Domain(
+        kind="label", classes=classes, palette=tuple((i, 0, 0) for i in range(9)), encoding=taken.train.labels
+    )
     system = build(taken.system, Shape(labels, Domain(kind="image"), (256, 256)))
     assert system.num_parameters() == {"generator": 54_413_955, "discriminator": 2_768_705}
     assert taken.tune.num_trials == 0

@@ -12,7 +12,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from components.domain import Colour, Domain, Picture
 from components.faults import Fault
 from components.schema import Section
-from components.sources.earth import PictureName, earth_rasters
+from components.sources.earth import NAMES, PictureName, earth_rasters
 from components.sources.pictures import as_indices, as_rgb, open_picture
 from components.sources.source import SPLITS, require_samples
 
@@ -77,6 +77,9 @@ class EarthCut(Section):
         codes = [code for merged in self.classes.values() for code in merged.codes]
         if doubled := sorted({code for code in codes if codes.count(code) > 1}):
             raise ValueError(f"classes name code {doubled[0]} more than once")
+        colours = [merged.colour for merged in self.classes.values()]
+        if same := [colour for index, colour in enumerate(colours) if colour in colours[:index]]:
+            raise ValueError(f"classes: the colour {same[0]} stands for two classes")
         return self
 
 
@@ -106,6 +109,13 @@ class EarthSource:
         return {name: raster[window] for name, raster in self.rasters.items()}
 
 
+def earth_domains(cut: EarthCut) -> dict[str, Domain]:
+    """What each picture of the globe is, of those that may be fetched."""
+    palette = tuple(merged.colour for merged in cut.classes.values())
+    labels = Domain(kind="label", classes=tuple(cut.classes), palette=palette)
+    return {str(name): Domain(kind="image") for name in NAMES} | {"labels": labels}
+
+
 def open_earth(root: Path, cut: EarthCut) -> EarthSource:
     """The tiles of data/raw/earth.
 
@@ -128,9 +138,7 @@ def open_earth(root: Path, cut: EarthCut) -> EarthSource:
     rasters |= {name: _globe(path, (photo.shape[1], photo.shape[0])) for name, path in paths.items()}
     splits = cut_tiles(codes != _WATER, cut)
     require_samples("earth", splits, "lower shard.cut.min_land or size, or widen band_degrees")
-    palette = tuple(merged.colour for merged in cut.classes.values())
-    domains = {name: Domain(kind="image") for name in rasters}
-    domains["labels"] = Domain(kind="label", classes=tuple(cut.classes), palette=palette)
+    domains = {name: domain for name, domain in earth_domains(cut).items() if name in rasters}
     return EarthSource(rasters, domains, (cut.image_size, cut.image_size), splits, cut.direction)
 
 

@@ -1,0 +1,85 @@
+"""YAML that a person wrote, read into plain values: bounded, each key once, and nothing that surprises."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components.faults import Fault
+
+_MOST_BYTES, _MOST_DEPTH, _MOST_NUMBER, _MOST_LETTERS = 1_000_000, 20, 2**31 - 1, 1000
+_SHOWN = 60  # characters of a value that a message holds
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key that stands twice is refused; PyYAML would let the last one win silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        doubled = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
+        if doubled is not None:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key {str(doubled)[:_SHOWN]} stands twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):  # a few of them can stand for more values than there are atoms
+            mark = self.peek_event().start_mark
+            raise yaml.constructor.ConstructorError(None, None, "aliases (*name) are not taken: write it out", mark)
+        return super().compose_node(parent, index)
+
+
+def read_yaml(path: Path) -> Any:
+    """The plain values of a file: mappings by text, lists, text, finite numbers, booleans and null.
+
+    Raises:
+        Fault: it is missing, no regular file, larger than a megabyte, no YAML, or holds what is none of these.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise Fault(f"{path}: is no file")
+        if path.stat().st_size > _MOST_BYTES:
+            raise Fault(f"{path}: {path.stat().st_size:,} bytes, more than {_MOST_BYTES:,} is no params file")
+        values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+    except FileNotFoundError:
+        raise Fault(f"{path}: not found; run from the project's folder or pass --params") from None
+    except OSError as error:
+        raise Fault(f"{path}: cannot be read ({error.strerror})") from error
+    except RecursionError:
+        raise Fault(f"{path}: not YAML that can be read (nested too deeply)") from None
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, OverflowError, TypeError, AttributeError) as error:
+        raise Fault(f"{path}: not YAML ({' '.join(str(error).split())[:200]})") from error
+    _require_plain(values, str(path), "", 0)
+    return values
+
+
+def shown(value: Any) -> str:
+    """A value as a message holds it."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def _require_plain(value: Any, where: str, path: str, depth: int) -> None:
+    """Refuse dates, bytes, sets, numbers beyond all bounds and text of several lines, naming the key."""
+    named = f"{where}: {path[-120:]}" if path else where
+    if depth > _MOST_DEPTH:
+        raise Fault(f"{named}: nested more than {_MOST_DEPTH} deep")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise Fault(f"{named}: the key {shown(key)} is no text; put it in quotes")
+            _require_plain(key, where, path, depth + 1)
+            _require_plain(inner, where, f"{path}.{key}".lstrip("."), depth + 1)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _require_plain(inner, where, f"{path}.{index}".lstrip("."), depth + 1)
+    elif isinstance(value, str):
+        if not value.isprintable():
+            raise Fault(f"{named}: {shown(value)} holds a line break or another character that cannot be printed")
+        if len(value) > _MOST_LETTERS:
+            raise Fault(f"{named}: a text of {len(value):,} letters; {_MOST_LETTERS:,} are the most")
+    elif isinstance(value, int) and abs(value) > _MOST_NUMBER:
+        raise Fault(f"{named}: {shown(value)} is beyond every bound; {_MOST_NUMBER:,} is the most")
+    elif not (value is None or isinstance(value, bool | int | float)):
+        raise Fault(f"{named}: {shown(value)} is a {type(value).__name__}; put it in quotes if it is text")

@@ -1,0 +1,290 @@
+"""What can be told early is told early: hostile and absurd params, and plans that a later stage would refuse."""
+
+import random
+import time
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from dvc_data.hashfile.meta import Meta
+from pydantic import BaseModel, TypeAdapter
+
+from components.domain import Domain
+from components.faults import Fault
+from components.fragment import take
+from components.params import Params, _models, load_params, load_tables, parse_params
+from components.plan import check_data, check_plan
+from components.shards.config import ShardConfig
+from components.shards.writer import write_set, write_shards
+from components.sources import CutConfig, FetchConfig, fetch, open_source
+from components.tables.config import TablesParams
+from components.yaml_file import read_yaml
+from tests.sources.test_folder import photo, save, side_by_side
+
+ROOT = Path(__file__).parent.parent
+DEFAULTS = (ROOT / "configs/default.yaml").read_text()
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    values = yaml.safe_load(DEFAULTS)
+    *parents, key = path.split(".")
+    place = values
+    for parent in parents:
+        place = place[parent]
+    place[key] = value
+    return values
+
+
+def refusal(act: Any, *arguments: Any) -> str:
+    """The one line of a Fault."""
+    began = time.perf_counter()
+    with pytest.raises(Fault) as fault:
+        act(*arguments)
+    said = str(fault.value)
+    assert "\n" not in said
+    assert len(said) <= 300, said
+    assert time.perf_counter() - began < 10
+    return said
+
+
+def test_no_param_is_called_what_the_run_cache_of_dvc_leaves_out():
+    dropped = {Meta.PARAM_SIZE, Meta.PARAM_NFILES}
+    assert dropped == {"size", "nfiles"}
+    seen: set[type[BaseModel]] = set()
+    waiting: list[type[BaseModel]] = [Params, TablesParams]
+    while waiting:
+        kind = waiting.pop()
+        if kind not in seen:
+            seen.add(kind)
+            names = {field.alias or name for name, field in kind.model_fields.items()}
+            assert not names & dropped, kind
+            waiting += [model for field in kind.model_fields.values() for model in _models(field.annotation)]
+    assert len(seen) > 25
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: &x [1, 2]\nb: *x\n", "aliases"),
+        ("a: " + "[" * 5000 + "]" * 5000, "deep"),
+        ("a: " + "{b: " * 40 + "1" + "}" * 40, "deep"),
+        ("a: 2026-01-01\n", "date"),
+        ("a: !!binary aGk=\n", "bytes"),
+        ("a: !!set {x}\n", "set"),
+        (f"a: {'9' * 5000}\n", ""),
+        ("a: 99999999999\n", "bound"),
+        ('a: "x\\ny"\n', "line break"),
+        (f"a: {'x' * 2000}\n", "letters"),
+        ("1: a\n", "no text"),
+        ("a: 1\na: 2\n", "stands twice"),
+        ("a: [\n", "not YAML"),
+        ("? {a: 1}\n: 2\n", ""),
+        ("a: !!python/object/apply:os.system [ls]\n", "not YAML"),
+        ("a: \x00", "not YAML"),
+    ],
+    ids=range(16),
+)
+def test_yaml_that_is_hostile_or_absurd_is_one_line(tmp_path, text, said):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    assert said in refusal(load_params, path)
+
+
+def test_a_file_that_is_none_or_too_large_is_one_line(tmp_path):
+    (tmp_path / "large.yaml").write_text("a: 1\n" * 250_000)
+    (tmp_path / "text.yaml").write_bytes(b"a: \xff\xfe\n")
+    for name, said in (
+        ("large.yaml", "bytes"),
+        ("text.yaml", "not YAML"),
+        ("none.yaml", "not found"),
+        (".", "no file"),
+    ):
+        assert said in refusal(read_yaml, tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("shard.cut.classes.forest.colour", [23, 62, 300], "colour"),
+        ("shard.cut.classes.forest.colour", [23, 62, 115], "stands for two classes"),
+        ("tune.space", {"system.patch_size": {"choice": [70, 71]}}, "patch_size"),
+        ("tune.space", {"system.patch_size": {"choice": [70, "16"]}}, "patch_size"),
+        (
+            "tune.space",
+            {"train.learning_rate": {"choice": ["0.1", "0.2"]}, "train.seed": {"choice": [1]}},
+            "tune.space",
+        ),
+        ("tune.space", {"train.nothing": {"choice": [1, 2]}}, "nothing"),
+        ("system.generator.widths", [8, 2000000000, 64], "system"),
+    ],
+)
+def test_values_that_no_stage_can_use_are_refused_first(tmp_path, path, value, said):
+    values = changed(path, value)
+    values["tune"]["num_trials"] = 2
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(values))
+
+    def load() -> None:
+        check_plan(load_params(file))
+
+    assert said in refusal(load)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("train.num_workers", 3, "train.batch_size 16 cannot be dealt to 3"),
+        ("judge.train.num_workers", 5, "judge.train.batch_size"),
+        ("shard.cut.image_size", 50, "shard.cut.image_size"),
+        ("system", {"name": "cogan", "untied": 2}, ""),
+        ("system.generator", {"name": "unet", "levels": 9}, "system.generator.levels"),
+    ],
+)
+def test_a_plan_that_a_later_stage_would_refuse_is_refused_by_the_first(tmp_path, monkeypatch, path, value, said):
+    monkeypatch.chdir(tmp_path)
+    values = changed(path, value)
+    if path == "system":  # CoGAN takes this size and no smaller one
+        values["shard"]["cut"]["image_size"] = 4
+    assert said in refusal(check_plan, parse_params(values, "params.yaml"))
+
+
+def test_a_good_plan_is_checked_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    params = load_params(ROOT / "params.yaml")
+    check_plan(params)
+    began = time.perf_counter()
+    check_plan(params)
+    assert time.perf_counter() - began < 0.1
+
+
+def test_too_few_pictures_to_measure_are_refused_when_they_are_cut(tmp_path):
+    domains = {"photo": Domain(kind="image")}
+    one = [("a", {"photo": np.zeros((8, 8, 3), np.uint8)})]
+    two = [*one, ("b", one[0][1])]
+    for split in ("val", "test"):
+        splits = {"train": one, "val": two, "test": two} | {split: one}
+        manifest = write_set(tmp_path / split, "x", domains, ("photo", "photo"), (8, 8), splits)
+        assert f"the {split} split has 1 sample" in refusal(check_data, manifest)
+    check_data(
+        write_set(tmp_path / "good", "x", domains, ("photo", "photo"), (8, 8), {"train": one, "val": two, "test": two})
+    )
+
+
+LAYOUTS = {  # the folders of the published sets, with pictures of each
+    "facades": {"train": 12, "val": 4, "test": 5},
+    "unpaired": {"trainA": 12, "trainB": 9, "testA": 4, "testB": 3},
+    "photos": {"one": 12, "two": 9},
+}
+
+
+@pytest.mark.parametrize("config", LAYOUTS)
+def test_the_published_layouts_give_the_published_splits(tmp_path, config):
+    """configs/ of pictures of one's own, on a folder as it is published: each split by itself."""
+    root = tmp_path / "data"
+    for number, (folder, count) in enumerate(LAYOUTS[config].items()):
+        for i in range(count):
+            made = side_by_side(100 * number + i) if config == "facades" else photo(100 * number + i)
+            save(made, root / folder / f"{i}.png")
+    text = take(DEFAULTS, (ROOT / f"configs/{config}.yaml").read_text(), DEFAULTS, config)[0]
+    values = yaml.safe_load(text)
+    values["fetch"]["path"] = str(root)
+    if config == "facades":
+        values["shard"]["cut"]["tolerance"] = 400  # these are no drawings in the colours of the set
+    parsed = parse_params(values, config)
+    fetch(TypeAdapter(FetchConfig).validate_python(values["fetch"]), tmp_path / "raw", tmp_path / "cache")
+    source = open_source(tmp_path / "raw", TypeAdapter(CutConfig).validate_python(values["shard"]["cut"]))
+    counts = {split: len(units) for split, units in source.splits.items()}
+    if config == "facades":
+        assert counts == {"train": 12, "val": 4, "test": 5}
+        manifest = write_shards(source, tmp_path / "shards", ShardConfig(num_workers=1))
+        assert {split: manifest.count(split) for split in manifest.splits} == counts
+    elif config == "unpaired":
+        assert {split: n for split, n in counts.items() if split.startswith("test")} == {
+            f"test/{parsed.fetch.a.name}": 4,
+            f"test/{parsed.fetch.b.name}": 3,
+        }
+        assert sum(counts.values()) == 28
+    else:
+        assert sum(counts.values()) == 21
+
+
+STRANGE: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    1,
+    2**31,
+    10**30,
+    -0.0,
+    1e308,
+    float("nan"),
+    float("inf"),
+    3.5,
+    "",
+    "x",
+    "a\nb",
+]
+STRANGE += ["\u202e", "x" * 5000, "70", "2026-01-01", "../..", "~", "null", [], [[]], [1, 2, 3], [0.5, 0.5, 0.5]]
+STRANGE += [{}, {"name": "x"}, {"choice": []}, {"x": {"y": {"z": 1}}}, [None] * 300, {str(i): i for i in range(300)}]
+
+
+def mutated(values: Any, chance: random.Random) -> Any:
+    """Params with one to three places changed to something else."""
+    values = deepcopy(values)
+    for _ in range(chance.randint(1, 3)):
+        place, key = values, chance.choice(list(values))
+        while isinstance(place[key], dict | list) and place[key] and chance.random() < 0.8:
+            place = place[key]
+            key = chance.choice(list(place)) if isinstance(place, dict) else chance.randrange(len(place))
+        way = chance.random()
+        if way < 0.7:
+            place[key] = chance.choice(STRANGE)
+        elif way < 0.8 and isinstance(place, dict):
+            place[chance.choice(["size", "x", "", "näme", "a b", "name"])] = chance.choice(STRANGE)
+        elif way < 0.9 and isinstance(place, dict):
+            del place[key]
+        else:
+            other = chance.choice([values, *(inner for inner in values.values() if isinstance(inner, dict))])
+            place[key] = deepcopy(other)
+        if not values:
+            break
+    return values
+
+
+def outcome(text: str, folder: Path) -> str:
+    """What a params file comes to: empty where it is taken or refused as it should be, else what is wrong."""
+    path = folder / "params.yaml"
+    path.write_text(text)
+    began = time.perf_counter()
+    try:
+        check_plan(load_params(path))
+    except Fault as fault:
+        said = str(fault)
+        if "\n" in said or len(said) > 300:
+            return f"{len(said)} letters: {said[:80]!r}"
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error)[:200]}"
+    return "slow" if time.perf_counter() - began > 10 else ""
+
+
+def fuzz(count: int, seed: int, folder: Path) -> list[str]:
+    """So many mutants of the default params and of the configs over them; what is wrong with each."""
+    chance = random.Random(seed)
+    configs = [path.read_text() for path in sorted((ROOT / "configs").glob("*.yaml"))]
+    bases = [yaml.safe_load(take(DEFAULTS, text, DEFAULTS, "x")[0]) for text in chance.sample(configs, 4)]
+    return [outcome(yaml.safe_dump(mutated(chance.choice(bases), chance)), folder) for _ in range(count)]
+
+
+def test_some_mutants_of_params_are_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert [wrong for wrong in fuzz(40, 0, tmp_path) if wrong] == []
+
+
+def test_the_tables_params_are_read_as_strictly(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("cells: &x {run: []}\nsystem: *x\n")
+    assert "aliases" in refusal(load_tables, path)
