@@ -1,5 +1,6 @@
 """YAML that a person wrote, read into plain values: bounded, each key once, and nothing that surprises."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import yaml
 from components.faults import Fault
 
 _MOST_BYTES, _MOST_DEPTH, _MOST_NUMBER, _MOST_LETTERS = 1_000_000, 20, 2**31 - 1, 1000
+_MOST_VALUES = 20_000
 _SHOWN = 60  # characters of a value that a message holds
 
 
@@ -22,12 +24,6 @@ class _UniqueKeys(yaml.SafeLoader):
                 None, None, f"key {str(doubled)[:_SHOWN]} stands twice", node.start_mark
             )
         return super().construct_mapping(node, deep)
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):  # a few of them can stand for more values than there are atoms
-            mark = self.peek_event().start_mark
-            raise yaml.constructor.ConstructorError(None, None, "aliases (*name) are not taken: write it out", mark)
-        return super().compose_node(parent, index)
 
 
 def read_yaml(path: Path) -> Any:
@@ -50,7 +46,10 @@ def read_yaml(path: Path) -> Any:
         raise Fault(f"{path}: not YAML that can be read (nested too deeply)") from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, OverflowError, TypeError, AttributeError) as error:
         raise Fault(f"{path}: not YAML ({' '.join(str(error).split())[:200]})") from error
-    _require_plain(values, str(path), "", 0)
+    # Aliases may make few lines stand for more values than there are atoms, or for themselves.
+    for count, _ in enumerate(_plain(values, str(path), "", 0)):
+        if count > _MOST_VALUES:
+            raise Fault(f"{path}: its aliases (*name) stand for more than {_MOST_VALUES:,} values")
     return values
 
 
@@ -60,8 +59,9 @@ def shown(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
-def _require_plain(value: Any, where: str, path: str, depth: int) -> None:
-    """Refuse dates, bytes, sets, numbers beyond all bounds and text of several lines, naming the key."""
+def _plain(value: Any, where: str, path: str, depth: int) -> Iterator[None]:
+    """Each value in turn; refuses dates, bytes, sets, numbers beyond bounds and text of several lines, by their key."""
+    yield
     named = f"{where}: {path[-120:]}" if path else where
     if depth > _MOST_DEPTH:
         raise Fault(f"{named}: nested more than {_MOST_DEPTH} deep")
@@ -69,11 +69,11 @@ def _require_plain(value: Any, where: str, path: str, depth: int) -> None:
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise Fault(f"{named}: the key {shown(key)} is no text; put it in quotes")
-            _require_plain(key, where, path, depth + 1)
-            _require_plain(inner, where, f"{path}.{key}".lstrip("."), depth + 1)
+            yield from _plain(key, where, path, depth + 1)
+            yield from _plain(inner, where, f"{path}.{key}".lstrip("."), depth + 1)
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            _require_plain(inner, where, f"{path}.{index}".lstrip("."), depth + 1)
+            yield from _plain(inner, where, f"{path}.{index}".lstrip("."), depth + 1)
     elif isinstance(value, str):
         if not value.isprintable():
             raise Fault(f"{named}: {shown(value)} holds a line break or another character that cannot be printed")

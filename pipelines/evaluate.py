@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from components.evaluation.evaluate import evaluate
 from components.evaluation.headline import headline
 from components.evaluation.sides import open_sides
+from components.evaluation.verdict import sentence
 from components.files import atomic_path, write_json
 from components.home import LOCAL
 from components.params import Params
@@ -39,9 +40,7 @@ def main(params: Params, clock: Clock) -> None:
         for folder, table in (("per_sample", pa.table(done.per_sample)), ("replicates", resampled)):
             with atomic_path(OUT / f"{folder}/{name}.parquet") as temporary:
                 pq.write_table(table, temporary)
-        for figure, ratio in done.metrics["summary"].items():
-            words = f"{name} {figure}".replace("_", " ")
-            print(f"evaluate: {words} {ratio:.3f} (0 real, 1 the flat painter)", file=sys.stderr)
+        print(f"evaluate: {name}: {sentence(done.metrics['summary'])}", file=sys.stderr)
     write_json(OUT / f"{params.system.name}.json", metrics, in_order=True)
     write_json(OUT / "headline.json", headline(metrics), in_order=True)
 

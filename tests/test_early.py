@@ -68,7 +68,12 @@ def test_no_param_is_called_what_the_run_cache_of_dvc_leaves_out():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: &x [1, 2]\nb: *x\n", "aliases"),
+        ("a: &x {b: *x}\n", "deep"),
+        (
+            "a: &a [1, 1, 1, 1, 1, 1, 1, 1]\n"
+            + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 8)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
+            "aliases",
+        ),
         ("a: " + "[" * 5000 + "]" * 5000, "deep"),
         ("a: " + "{b: " * 40 + "1" + "}" * 40, "deep"),
         ("a: 2026-01-01\n", "date"),
@@ -85,7 +90,7 @@ def test_no_param_is_called_what_the_run_cache_of_dvc_leaves_out():
         ("a: !!python/object/apply:os.system [ls]\n", "not YAML"),
         ("a: \x00", "not YAML"),
     ],
-    ids=range(16),
+    ids=range(17),
 )
 def test_yaml_that_is_hostile_or_absurd_is_one_line(tmp_path, text, said):
     path = tmp_path / "params.yaml"
@@ -286,5 +291,5 @@ def test_some_mutants_of_params_are_one_line(tmp_path, monkeypatch):
 
 def test_the_tables_params_are_read_as_strictly(tmp_path):
     path = tmp_path / "params.yaml"
-    path.write_text("cells: &x {run: []}\nsystem: *x\n")
-    assert "aliases" in refusal(load_tables, path)
+    path.write_text("cells: &x {run: [*x]}\n")
+    assert "deep" in refusal(load_tables, path)

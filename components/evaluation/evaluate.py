@@ -19,6 +19,7 @@ from components.evaluation.measure import Measured, Measurer, Subset, Truth
 from components.evaluation.protocol import Protocol, SampleProtocol
 from components.evaluation.rows import Row, build_rows
 from components.evaluation.sets import doubts
+from components.evaluation.verdict import summarise
 from components.faults import Fault
 from components.files import sha256_json
 from components.shards.reader import Split
@@ -83,7 +84,9 @@ def evaluate(
     figures = {row.name: figures_of(row, measured, networks, truth, config) for row in looked if row.name in wanted}
     protocol = make_protocol(figures["model"], networks, truth, train, task, config)
     rows_json = {name: figures_json(row) for name, row in figures.items()}
-    metrics = {"protocol": protocol.as_json(), "rows": rows_json, "summary": _summary(rows_json, networks)}
+    ends = rows["input"].domain, rows["model"].domain
+    summary = summarise(figures, list(networks), *ends)
+    metrics = {"protocol": protocol.as_json(), "rows": rows_json, "summary": summary}
     if skipped:
         metrics["skipped"] = skipped
     return Evaluation(metrics, _per_sample(measured["model"], measured["real"], truth), _replicates(figures))
@@ -192,21 +195,6 @@ def _distances(
         f"fid{end}": at_least(0.0, fid),
         f"kid{end}": kid(first, second, own, theirs, together),
     }
-
-
-def _summary(figures: dict[str, Metrics], networks: dict[str, FeatureNetwork]) -> dict[str, float]:
-    """(model - floor) / (mean_colour - floor) of FID and KID: 0 is real, 1 the flat painter; first network bare."""
-    out: dict[str, float] = {}
-    if not {"floor", "mean_colour"} <= figures.keys():
-        return out
-    for position, suffix in enumerate(networks):
-        for metric in ("fid", "kid"):
-            name = f"{metric}_{suffix}" if suffix else metric
-            model, floor, painter = (figures[row][name]["value"] for row in ("model", "floor", "mean_colour"))
-            if painter > floor:
-                label = metric if position == 0 else f"{metric}_{suffix or 'inception'}"
-                out[f"{label}_excess_ratio"] = (model - floor) / (painter - floor)
-    return out
 
 
 def _per_sample(model: Measured, real: Measured, truth: Truth) -> Table:

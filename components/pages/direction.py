@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from components.evaluation.verdict import sentence
 from components.faults import Fault
 from components.files import read_json
 from components.pages.config import ReportConfig
@@ -32,7 +33,7 @@ class Direction:
     rows: list[RowTitle]
     headlines: list[Metric]
     skipped: dict[str, str]
-    summary: dict[str, float]
+    verdict: str
     classes: list[ClassBars]
     protocol: dict[str, Any]
     protocol_text: str
@@ -82,7 +83,7 @@ def read_directions(
                 rows=shown_rows(found["rows"]),
                 headlines=[metric for metric in figures if _headline(metric)],
                 skipped=found.get("skipped", {}),
-                summary=found.get("summary", {}),
+                verdict=sentence(found.get("summary", {})),
                 classes=per_class(found["rows"], found["protocol"].get("classes", ())),
                 protocol=found["protocol"],
                 protocol_text=json.dumps(found["protocol"], indent=2, sort_keys=True, ensure_ascii=False),

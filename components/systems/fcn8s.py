@@ -35,9 +35,8 @@ def fcn8s(config: FCN8sConfig, shape: Shape) -> System:
     if shape.target.in_colour:
         raise Fault("system fcn8s learns classes: set train.labels to one_hot")
     if any(side % 32 for side in shape.size):
-        raise Fault(
-            f"system.name: fcn8s needs sides that are multiples of 32, not {shape.size[0]}x{shape.size[1]}; set another shard.cut.image_size"
-        )
+        sides = f"{shape.size[0]}x{shape.size[1]}"
+        raise Fault(f"system.name: fcn8s needs sides that are multiples of 32, not {sides}; set shard.cut.image_size")
     classes = len(shape.target.classes)
     weights = class_weights(shape.frequencies or (1 / classes,) * classes, config.balance)
 

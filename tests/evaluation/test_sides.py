@@ -77,7 +77,7 @@ def test_without_pairs_only_sets_are_compared(done: Evaluation) -> None:
     reason = "no aligned truth: labels and photo are pictures of different samples"
     assert done.metrics["skipped"] == {"fcn": reason, "pixels": reason}
     assert done.per_sample == {"key": [f"test_labels_{i:02d}" for i in range(6)]}
-    assert set(done.metrics["summary"]) == {"fid_excess_ratio", "kid_excess_ratio"}
+    assert set(done.metrics["summary"]) == {"scale", "no_better_than_input", "fid_excess_ratio", "kid_excess_ratio"}
     for row in done.metrics["rows"].values():
         for figure in row.values():
             assert figure["low"] <= figure["value"] <= figure["high"]

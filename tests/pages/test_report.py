@@ -130,7 +130,7 @@ def test_groups_are_made_by_the_figure_alone(project: Path) -> None:
 
 def test_a_doubt_stands_beside_its_figure(project: Path, tmp_path: Path) -> None:
     root = shutil.copytree(project, tmp_path / "copy")
-    file = next((root / "data/metrics").glob("*.json"))
+    file = root / "data/metrics/pix2pix.json"
     measured = json.loads(file.read_text())["labels_to_photo"]
     measured["rows"]["floor"]["fid_efficientnet_lite0"]["note"] = "few: 8 images"
     rewrite(file, {"labels_to_photo": measured})

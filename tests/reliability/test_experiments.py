@@ -1,6 +1,7 @@
 """Experiments of DVC, in the work tree and in temporary ones: what they register stays, and is what they trained."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -79,7 +80,9 @@ def test_experiments_register_in_the_project_and_can_be_applied(project, tally):
         project.dvc("exp", "run", "--queue", "-S", f"+train.seed={seed}", "--name", f"queued-{seed}", "register")
     # The workers of a queue are DVC's own processes, which want `dvc` on the PATH: an activated environment.
     activated = f"{Path(sys.executable).parent}:/usr/bin:/bin"
-    start("dvc", "queue", "start", "--jobs", "2", folder=project.folder, path=activated).communicate(timeout=60)
+    command = [sys.executable, "-m", "dvc", "queue", "start", "--jobs", "2"]
+    environment = os.environ | {"PATH": activated, "DVC_NO_ANALYTICS": "1"}
+    subprocess.run(command, cwd=project.folder, env=environment, check=True, timeout=60, stdout=subprocess.DEVNULL)
     deadline = time.time() + 400
     while {"queued-2", "queued-3"} - set(names(project)):
         assert time.time() < deadline, project.dvc("queue", "status")

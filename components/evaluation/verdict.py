@@ -1,0 +1,67 @@
+"""What a model's distances come to in a sentence: where it stands on a scale, and whether it beats its own input."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from components.domain import Domain
+from components.evaluation.intervals import PERCENT, Figure
+
+_DISTANCES = {"fid": "FID", "kid": "KID"}
+_ENDS = {"mean_colour": "the flat painter", "input": "its own input"}
+
+
+def summarise(
+    rows: Mapping[str, Mapping[str, Any]], suffixes: list[str], source: Domain, target: Domain
+) -> dict[str, Any]:
+    """The summary of one direction.
+
+    Args:
+        rows: the figures of each row, with replicates. suffixes: of the feature networks, the first one's names bare.
+
+    Returns:
+        "scale": the row that stands at 1. Of pictures made from pictures it is the input, since a model that changes
+        nothing is the least there is; of pictures made from labels it is the flat painter. "fid_excess_ratio" and
+        "kid_excess_ratio": (model - floor) / (that row - floor), so 0 is real. "no_better_than_input": the distances
+        by which the model is not clearly nearer to real pictures than what it was given, by 95 % of the redrawn sets.
+    """
+    scale = "input" if source.kind == target.kind == "image" else "mean_colour"
+    if not {"floor", "input", scale} <= rows.keys():
+        return {}
+    found: dict[str, Any] = {"scale": scale, "no_better_than_input": []}
+    for position, suffix in enumerate(suffixes):
+        for metric in _DISTANCES:
+            name = f"{metric}_{suffix}".rstrip("_")
+            model, given = rows["model"][name], rows["input"][name]
+            floor, end = rows["floor"][name].value, rows[scale][name].value
+            if end > floor:
+                label = metric if position == 0 else f"{metric}_{suffix or 'inception'}"
+                found[f"{label}_excess_ratio"] = (model.value - floor) / (end - floor)
+            if position == 0 and not _clearly_less(model, given):
+                found["no_better_than_input"].append(metric)
+    return found
+
+
+def sentence(summary: Mapping[str, Any]) -> str:
+    """The summary in words; empty where no distance was measured."""
+    places = [
+        f"{summary[f'{metric}_excess_ratio']:.2f} by {word}"
+        for metric, word in _DISTANCES.items()
+        if f"{metric}_excess_ratio" in summary
+    ]
+    said = []
+    if idle := [_DISTANCES[metric] for metric in summary.get("no_better_than_input", ())]:
+        said.append(f"The model is no better than its input by {' and '.join(idle)}.")
+    if places:
+        end = _ENDS[summary["scale"]]
+        said.append(f"Between real pictures (0) and {end} (1), the model stands at {' and at '.join(places)}.")
+    return " ".join(said)
+
+
+def _clearly_less(first: Figure, second: Figure) -> bool:
+    """Whether a distance is less than another on all but the least share of the redrawn sets."""
+    if first.replicates is None or second.replicates is None:
+        return first.high < second.low
+    gains = (second.replicates - first.replicates).numpy()
+    return bool(np.percentile(gains, (100 - PERCENT) / 2) > 0)
