@@ -1,5 +1,7 @@
 """The command: verify, sources, use."""
 
+import argparse
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ import pytest
 import yaml
 
 from pipelines import cli
+from pipelines.cli.parser import make_parser
 
 FACADES = Path("configs/facades.yaml")
 
@@ -52,3 +55,40 @@ def test_a_reader_that_has_gone_is_no_traceback():
     command = f"{sys.executable} -m pipelines.cli sources | true"  # gone long before the first line
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
     assert done.stderr == ""
+
+
+def all_parsers(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    """A parser and those of all its commands."""
+    inner = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return [parser, *(below for action in inner for each in action.choices.values() for below in all_parsers(each))]
+
+
+def test_help_says_what_each_command_does_with_an_example_and_costs_no_import():
+    code = (
+        "import sys; from pipelines.cli.parser import make_parser; make_parser().format_help(); "
+        "print({'torch', 'mlflow', 'ray', 'pyarrow', 'dvc', 'pandas'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "set()"
+    commands = all_parsers(make_parser())[1:]
+    assert len(commands) == 16
+    for command in commands:
+        assert command.description, command.prog
+        assert f"example: {'RAY' if 'submit' in command.prog else 'pix2pipe'}" in command.epilog, command.prog
+        plain = [action for action in command._actions if not isinstance(action, argparse._SubParsersAction)]
+        assert all(action.help for action in plain), command.prog
+
+
+def test_every_command_leads_to_a_function():
+    for command in all_parsers(make_parser()):
+        if address := command.get_default("run"):
+            module, _, function = address.partition(":")
+            tree = ast.parse((Path("pipelines/cli") / f"{module}.py").read_text())
+            assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, address
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("pix2pipe 0.")

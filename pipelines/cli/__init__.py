@@ -1,23 +1,20 @@
-"""The command `pix2pipe`: what is not a stage. A file here is a group of commands."""
+"""The command `pix2pipe`: what is not a stage. parser.py lists the commands, the other files run them."""
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from components.faults import Fault
-from pipelines.cli import data, demo, jobs, review, study
+from pipelines.cli.parser import make_parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a Fault is one line on stderr and status 1."""
-    parser = argparse.ArgumentParser(prog="pix2pipe", description="What is not a stage of the graph (dvc repro).")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (data, jobs, review, demo, study):
-        group.add_commands(commands)
-    chosen = parser.parse_args(arguments)
+    chosen = make_parser().parse_args(arguments)
+    module, _, function = chosen.run.partition(":")
     try:
-        chosen.run(chosen)
+        getattr(import_module(f"pipelines.cli.{module}"), function)(chosen)
         sys.stdout.flush()
     except Fault as fault:
         sys.exit(f"pix2pipe: {fault}")

@@ -17,27 +17,13 @@ from components.params import parse_params
 from components.shards.verify import verify
 from components.sources import SOURCES
 
-PARAMS = Path("params.yaml")
 DEFAULTS = Path(__file__).parents[2] / "configs/default.yaml"
 SHARDS = Path("data/shards")
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the commands of this file."""
-    command = commands.add_parser("verify", help="check every byte of the shards and of DVC's cache")
-    command.add_argument("root", nargs="?", help="check these shards alone: a folder, or one at s3://")
-    command.set_defaults(run=lambda chosen: _verify(chosen.root))
-    command = commands.add_parser("sources", help="list where pictures can come from, and their params")
-    command.set_defaults(run=lambda _: _sources())
-    command = commands.add_parser(
-        "use", help="take the sections of a file such as configs/facades.yaml into params.yaml"
-    )
-    command.add_argument("file", type=Path)
-    command.add_argument("--params", type=Path, default=PARAMS, help="default: params.yaml")
-    command.set_defaults(run=lambda chosen: _use(chosen.file, chosen.params))
-
-
-def _verify(root: str | None) -> None:
+def verify_all(chosen: argparse.Namespace) -> None:
+    """The command `verify`."""
+    root: str | None = chosen.root
     # With a cache of its own: what is checked is what lies at the root now, not what a node has kept of it.
     with fresh_cache():
         whole, faults = verify(located(root) if root and "://" in root else Path(root or SHARDS))
@@ -49,7 +35,8 @@ def _verify(root: str | None) -> None:
         sys.exit("\n".join(faults))
 
 
-def _sources() -> None:
+def list_sources(_: argparse.Namespace) -> None:
+    """The command `sources`."""
     for name, kind in SOURCES.items():
         print(f"{name}: {(kind.config.__doc__ or '').splitlines()[0]} Licence: {kind.licence}.")
         for section, config in (("fetch", kind.config), ("shard.cut", kind.cut)):
@@ -69,7 +56,9 @@ def _short(value: Any) -> str:
     return "[" + ", ".join(map(str, value)) + "]" if isinstance(value, tuple) else repr(value)
 
 
-def _use(file: Path, params: Path) -> None:
+def use(chosen: argparse.Namespace) -> None:
+    """The command `use`."""
+    file, params = chosen.file, chosen.params
     try:
         old, fragment = params.read_text(), file.read_text()
     except FileNotFoundError as error:

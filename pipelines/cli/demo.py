@@ -8,29 +8,11 @@ from components.home import LOCAL
 from components.pages.serving import serve
 from components.params import load_params
 
-PARAMS = Path("params.yaml")
 SHARDS = Path("data/shards")
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command of this file."""
-    command = commands.add_parser("demo", help="serve a page that translates what is drawn on it")
-    command.add_argument(
-        "--version",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="WHICH",
-        help="champion, candidate or numbers, side by side; default: champion",
-    )
-    command.add_argument("--model", help="a registered model; default: register.model of the params")
-    command.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine alone")
-    command.add_argument("--port", type=int, default=8000, help="default: 8000; 0: any that is free")
-    command.add_argument("--params", type=Path, default=PARAMS, help="default: params.yaml")
-    command.set_defaults(run=_demo)
-
-
-def _demo(chosen: argparse.Namespace) -> None:
+def serve_demo(chosen: argparse.Namespace) -> None:
+    """The command `demo`."""
     # What loads torch and MLflow, seconds that the other commands need not wait.
     from components.pages.demo.app import demo_app
     from components.pages.demo.models import choose_versions, load_easels

@@ -15,34 +15,8 @@ from components.review.review import find_standing
 from components.tracking.promotions import Promotion
 from components.tracking.store import Store, open_store, shown, tracking_uri
 
-PARAMS = Path("params.yaml")
 SHARDS = Path("data/shards")
 OUT = LOCAL / "review"
-
-
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the commands of this file."""
-    command = commands.add_parser("review", help="list the versions of the model, or show one beside the champion")
-    command.add_argument("version", nargs="?", help="its number or an alias; default: list all")
-    _common(command)
-    command.set_defaults(run=lambda chosen: _review(chosen.version, chosen.model, chosen.params))
-    command = commands.add_parser("promote", help="make a reviewed version the champion")
-    command.add_argument("version", help="its number or an alias")
-    command.add_argument("--override", action="store_true", help="although the gate did not pass it")
-    _common(command, signed=True)
-    command.set_defaults(run=_promote)
-    command = commands.add_parser("rollback", help="make the champion before this one the champion again")
-    command.add_argument("version", help="the number of the champion that is undone")
-    _common(command, signed=True)
-    command.set_defaults(run=_rollback)
-
-
-def _common(command: argparse.ArgumentParser, signed: bool = False) -> None:
-    if signed:
-        command.add_argument("--by", required=True, metavar="NAME", help="who decides; it is recorded")
-        command.add_argument("--why", required=True, metavar="TEXT", help="and for what reason")
-    command.add_argument("--model", help="default: register.model of the params")
-    command.add_argument("--params", type=Path, default=PARAMS, help=f"default: {PARAMS}")
 
 
 def _open(model: str | None, path: Path) -> tuple[Params, Store, str]:
@@ -51,8 +25,10 @@ def _open(model: str | None, path: Path) -> tuple[Params, Store, str]:
     return params, store, model or params.register_.model
 
 
-def _review(which: str | None, model: str | None, path: Path) -> None:
-    params, store, name = _open(model, path)
+def show(chosen: argparse.Namespace) -> None:
+    """The command `review`."""
+    params, store, name = _open(chosen.model, chosen.params)
+    which: str | None = chosen.version
     if which is None:
         print(*list_lines(find_standing(store, name), name, shown(store.uri)), sep="\n")
         return
@@ -63,7 +39,8 @@ def _review(which: str | None, model: str | None, path: Path) -> None:
     print(f"pictures: {seen.picture or 'none: ' + seen.excuse}", f"page: {page}", sep="\n")
 
 
-def _promote(chosen: argparse.Namespace) -> None:
+def promote_version(chosen: argparse.Namespace) -> None:
+    """The command `promote`."""
     params, store, model = _open(chosen.model, chosen.params)
     with tempfile.TemporaryDirectory(prefix="pix2pipe-") as folder:
         made = promote(
@@ -72,7 +49,8 @@ def _promote(chosen: argparse.Namespace) -> None:
     _tell(model, made)
 
 
-def _rollback(chosen: argparse.Namespace) -> None:
+def roll_back(chosen: argparse.Namespace) -> None:
+    """The command `rollback`."""
     _, store, model = _open(chosen.model, chosen.params)
     with tempfile.TemporaryDirectory(prefix="pix2pipe-") as folder:
         made = rollback(store, model, chosen.version, chosen.by, chosen.why, Path(folder))

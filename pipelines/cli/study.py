@@ -22,74 +22,18 @@ from components.params import load_params
 from components.tracking.store import Store, open_store, tracking_uri
 from components.tracking.study import log_study
 
-PARAMS = Path("params.yaml")
 SHARDS, GENERATED = Path("data/shards"), Path("data/generated")
 WORK = LOCAL / "study"
 VOTES, RESULT = WORK / "votes.db", Path("study/result.json")
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the commands of this file."""
-    study = commands.add_parser("study", help="ask people which pictures are real; docs/study.md")
-    actions = study.add_subparsers(required=True, metavar="ACTION")
-
-    command = actions.add_parser("serve", help="serve the study's page until Ctrl-C; votes are kept as they come")
-    _add_settings(command)
-    command.add_argument("--codes", type=int, metavar="N", help="joining takes one of N codes, which are printed")
-    command.add_argument("--votes", type=Path, default=VOTES, help=f"the study's file; default: {VOTES}")
-    command.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine alone")
-    command.add_argument("--port", type=int, default=8001, help="default: 8001; 0: any that is free")
-    command.add_argument("--name", action="append", default=[], help="by which else people reach this machine")
-    command.set_defaults(run=_serve)
-
-    command = actions.add_parser("result", help="write what the votes say, for dvc metrics, the report and MLflow")
-    command.add_argument("--votes", type=Path, default=VOTES, help=f"default: {VOTES}")
-    command.add_argument("--out", type=Path, default=RESULT, help=f"default: {RESULT}")
-    command.add_argument("--params", type=Path, default=PARAMS, help="for register.experiment; default: params.yaml")
-    command.set_defaults(run=lambda chosen: _result(chosen.votes, chosen.out, chosen.params))
-
-    command = actions.add_parser("simulate", help="let scripted participants take part, and see whether it is found")
-    _add_settings(command)
-    command.add_argument(
-        "--acuity",
-        action="append",
-        default=[],
-        metavar="[NAME=]SHARE",
-        help="how often they tell which is real, 0.5 to 1; of all algorithms or of one; default: 0.75",
-    )
-    command.add_argument("--careless", type=float, default=0.0, help="the share who do not look; default: 0")
-    command.add_argument("--leaving", type=float, default=0.0, help="the share who leave half-way; default: 0")
-    command.add_argument("--seed", type=int, default=0)
-    command.set_defaults(run=_simulate)
-
-
-def _add_settings(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--algorithm",
-        action="append",
-        default=[],
-        metavar="NAME=PATH|MODEL@VERSION",
-        help=f"whose pictures are shown, again for each; default: {GENERATED}",
-    )
-    command.add_argument("--direction", help="such as photo_to_labels; default: the first algorithm's own")
-    for name, help_ in (
-        ("participants", "who may join, in all"),
-        ("practice", "pairs with feedback at the start"),
-        ("trials", "pairs that count"),
-        ("vigilance", "obvious fakes among them"),
-        ("max-missed", "of those; who misses more is set aside"),
-    ):
-        default = Settings.model_fields[name.replace("-", "_")].default
-        command.add_argument(f"--{name}", type=int, default=default, help=f"{help_}; default: {default}")
-    command.add_argument("--params", type=Path, default=PARAMS, help="for register.experiment; default: params.yaml")
-
-
-def _serve(chosen: argparse.Namespace) -> None:
+def serve_study(chosen: argparse.Namespace) -> None:
+    """The command `study serve`."""
     settings, algorithms, pictures = _opened(chosen, chosen.codes is not None)
     # Imported here: the other commands need no web server.
     from components.pages.study.app import make_app
 
-    with closing(Votes(chosen.votes)) as votes:
+    with closing(Votes(chosen.votes or VOTES)) as votes:
         study = Study(settings, algorithms, pictures, votes)
         if chosen.codes is not None:
             for code, used in study.invite(min(chosen.codes, settings.participants)).items():
@@ -99,7 +43,8 @@ def _serve(chosen: argparse.Namespace) -> None:
         serve(make_app(study, chosen.host, chosen.name), chosen.host, chosen.port, f"the study of {names}")
 
 
-def _simulate(chosen: argparse.Namespace) -> None:
+def simulate_study(chosen: argparse.Namespace) -> None:
+    """The command `study simulate`."""
     from components.pages.study.simulate import Crowd, simulate
 
     settings, algorithms, pictures = _opened(chosen, False)
@@ -142,7 +87,9 @@ def _opened(chosen: argparse.Namespace, invited: bool) -> tuple[Settings, list[A
     return settings, algorithms, Pictures(SHARDS, algorithms)
 
 
-def _result(path: Path, out: Path, params: Path) -> None:
+def write_result(chosen: argparse.Namespace) -> None:
+    """The command `study result`."""
+    path, out, params = chosen.votes or VOTES, chosen.out or RESULT, chosen.params
     if not path.exists():
         raise Fault(f"{path}: not found; begin a study with pix2pipe study serve")
     with closing(Votes(path)) as votes:

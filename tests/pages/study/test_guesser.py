@@ -89,6 +89,7 @@ def is_a_coin(tmp_path: Path, one: Any, browse: Callable[..., Any], participants
     assert max(found.values()) < DEVIATIONS, found
 
 
+@pytest.mark.slow  # the three cases above in full
 def test_two_hundred_trials(tmp_path: Path, one, browse):
     is_a_coin(tmp_path, one, browse, 4)
 

@@ -1,0 +1,244 @@
+"""Every command of pix2pipe: its arguments, what it does, and an example. Nothing heavy is imported here.
+
+What a command runs stands as `module:function` of this package, so that help costs no import of torch or MLflow.
+"""
+
+import argparse
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeAlias
+
+from components.pages.study.config import Settings
+
+PARAMS, TABLES = Path("params.yaml"), Path("tables/params.yaml")
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser; what it gives has `run`, the address of the function that takes it."""
+    parser = argparse.ArgumentParser(
+        prog="pix2pipe",
+        description="What is not a stage of the graph: the stages are run by dvc repro.",
+        epilog="pix2pipe COMMAND --help says more of each, with an example. docs/index.md says where to go on.",
+    )
+    parser.add_argument("--version", action="version", version=f"pix2pipe {version('pix2pipe')}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for group in (_data, _jobs, _review, _demo, _study):
+        group(commands)
+    return parser
+
+
+def _command(
+    commands: _Commands, name: str, run: str, does: str, example: str, more: str = ""
+) -> argparse.ArgumentParser:
+    """A command with its sentence in the list, the same and more in its own help, and an example."""
+    command = commands.add_parser(
+        name,
+        help=does[0].lower() + does[1:].rstrip("."),
+        description=f"{does} {more}".strip(),
+        epilog=f"example: {example}",
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def _params(command: argparse.ArgumentParser, default: Path = PARAMS, why: str = "") -> None:
+    command.add_argument("--params", type=Path, default=default, help=f"{why}default: {default}")
+
+
+def _data(commands: _Commands) -> None:
+    command = _command(
+        commands,
+        "verify",
+        "data:verify_all",
+        "Check every byte of the shards and of DVC's cache.",
+        "pix2pipe verify s3://bucket/shards",
+        "Names each damaged file and what brings it back; the status is 1 where there is one.",
+    )
+    command.add_argument("root", nargs="?", help="check these shards alone: a folder, or one at s3://")
+    lists = "List where pictures can come from, and their params."
+    _command(commands, "sources", "data:list_sources", lists, "pix2pipe sources")
+    command = _command(
+        commands,
+        "use",
+        "data:use",
+        "Take the sections of a file such as configs/facades.yaml into params.yaml.",
+        "pix2pipe use configs/facades.yaml",
+        "A section of which the file gives keys begins anew from configs/default.yaml; comments stay, and every value "
+        "that changes is printed. configs/default.yaml itself goes back to the defaults.",
+    )
+    command.add_argument("file", type=Path, help="the file whose sections are taken")
+    _params(command)
+
+
+def _jobs(commands: _Commands) -> None:
+    command = _command(
+        commands,
+        "spread",
+        "jobs:spread_cells",
+        "Train the cells of the papers' tables as parallel tasks of Ray.",
+        "pix2pipe spread l1 l1_cgan --cpus 1",
+        "dvc --cd tables repro then only measures them.",
+    )
+    command.add_argument("runs", nargs="*", metavar="RUN", help="default: all of cells.run")
+    command.add_argument("--cpus", type=int, default=1, help="that each takes; default: 1")
+    _params(command, TABLES)
+    command = _command(
+        commands,
+        "submit",
+        "jobs:submit_job",
+        "Run stages as a job on the cluster at RAY_API_SERVER_ADDRESS.",
+        "RAY_API_SERVER_ADDRESS=http://head:8265 PIX2PIPE_ROOT=s3://bucket/p pix2pipe submit train generate",
+        "Its log and its exit status are this command's; Ctrl-C detaches.",
+    )
+    command.add_argument("stages", nargs="*", metavar="STAGE", help="default: the whole graph")
+    command.add_argument("--detach", action="store_true", help="do not wait for its end")
+    command = _command(
+        commands,
+        "attach",
+        "jobs:attach_job",
+        "Follow a job's log to its end and bring its results home.",
+        "pix2pipe attach pix2pipe-3f2a",
+    )
+    command.add_argument("job", help="its id, as pix2pipe jobs lists it")
+    ends = "End a job; what it has finished is kept."
+    command = _command(commands, "stop", "jobs:stop_job", ends, "pix2pipe stop pix2pipe-3f2a")
+    command.add_argument("job", help="its id, as pix2pipe jobs lists it")
+    _command(
+        commands, "jobs", "jobs:list_jobs", "List the cluster's jobs of this project, newest last.", "pix2pipe jobs"
+    )
+
+
+def _review(commands: _Commands) -> None:
+    command = _command(
+        commands,
+        "review",
+        "review:show",
+        "List the versions of the model, or show one beside the champion.",
+        "pix2pipe review candidate",
+        "Writes the verdict on the version, and a page of pictures into .pix2pipe/review.",
+    )
+    command.add_argument("version", nargs="?", help="its number or an alias; default: list all")
+    _of_model(command)
+    command = _command(
+        commands,
+        "promote",
+        "review:promote_version",
+        "Make a reviewed version the champion.",
+        'pix2pipe promote candidate --by Ann --why "cleaner coasts"',
+    )
+    command.add_argument("version", help="its number or an alias")
+    command.add_argument("--override", action="store_true", help="although the gate did not pass it")
+    _of_model(command, signed=True)
+    command = _command(
+        commands,
+        "rollback",
+        "review:roll_back",
+        "Make the champion before this one the champion again.",
+        'pix2pipe rollback 3 --by Bo --why "streaks on water"',
+        "Nothing is undone if the champion is another by now.",
+    )
+    command.add_argument("version", help="the number of the champion that is undone")
+    _of_model(command, signed=True)
+
+
+def _of_model(command: argparse.ArgumentParser, signed: bool = False) -> None:
+    if signed:
+        command.add_argument("--by", required=True, metavar="NAME", help="who decides; it is recorded")
+        command.add_argument("--why", required=True, metavar="TEXT", help="and for what reason")
+    command.add_argument("--model", help="default: register.model of the params")
+    _params(command)
+
+
+def _demo(commands: _Commands) -> None:
+    command = _command(
+        commands,
+        "demo",
+        "demo:serve_demo",
+        "Serve a page that translates what is drawn on it.",
+        "pix2pipe demo --version champion candidate",
+    )
+    command.add_argument(
+        "--version",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="WHICH",
+        help="champion, candidate or numbers, side by side; default: champion",
+    )
+    command.add_argument("--model", help="a registered model; default: register.model of the params")
+    command.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine alone")
+    command.add_argument("--port", type=int, default=8000, help="default: 8000; 0: any that is free")
+    _params(command)
+
+
+def _study(commands: _Commands) -> None:
+    study = commands.add_parser(
+        "study",
+        help="ask people which pictures are real; docs/study.md",
+        description="Ask people which pictures are real, as the papers do; docs/study.md.",
+        epilog="example: pix2pipe study serve --participants 20 --codes 20",
+    )
+    actions = study.add_subparsers(required=True, metavar="ACTION")
+    command = _command(
+        actions,
+        "serve",
+        "study:serve_study",
+        "Serve the study's page until Ctrl-C; votes are kept as they come.",
+        "pix2pipe study serve --participants 20 --codes 20",
+    )
+    _settings(command)
+    command.add_argument("--codes", type=int, metavar="N", help="joining takes one of N codes, which are printed")
+    command.add_argument("--votes", type=Path, help="the study's file; default: .pix2pipe/study/votes.db")
+    command.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine alone")
+    command.add_argument("--port", type=int, default=8001, help="default: 8001; 0: any that is free")
+    command.add_argument("--name", action="append", default=[], help="by which else people reach this machine")
+    command = _command(
+        actions,
+        "result",
+        "study:write_result",
+        "Write what the votes say, for dvc metrics, the report and MLflow.",
+        "pix2pipe study result",
+    )
+    command.add_argument("--votes", type=Path, help="default: .pix2pipe/study/votes.db")
+    command.add_argument("--out", type=Path, help="default: study/result.json")
+    _params(command, why="for register.experiment; ")
+    command = _command(
+        actions,
+        "simulate",
+        "study:simulate_study",
+        "Let scripted participants take part, and see whether the study finds how well they see.",
+        "pix2pipe study simulate --acuity 0.8 --careless 0.1",
+    )
+    _settings(command)
+    command.add_argument(
+        "--acuity",
+        action="append",
+        default=[],
+        metavar="[NAME=]SHARE",
+        help="how often they tell which is real, 0.5 to 1; of all algorithms or of one; default: 0.75",
+    )
+    command.add_argument("--careless", type=float, default=0.0, help="the share who do not look; default: 0")
+    command.add_argument("--leaving", type=float, default=0.0, help="the share who leave half-way; default: 0")
+    command.add_argument("--seed", type=int, default=0, help="of all that is random; default: 0")
+
+
+def _settings(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--algorithm",
+        action="append",
+        default=[],
+        metavar="NAME=PATH|MODEL@VERSION",
+        help="whose pictures are shown, again for each; default: data/generated",
+    )
+    command.add_argument("--direction", help="such as photo_to_labels; default: the first algorithm's own")
+    for name, help_ in (
+        ("participants", "who may join, in all"),
+        ("practice", "pairs with feedback at the start"),
+        ("trials", "pairs that count"),
+        ("vigilance", "obvious fakes among them"),
+        ("max-missed", "of those; who misses more is set aside"),
+    ):
+        default = Settings.model_fields[name.replace("-", "_")].default
+        command.add_argument(f"--{name}", type=int, default=default, help=f"{help_}; default: {default}")
+    _params(command, why="for register.experiment; ")
