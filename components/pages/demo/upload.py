@@ -7,11 +7,11 @@ from PIL import Image
 
 from components.domain import Domain, Picture
 from components.sources.palette import nearest_colour
-from components.sources.pictures import as_indices, as_rgb, open_picture
+from components.sources.pictures import as_indices, as_rgb, open_picture, rgb_bands
 from components.sources.source import BadSample
 
 MAX_BYTES = 16_000_000  # of the file
-_MAX_DECODED = 200_000_000  # bytes while it is decoded: 25 million pixels of a PNG or an ordinary JPEG
+_MAX_DECODED = 100_000_000  # bytes while it is decoded: 12.5 million pixels, as telephones take them
 _MAX_SCANS = 32  # of a progressive JPEG, each of which is a pass over every pixel; encoders write about ten
 _SCAN = b"\xff\xda"
 _TOLERANCE = 72.0  # mean RGB distance from the palette, as shard.cut.tolerance
@@ -47,7 +47,12 @@ def decode_upload(data: bytes, domain: Domain, size: tuple[int, int]) -> Picture
 def _labels(picture: Image.Image, domain: Domain) -> Picture:
     if picture.mode in ("1", "L") or picture.mode.startswith("I;16"):
         return as_indices(picture, len(domain.classes), _NAME)
-    labels, distance = nearest_colour(as_rgb(picture, _NAME), domain.palette)
+    labels, distance = np.empty((picture.height, picture.width), np.uint8), 0.0
+    for first, band in rgb_bands(
+        picture, (0, 0, picture.width, picture.height), _NAME
+    ):  # whole it takes 30 bytes a pixel
+        labels[first : first + len(band)], off = nearest_colour(band, domain.palette)
+        distance += off * len(band) / len(labels)
     if distance > _TOLERANCE:
         raise BadSample(f"{_NAME}: its colours are {distance:.0f} off those of the classes on average; is it a photo?")
     return labels

@@ -49,7 +49,7 @@ def test_labels_by_index_by_colour_and_by_palette() -> None:
     [
         (b"", "not a PNG, JPEG"),
         (huge_png(50_000, 50_000), "pixels, more than"),
-        (huge_png(5_001, 5_000), "pixels, more than 25,000,000"),
+        (huge_png(5_001, 5_000), "pixels, more than 12,500,000"),
         (encoded(np.full((8, 8), 4, np.uint8)), "label value 4 at row 0"),
         (encoded(np.full((8, 8, 3), (255, 0, 255), np.uint8)), "off those of the classes on average"),
     ],
