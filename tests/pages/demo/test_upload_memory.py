@@ -16,7 +16,8 @@ from components.sources.source import BadSample
 kind, mode, side, form = sys.argv[1:]
 side = int(side)
 deep = {"I;16": np.zeros((side, side), np.uint16)}
-picture = Image.fromarray(deep[mode]) if mode in deep else Image.new(mode, (side, side), (0, 0, 0, 255) if mode == "RGBA" else 0)
+black = (0, 0, 0, 255) if mode == "RGBA" else 0
+picture = Image.fromarray(deep[mode]) if mode in deep else Image.new(mode, (side, side), black)
 data = io.BytesIO()
 picture.save(data, form, **({"quality": 50} if form == "JPEG" else {}))
 del picture, deep
