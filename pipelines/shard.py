@@ -6,6 +6,7 @@ from pathlib import Path
 from components.home import LOCAL, shared
 from components.params import Params
 from components.plan import check_data
+from components.shards.dark import dark_domains
 from components.shards.writer import write_shards
 from components.sources import open_source
 from components.stage import Clock, run_stage
@@ -23,6 +24,8 @@ def main(params: Params, clock: Clock) -> None:
         root = shared()
         manifest = write_shards(source, SHARDS, params.shard, None if root is LOCAL else root / "shards")
     check_data(manifest)
+    for line in dark_domains(SHARDS):
+        print(f"shard: {line}", file=sys.stderr)
     counts = ", ".join(f"{manifest.count(split)} {split}" for split in manifest.splits)
     print(f"{SHARDS}: {counts}; {len(manifest.bad)} bad left out", file=sys.stderr)
 

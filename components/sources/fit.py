@@ -51,7 +51,7 @@ def fitted(picture: Image.Image, side: Side, cut: FolderCut, name: str) -> Pictu
     box, size, domain = (left, top, left + width, top + height), (cut.image_size, cut.image_size), side.domain()
     if domain.kind == "image":
         whole = Image.new("RGB", (width, height))
-        for first, band in rgb_bands(picture, box, name):
+        for first, band in rgb_bands(picture, box, name, side.range, side.bands):
             whole.paste(Image.fromarray(band), (0, first))
         return np.asarray(whole.resize(size, Image.Resampling.BICUBIC))
     labels = _drawn(picture, box, side, cut, name) if side.palette else _indices(picture, box, side, name)

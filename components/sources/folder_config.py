@@ -11,6 +11,7 @@ from components.schema import Section, UserPath
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
 SplitName = Literal["train", "val", "test"]
+Band = Annotated[int, Field(ge=0, le=3)]
 
 
 def _check_url(path: str, sha256: str) -> None:
@@ -26,6 +27,9 @@ class Side(Section):
         folder: layout `folders` only: the folder that holds it; A or B unless given.
         palette: class -> colour, for a label map drawn in colours (blurred by JPEG or not).
         classes: class names, for a label map whose pixel values are the class indices.
+        range: of 16-bit grey, the values that become black and white, such as [0, 4095] of 12-bit data; by default
+            all of the 16 bits.
+        bands: of a picture of more than three bands, those that are red, green and blue, counted from 0.
         path, sha256: layout `unpaired` only: where this side's pictures are, if each side has its own place;
             as `path` and `sha256` of the whole.
     """
@@ -36,11 +40,17 @@ class Side(Section):
     sha256: Sha256 = ""
     palette: dict[str, Colour] = Field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    range: tuple[float, float] | None = None
+    bands: tuple[Band, Band, Band] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.palette and self.classes:
             raise ValueError("give palette (drawn labels) or classes (index labels), not both")
+        if self.range and self.range[0] >= self.range[1]:
+            raise ValueError(f"range: {self.range[0]:g} is not below {self.range[1]:g}")
+        if (self.range or self.bands) and (self.palette or self.classes):
+            raise ValueError("range and bands are of photos, and this side is a label map")
         _check_url(self.path, self.sha256)
         self.domain()
         return self

@@ -40,7 +40,9 @@ _UNREAD = """.heic .heif .hif .jxl .psd .psb .xcf .svg .eps .pdf .ai .exr .hdr .
 UNREAD = frozenset(_UNREAD.split())
 # Formats that change pixels where they are written; WebP is one of two kinds, which the file says.
 _LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")
-LOSSY = "pix2pipe.lossy"  # the key of a picture's `info` under which the format stands
+# Keys of a picture's `info`, which crops of it keep: the format that has changed its pixels; how its values as they are
+# in the file follow from those that Pillow gives; a fourth band that is no transparency.
+LOSSY, IN_FILE, NO_ALPHA = "pix2pipe.lossy", "pix2pipe.in_file", "pix2pipe.no_alpha"
 # What Pillow raises on broken files besides OSError, by trial.
 _BROKEN = (RuntimeError, OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError)
 
@@ -71,7 +73,11 @@ def open_picture(path: Path | IO[bytes], name: str, most_bytes: int = MAX_BYTES)
                     raise BadSample(f"{name}: broken picture ({width}x{height} pixels)")
                 if lossy := _lossy(picture):
                     picture.info[LOSSY] = lossy
+                if in_file := _in_file(picture):
+                    picture.info[IN_FILE] = in_file
                 picture.load()
+                if picture.format == "TIFF" and picture.mode == "RGBA" and _varies(picture.getchannel("A")):
+                    picture.info[NO_ALPHA] = True
                 ImageOps.exif_transpose(picture, in_place=True)
                 return picture
     except Image.DecompressionBombError:
@@ -100,13 +106,21 @@ def as_rgb(picture: Image.Image, name: str) -> Picture:
     return rgb
 
 
-def rgb_bands(picture: Image.Image, box: tuple[int, int, int, int], name: str) -> Iterator[tuple[int, Picture]]:
+def rgb_bands(
+    picture: Image.Image,
+    box: tuple[int, int, int, int],
+    name: str,
+    span: tuple[float, float] | None = None,
+    bands: tuple[int, int, int] | None = None,
+) -> Iterator[tuple[int, Picture]]:
     """A part of a picture as `as_rgb` gives it, some rows at a time, so that no more than these are held twice.
 
     Args:
         picture: decoded.
         box: left, top, right and bottom of the part.
         name: as in `as_rgb`.
+        span: of 16-bit grey, the values that become 0 and 255; None: 0 and 65,535.
+        bands: which of its bands are red, green and blue; None: as its kind says.
 
     Yields:
         The first of the rows, counted from the top of the part, and the rows.
@@ -114,13 +128,32 @@ def rgb_bands(picture: Image.Image, box: tuple[int, int, int, int], name: str) -
     left, top, right, bottom = box
     rows = max(1, _BAND // max(1, right - left))
     for first in range(top, bottom, rows):
-        yield first - top, _rgb(picture.crop((left, first, right, min(first + rows, bottom))), name)
+        yield first - top, _rgb(picture.crop((left, first, right, min(first + rows, bottom))), name, span, bands)
 
 
-def _rgb(picture: Image.Image, name: str) -> Picture:
+def _rgb(
+    picture: Image.Image, name: str, span: tuple[float, float] | None, bands: tuple[int, int, int] | None
+) -> Picture:
     if picture.mode.startswith("I;16"):
-        grey = (np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8)
+        values = np.asarray(picture).astype(np.uint16)
+        grey = (values >> 8).astype(np.uint8)
+        if span is not None:
+            low, high = span
+            grey = np.clip((values - low) * (255 / (high - low)) + 0.5, 0, 255).astype(np.uint8)
+        if isinstance(clear := picture.info.get("transparency"), int):
+            grey[values == clear] = 255
         return np.repeat(grey[:, :, None], 3, axis=2)
+    if span is not None:
+        raise BadSample(f"{name}: range is of 16-bit grey, and this is {picture.mode}; take it out, or convert")
+    if bands is not None:
+        if max(bands) >= len(picture.getbands()):
+            raise BadSample(f"{name}: has {len(picture.getbands())} bands, and bands asks for band {max(bands)}")
+        return np.ascontiguousarray(np.asarray(picture)[..., list(bands)])
+    if NO_ALPHA in picture.info:
+        raise BadSample(
+            f"{name}: its fourth band is marked as transparency and varies as a picture does (infrared, perhaps); "
+            "say which bands are red, green and blue, such as bands: [0, 1, 2] of this side"
+        )
     if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
         seen = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", seen.size, (255, 255, 255, 255)), seen)
@@ -143,6 +176,10 @@ def as_indices(picture: Image.Image, classes: int, name: str) -> Picture:
     if picture.mode not in ("1", "L", "P") and not picture.mode.startswith("I;16"):
         raise BadSample(f"{name}: {picture.mode} pixels cannot be class indices; give a palette, or 8-bit grey")
     values = np.asarray(picture)
+    if IN_FILE in picture.info:
+        step, inverted = picture.info[IN_FILE]
+        most = 1 if picture.mode == "1" else 255
+        values = (most - values.astype(np.uint8) if inverted else values.astype(np.uint8)) // step
     if values.size and values.max() >= classes:
         row, column = divmod(int(np.argmax(values >= classes)), values.shape[1])
         raise BadSample(
@@ -170,6 +207,32 @@ def _lossy(picture: Image.Image) -> str:
     if picture.format == "TIFF" and picture.info.get("compression") in ("jpeg", "tiff_jpeg", "webp"):
         return f"TIFF with {picture.info['compression']} inside"
     return ""
+
+
+def _in_file(picture: Image.Image) -> tuple[int, bool] | None:
+    """Of grey with fewer than 8 bits, or where 0 is white: the step between two values, and whether they are inverted.
+
+    Pillow spreads the values of 2 and 4 bits over 0 to 255, and turns a TIFF in which 0 is white round.
+    """
+    if picture.format == "PNG":
+        file: IO[bytes] = picture.fp  # type: ignore[attr-defined]
+        place = file.tell()
+        file.seek(24)
+        bits, kind = file.read(2)
+        file.seek(place)
+        return (255 // (2**bits - 1), False) if kind == 0 and bits in (2, 4) else None
+    if isinstance(picture, TiffImagePlugin.TiffImageFile) and picture.mode in ("1", "L"):
+        bits = int((picture.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE) or (1,))[0])
+        inverted = picture.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
+        step = 255 // (2**bits - 1) if bits in (2, 4) else 1
+        return (step, inverted) if inverted or step > 1 else None
+    return None
+
+
+def _varies(alpha: Image.Image) -> bool:
+    """Whether a band has more in between than at its ends, which transparency has not."""
+    counts = alpha.histogram()
+    return counts[0] + counts[255] < sum(counts) / 2
 
 
 def _lossless_webp(picture: Image.Image) -> bool:
