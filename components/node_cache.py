@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ from upath import UPath
 from components import remote
 from components.faults import Fault
 from components.files import faults_of_the_disk
+from components.scratch import scratch
 
 FOLDER, BOUND = "PIX2PIPE_CACHE", "PIX2PIPE_CACHE_GB"
 _DEFAULT_FOLDER, _DEFAULT_GB = "~/.cache/pix2pipe/shards", 20.0
@@ -69,8 +69,8 @@ def open_copy(location: UPath, sha256: str, size: int) -> int:
 def fresh_cache() -> Iterator[None]:
     """Inside the block this process has a cache of its own, empty at first and gone afterwards."""
     before = os.environ.get(FOLDER, "")
-    with tempfile.TemporaryDirectory(prefix="pix2pipe-") as folder:
-        os.environ[FOLDER] = folder
+    with scratch() as folder:
+        os.environ[FOLDER] = str(folder)
         try:
             yield
         finally:

@@ -1,7 +1,6 @@
 """Objects of a remote root: read, and written so that they appear whole or not at all."""
 
 import errno
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from upath import UPath
 from upath.implementations.cloud import CloudPath
 
 from components.faults import Fault
+from components.scratch import scratch
 
 _T = TypeVar("_T")
 # s3fs and botocore try a request again by themselves (503, 5xx, a cut body, no answer in 15 s), for 2 to 40 seconds.
@@ -54,7 +54,7 @@ def upload(local: Path, path: UPath) -> None:
 @contextmanager
 def uploaded(path: UPath) -> Iterator[Path]:
     """A temporary local file to write to; uploaded when the block ends well."""
-    with tempfile.TemporaryDirectory(prefix="pix2pipe-") as folder:
+    with scratch() as folder:
         local = Path(folder) / path.name
         yield local
         upload(local, path)

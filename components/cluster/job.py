@@ -8,13 +8,13 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import tomllib
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from components.faults import Fault
+from components.scratch import scratch
 
 VERSIONS = "PIX2PIPE_VERSIONS"
 
@@ -31,7 +31,7 @@ def main(stages: Sequence[str]) -> None:
 
         state = State.from_environment()
         _prepare_environment(state.root if state.is_folder else None)
-        with tempfile.TemporaryDirectory(prefix="pix2pipe-") as folder:
+        with scratch() as folder:
             workspace = Path(folder) / "project"
             shutil.copytree(Path.cwd(), workspace, ignore=shutil.ignore_patterns("__pycache__"))
             (workspace / ".dvc").mkdir(exist_ok=True)

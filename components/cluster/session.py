@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -13,6 +12,7 @@ from typing import Any
 from components.cluster.head import head_watched
 from components.cluster.upload import pack
 from components.faults import Fault
+from components.scratch import scratch
 from components.training.stop import Stopped
 
 TOKEN_ADVICE = "set RAY_AUTH_MODE=token, and the cluster's token in RAY_AUTH_TOKEN or its file in RAY_AUTH_TOKEN_PATH"
@@ -42,7 +42,7 @@ def ray_session(dashboard: bool = False) -> Iterator[None]:
         yield
         return
     _require_answer(address)
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         answer = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(
@@ -50,7 +50,9 @@ def ray_session(dashboard: bool = False) -> Iterator[None]:
                 include_dashboard=dashboard,
                 log_to_driver=False,
                 logging_level="error",
-                runtime_env=_runtime_env(address, Path(folder)),
+                runtime_env=_runtime_env(address, folder),
+                # Of a cluster of this machine's own: its session is gone with the folder, whoever is killed.
+                **({"_temp_dir": str(folder / "ray")} if address == "local" else {}),
             )
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGTERM, answer)  # Ray has put its own in its place

@@ -1,7 +1,6 @@
 """From home: a job of the graph's stages is submitted, followed, and its results are brought back."""
 
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from components.cluster.jobs import Jobs
 from components.cluster.state import State
 from components.cluster.upload import pack
 from components.faults import Fault
+from components.scratch import scratch
 
 INTERRUPTED = 130
 
@@ -34,7 +34,7 @@ def submit(project: Path, stages: Sequence[str], detach: bool) -> int:
     jobs = Jobs.connect()
     for note in jobs.notes():
         _say(f"note: {note}")
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         upload = pack(project, Path(folder))
         _say(f"sends {upload} to {jobs.address}")
         job = jobs.submit(upload, state.root, stages)

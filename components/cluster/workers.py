@@ -3,7 +3,6 @@
 import os
 import secrets
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from components.faults import Fault
 from components.files import sha256_file, write_json
 from components.home import AnyPath
 from components.locks import alone
+from components.scratch import scratch
 from components.shards.manifest import MANIFEST
 from components.training.group import Group
 from components.training.run import Run
@@ -90,7 +90,7 @@ class Workers:
                     raise Stopped(asked[0], group.stop.begun)
                 return 0.0
             began = time.perf_counter()
-            with ray_session(), tempfile.TemporaryDirectory(prefix="pix2pipe-") as own:
+            with ray_session(), scratch() as own:
                 seconds = self._fit(function, payload, Path(own))
             return time.perf_counter() - began - seconds
 

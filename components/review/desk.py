@@ -1,6 +1,5 @@
 """The desk where a version is looked at: reviewed, pictured, and its verdict kept with it."""
 
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from components.review.account import markdown
 from components.review.config import ReviewConfig
 from components.review.pictures import Sample, grid, side_by_side
 from components.review.review import Review, find_standing, keep_verdict, review
+from components.scratch import scratch
 from components.tracking.lineage import Lineage, find_lineage, keep_picture
 from components.tracking.record import plain_name
 from components.tracking.store import Store
@@ -59,7 +59,7 @@ def look(store: Store, model: str, which: str, config: ReviewConfig, shards: Any
     version, standing = find_version(store, model, which), find_standing(store, model)
     lineage = find_lineage(store, version)
     name = f"{plain_name(model)}_v{version.number}"
-    with tempfile.TemporaryDirectory(prefix="pix2pipe-") as temporary:
+    with scratch() as temporary:
         found = review(store, standing, version, config, Path(temporary))
         seen = Seen(found, lineage, out / name)
         try:

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +12,7 @@ from components.evaluation.sides import open_sides
 from components.faults import Fault
 from components.files import listed, read_bytes, sha256_json, write_bytes
 from components.home import AnyPath
+from components.scratch import scratch
 from components.search.ledger import Rung
 from components.systems.judge import load_judge
 from components.systems.translator import GenerateConfig, Translator, export_translator
@@ -48,7 +48,7 @@ class Meter:
 
     def __init__(self, measure: Measure) -> None:
         train, val, sources = open_sides(measure.shards, measure.task, "val")
-        with tempfile.TemporaryDirectory(prefix="pix2pipe-") as name:
+        with scratch() as name:
             for file in listed(measure.judge):
                 write_bytes(Path(name) / file, read_bytes(measure.judge / file))
             judge = load_judge(Path(name))
@@ -69,7 +69,7 @@ class Meter:
         if last is None:
             raise Fault(f"{run.folder}: has no checkpoint to measure")
         lineage = {"checkpoint": "last", "step": last.step, "key": run.key}
-        with tempfile.TemporaryDirectory(prefix="pix2pipe-") as name:
+        with scratch() as name:
             folder = Path(name)
             export_translator(folder, last.weights(), run.system, run.shape(), run.task, self._generate, lineage)
             translator = Translator.load(folder)

@@ -22,7 +22,5 @@ def dark_domains(root: AnyPath) -> Iterator[str]:
         chosen = range(0, len(split), max(1, len(split) // _LOOKED_AT))
         brightest = max(int(split.picture(i, name).max()) for i in chosen)
         if brightest < 128:
-            yield (
-                f"{name}: the brightest value of {len(chosen)} pictures is {brightest} of 255: the upper half of the range "
-                "is never used; if the files hold 12 bits in 16, or reflectances, state it (range: [0, 4095] of that side)"
-            )
+            seen = f"{name}: the brightest value of {len(chosen)} pictures is {brightest} of 255"
+            yield f"{seen}; if the files hold 12 bits in 16, or reflectances, say so (range: [0, 4095] of that side)"

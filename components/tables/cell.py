@@ -1,6 +1,5 @@
 """A cell: one named run with one seed, trained, and its test pictures measured under the tables' one protocol."""
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from components.evaluation.evaluate import evaluate
 from components.evaluation.sides import open_sides
 from components.faults import Fault
 from components.home import AnyPath
+from components.scratch import scratch
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.writer import write_set
@@ -58,7 +58,7 @@ class Cell:
         lineage = {"checkpoint": params.generate.checkpoint, "step": checkpoint.step, "key": run.key}
         directions: dict[str, Any] = {}
         strips = []
-        with tempfile.TemporaryDirectory(prefix="pix2pipe-") as work:
+        with scratch() as work:
             cards = export_translators(
                 Path(work), checkpoint.weights(), run.system, shape, run.task, params.generate, lineage
             )

@@ -1,7 +1,6 @@
 """The registered model: a translator as a version that any MLflow client loads by its alias."""
 
 import shutil
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 import components
 from components.faults import Fault
 from components.files import read_json, sha256_file, sha256_json, write_json
+from components.scratch import scratch
 from components.systems.translator import CARD, WEIGHTS, Card, Translator, read_cards
 from components.tracking.config import RegisterConfig
 from components.tracking.record import Outputs
@@ -141,7 +141,7 @@ def _log_model(
 
     mlflow.set_tracking_uri(store.uri)
     mlflow.set_registry_uri(store.uri)
-    with tempfile.TemporaryDirectory(prefix="pix2pipe-") as folder, mlflow.start_run(run_id=run_id):
+    with scratch() as folder, mlflow.start_run(run_id=run_id):
         temporary = Path(folder)
         write_json(temporary / MEASURED, measured, in_order=True)
         shutil.copyfile(replicates, temporary / REPLICATES)

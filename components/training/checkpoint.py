@@ -26,6 +26,7 @@ from components.home import AnyPath
 from components.networks.frozen import UNREADABLE
 from components.networks.tensors import write_tensors
 from components.node_cache import Damaged, open_copy
+from components.scratch import scratch
 from components.systems.weights import load_weights
 
 WEIGHTS, STATE, META = "weights.safetensors", "state.pt", "checkpoint.json"
@@ -188,7 +189,7 @@ class CheckpointStore:
 def _placed(final: AnyPath) -> Iterator[Path]:
     """A folder of this machine to write a checkpoint's files to; it takes its place when the block ends well."""
     if not isinstance(final, Path):
-        with faults_of_the_disk(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory(prefix="pix2pipe-") as made:
+        with faults_of_the_disk(Path(tempfile.gettempdir())), scratch() as made:
             yield Path(made)
             remove(final / META)
             for name in (WEIGHTS, STATE, META):

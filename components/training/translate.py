@@ -1,7 +1,6 @@
 """A split through a translator, shared among the ranks."""
 
 import math
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from tqdm import tqdm
 
 from components.files import atomic_path, read_bytes, read_range
 from components.home import AnyPath
+from components.scratch import scratch
 from components.shards.reader import Split
 from components.systems.translator import CARD, WEIGHTS, Card, Translator
 from components.training.group import Group
@@ -90,7 +90,7 @@ def _here(folder: AnyPath) -> Iterator[Path]:
     if isinstance(folder, Path):
         yield folder
         return
-    with tempfile.TemporaryDirectory(prefix="pix2pipe-") as copy:
+    with scratch() as copy:
         for name in (CARD, WEIGHTS):
             Path(copy, name).write_bytes(read_bytes(folder / name))
         yield Path(copy)

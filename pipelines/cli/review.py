@@ -1,7 +1,6 @@
 """Commands about versions of the registered model: review, promote, rollback; docs/review.md."""
 
 import argparse
-import tempfile
 from pathlib import Path
 
 from components.files import write_text
@@ -12,6 +11,7 @@ from components.review.account import list_lines, review_lines
 from components.review.desk import look
 from components.review.promote import promote, rollback
 from components.review.review import find_standing
+from components.scratch import scratch
 from components.tracking.promotions import Promotion
 from components.tracking.store import Store, open_store, shown, tracking_uri
 
@@ -42,7 +42,7 @@ def show(chosen: argparse.Namespace) -> None:
 def promote_version(chosen: argparse.Namespace) -> None:
     """The command `promote`."""
     params, store, model = _open(chosen.model, chosen.params)
-    with tempfile.TemporaryDirectory(prefix="pix2pipe-") as folder:
+    with scratch() as folder:
         made = promote(
             store, model, chosen.version, chosen.by, chosen.why, params.review, Path(folder), chosen.override
         )
@@ -52,7 +52,7 @@ def promote_version(chosen: argparse.Namespace) -> None:
 def roll_back(chosen: argparse.Namespace) -> None:
     """The command `rollback`."""
     _, store, model = _open(chosen.model, chosen.params)
-    with tempfile.TemporaryDirectory(prefix="pix2pipe-") as folder:
+    with scratch() as folder:
         made = rollback(store, model, chosen.version, chosen.by, chosen.why, Path(folder))
     _tell(model, made)
 

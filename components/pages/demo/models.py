@@ -1,7 +1,6 @@
 """What the demo serves: versions of a registered model, loaded, and put together by what they translate."""
 
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from components.domain import Domain, Picture
 from components.faults import Fault
 from components.home import AnyPath
 from components.pages.demo.samples import Samples, alike, find_samples
+from components.scratch import scratch
 from components.systems.translator import Card, Translator
 from components.tasks.encoding import render
 from components.tracking.store import Store
@@ -122,7 +122,7 @@ def load_easels(store: Store, versions: Sequence[Version], shards: AnyPath) -> l
 
 
 def _load(store: Store, version: Version) -> Model:
-    with tempfile.TemporaryDirectory(prefix="pix2pipe-") as folder:
+    with scratch() as folder:
         translator = Translator.load(fetch_version(store, version, Path(folder)))
     sys.stderr.write(f"pix2pipe: loaded {version.name}, weights {translator.card.weights_sha256[:12]}\n")
     return Model(version, translator)

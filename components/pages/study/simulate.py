@@ -1,7 +1,6 @@
 """Simulation: scripted participants of known acuity take part over real HTTP; does the study find their rate?"""
 
 import socket
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from components.pages.study.pictures import Pictures
 from components.pages.study.result import make_result
 from components.pages.study.study import Study
 from components.pages.study.votes import Votes
+from components.scratch import scratch
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def simulate(
     """
     real = set(pictures.everything())
     made = {name for algorithm in algorithms for name in pictures.everything(algorithm.name)}
-    with tempfile.TemporaryDirectory(prefix="pix2pipe-study-") as folder:
+    with scratch() as folder:
         votes = Votes(Path(folder) / "votes.db")
         study = Study(settings, algorithms, pictures, votes, Random(seed))
         with running(study) as port:
