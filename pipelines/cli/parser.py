@@ -93,13 +93,8 @@ def _jobs(commands: _Commands) -> None:
     )
     command.add_argument("stages", nargs="*", metavar="STAGE", help="default: the whole graph")
     command.add_argument("--detach", action="store_true", help="do not wait for its end")
-    command = _command(
-        commands,
-        "attach",
-        "jobs:attach_job",
-        "Follow a job's log to its end and bring its results home.",
-        "pix2pipe attach pix2pipe-3f2a",
-    )
+    follows = "Follow a job's log to its end and bring its results home."
+    command = _command(commands, "attach", "jobs:attach_job", follows, "pix2pipe attach pix2pipe-3f2a")
     command.add_argument("job", help="its id, as pix2pipe jobs lists it")
     ends = "End a job; what it has finished is kept."
     command = _command(commands, "stop", "jobs:stop_job", ends, "pix2pipe stop pix2pipe-3f2a")
@@ -153,11 +148,22 @@ def _of_model(command: argparse.ArgumentParser, signed: bool = False) -> None:
 def _demo(commands: _Commands) -> None:
     command = _command(
         commands,
-        "demo",
-        "demo:serve_demo",
-        "Serve a page that translates what is drawn on it.",
-        "pix2pipe demo --version champion candidate",
+        "translate",
+        "translate:translate_folder",
+        "Translate every picture of a folder with a version of the model.",
+        "pix2pipe translate champion holiday --out winter",
+        "Pictures keep their size, name and sub-folder; larger ones go through in overlapping tiles.",
     )
+    command.add_argument("version", help="its number or an alias")
+    command.add_argument(
+        "folder", type=Path, help="of pictures, sub-folders included; label maps in grey or in colours"
+    )
+    command.add_argument("--out", type=Path, required=True, help="the folder that the PNGs are written to")
+    command.add_argument("--force", action="store_true", help="replace pictures that are there")
+    command.add_argument("--model", help="default: register.model of the params")
+    _params(command)
+    serves = "Serve a page that translates what is drawn on it."
+    command = _command(commands, "demo", "demo:serve_demo", serves, "pix2pipe demo --version champion candidate")
     command.add_argument(
         "--version",
         nargs="+",
@@ -193,13 +199,8 @@ def _study(commands: _Commands) -> None:
     command.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine alone")
     command.add_argument("--port", type=int, default=8001, help="default: 8001; 0: any that is free")
     command.add_argument("--name", action="append", default=[], help="by which else people reach this machine")
-    command = _command(
-        actions,
-        "result",
-        "study:write_result",
-        "Write what the votes say, for dvc metrics, the report and MLflow.",
-        "pix2pipe study result",
-    )
+    writes = "Write what the votes say, for dvc metrics, the report and MLflow."
+    command = _command(actions, "result", "study:write_result", writes, "pix2pipe study result")
     command.add_argument("--votes", type=Path, help="default: .pix2pipe/study/votes.db")
     command.add_argument("--out", type=Path, help="default: study/result.json")
     _params(command, why="for register.experiment; ")

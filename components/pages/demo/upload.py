@@ -41,12 +41,17 @@ def decode_upload(data: bytes, domain: Domain, size: tuple[int, int]) -> Picture
     picture = picture.crop(_middle(picture.size, (size[1], size[0])))
     if domain.kind == "image":
         return _scaled(as_rgb(picture, _NAME), size, Image.Resampling.BICUBIC)
-    return _scaled(_labels(picture, domain), size, Image.Resampling.NEAREST)
+    return _scaled(as_labels(picture, domain, _NAME), size, Image.Resampling.NEAREST)
 
 
-def _labels(picture: Image.Image, domain: Domain) -> Picture:
+def as_labels(picture: Image.Image, domain: Domain, name: str) -> Picture:
+    """Class indices, (H, W) uint8: the values of a grey picture, or of one in colours the nearest class of each pixel.
+
+    Raises:
+        BadSample: a value that is no class, or colours far off those of the classes.
+    """
     if picture.mode in ("1", "L") or picture.mode.startswith("I;16"):
-        return as_indices(picture, len(domain.classes), _NAME)
+        return as_indices(picture, len(domain.classes), name)
     labels, distance = np.empty((picture.height, picture.width), np.uint8), 0.0
     for first, band in rgb_bands(
         picture, (0, 0, picture.width, picture.height), _NAME
@@ -54,7 +59,7 @@ def _labels(picture: Image.Image, domain: Domain) -> Picture:
         labels[first : first + len(band)], off = nearest_colour(band, domain.palette)
         distance += off * len(band) / len(labels)
     if distance > _TOLERANCE:
-        raise BadSample(f"{_NAME}: its colours are {distance:.0f} off those of the classes on average; is it a photo?")
+        raise BadSample(f"{name}: its colours are {distance:.0f} off those of the classes on average; is it a photo?")
     return labels
 
 

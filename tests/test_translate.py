@@ -1,0 +1,136 @@
+"""A folder of pictures through a registered version: sizes, names and seams; what is refused."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from components.domain import Domain
+from components.home import LOCAL
+from components.models.tiles import count_tiles, translate_picture
+from components.shards.reader import Split
+from components.tracking.config import RegisterConfig
+from components.tracking.record import Outputs, gather
+from components.tracking.registry import register_all
+from components.tracking.run import log_record
+from components.tracking.store import URI, open_store
+from pipelines import cli
+from tests.conftest import TINY_CLASSES, TINY_PALETTE
+from tests.review.helpers import MLFLOW_WARNS
+from tests.stage_outputs import KEY, build_outputs
+
+pytestmark = MLFLOW_WARNS
+ROOT = Path(__file__).parent.parent
+IMAGE = Domain(kind="image")
+LABELS = Domain(kind="label", classes=TINY_CLASSES, palette=TINY_PALETTE)
+
+
+@dataclass
+class Same:
+    """A translator that gives back what it is given, but for the edges of its tiles, which are wrong."""
+
+    source: Domain
+    target: Domain
+    size: tuple[int, int] = (8, 16)
+    seen: list[int] = field(default_factory=list)
+
+    def translate(self, batch: np.ndarray) -> np.ndarray:
+        self.seen.append(len(batch))
+        return batch
+
+
+@pytest.mark.parametrize("domain", [IMAGE, LABELS], ids=["image", "labels"])
+@pytest.mark.parametrize("size", [(8, 16), (9, 16), (40, 50), (3, 5), (100, 17)])
+def test_tiles_cover_a_picture_of_any_size_exactly(domain, size):
+    random = np.random.default_rng(0)
+    picture = random.integers(0, 4, size).astype(np.uint8)
+    if domain.kind == "image":
+        picture = random.integers(0, 256, (*size, 3)).astype(np.uint8)
+    translator, counted = Same(domain, domain), []
+    assert np.array_equal(translate_picture(translator, picture, counted.append), picture)
+    assert sum(counted) == sum(translator.seen) == count_tiles(translator, *size)
+
+
+def test_the_edges_of_tiles_hardly_count():
+    class Edgy(Same):
+        def translate(self, batch):
+            made = np.full_like(batch, 100)
+            made[:, 0], made[:, -1], made[:, :, 0], made[:, :, -1] = 0, 0, 0, 0
+            return made
+
+    made = translate_picture(Edgy(IMAGE, IMAGE, (16, 16)), np.zeros((64, 64, 3), np.uint8))
+    assert made[2:-2, 2:-2].min() > 80
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, tiny_shards: Path) -> Path:
+    """A project with one version of labels -> photo, 32 x 32."""
+    root = build_outputs(tmp_path_factory.mktemp("translate") / "project", tiny_shards)
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values["register"] |= {"model": "tiny", "experiment": "tests"}
+    (root / "params.yaml").write_text(yaml.safe_dump(values))
+    data, home = root / "data", root / LOCAL
+    timed = home / f"runs/{KEY}/throughput.json"
+    outputs = Outputs(data / "runs", data / "generated", data / "metrics", timed, root / "dvc.lock")
+    store = open_store(f"sqlite:///{home}/mlflow.db", home, "tests")
+    register_all(store, log_record(store, gather(outputs, "b" * 40)), outputs, RegisterConfig(model="tiny"))
+    return root
+
+
+@pytest.fixture
+def inside(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(project)
+    monkeypatch.delenv(URI, raising=False)
+    return project
+
+
+def read(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+def test_a_folder_is_translated_with_sizes_and_names_kept(inside, tmp_path, capsys):
+    test = Split(inside / "data/shards", "test")
+    labels = test.picture(0, "labels")
+    colours = np.asarray(TINY_PALETTE, np.uint8)[labels]
+    (tmp_path / "in/deep").mkdir(parents=True)
+    Image.fromarray(labels).save(tmp_path / "in/indices.png")
+    Image.fromarray(colours).save(tmp_path / "in/deep/drawn.png")
+    Image.fromarray(np.tile(labels, (2, 3))[:50, :70]).save(tmp_path / "in/large.png")
+    (tmp_path / "in/notes.txt").write_text("x")
+    (tmp_path / "in/broken.png").write_text("no picture")
+    command = ["translate", "candidate", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit, match=r"1 of 4 pictures could not be translated: broken\.png"):
+        cli.main(command)
+    assert "passed over 1 .txt" in capsys.readouterr().err
+    out = tmp_path / "out"
+    made = {path.relative_to(out).as_posix(): read(path) for path in out.rglob("*.png")}
+    assert {name: picture.shape[1::-1] for name, picture in made.items()} == {
+        "indices.png": (32, 32),
+        "deep/drawn.png": (32, 32),
+        "large.png": (70, 50),
+    }
+    truth = Split(inside / "data/generated/labels_to_photo", "test").picture(0, "photo")
+    for name in ("indices.png", "deep/drawn.png"):
+        assert np.array_equal(made[name], truth)
+    (tmp_path / "in/broken.png").unlink()
+    with pytest.raises(SystemExit, match="is there already; --force"):
+        cli.main(command)
+    cli.main([*command, "--force"])
+
+
+def test_what_cannot_be_done_is_refused_before_anything_is(inside, tmp_path):
+    for name in ("a.png", "a.jpg"):
+        Image.new("L", (4, 4)).save(tmp_path / name)
+    out = ["--out", str(tmp_path / "out")]
+    for arguments, said in (
+        (["translate", "candidate", str(tmp_path), *out], "would both become"),
+        (["translate", "candidate", str(tmp_path / "none"), *out], "is no folder"),
+        (["translate", "7", str(inside / "data/runs/samples"), *out], "no version 7"),
+    ):
+        with pytest.raises(SystemExit, match=said):
+            cli.main(arguments)
+    assert not (tmp_path / "out").exists()
