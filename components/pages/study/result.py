@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import binomtest
 
-from components.evaluation.intervals import draws, percentile
+from components.evaluation.intervals import Figure, draws, percentile
 from components.faults import Fault
 from components.files import sha256_json
 from components.pages.study.config import EXPOSURE_MS, Settings
@@ -99,8 +100,20 @@ def _row(ballots: list[Ballot], settings: Settings) -> dict[str, Any]:
         notes: dict[str, float | str] = {"std": float(replicates.std(correction=0))}
         if len(counted) < _FEW:
             notes["note"] = f"few: {len(counted)} participants"
-        row[FIGURE] = percentile(float(percent.mean()), replicates, **notes).as_json()
+        low, high = _of_votes(sum(ballot.fooled for ballot in counted), len(counted) * settings.trials)
+        drawn = percentile(float(percent.mean()), replicates)
+        row[FIGURE] = Figure(drawn.value, min(drawn.low, low), max(drawn.high, high), notes).as_json()
     return row
+
+
+def _of_votes(fooled: int, votes: int) -> tuple[float, float]:
+    """The exact 95 % interval of a share of independent votes (Clopper and Pearson 1934), in percent.
+
+    People who agree by chance would make an interval of nothing by drawing persons again. That of their votes is the
+    least there is: votes of one person are not independent, so the truth is no surer than this.
+    """
+    interval = binomtest(fooled, votes).proportion_ci(0.95, method="exact")
+    return 100 * float(interval.low), 100 * float(interval.high)
 
 
 def as_lines(result: dict[str, Any]) -> list[str]:
@@ -108,7 +121,9 @@ def as_lines(result: dict[str, Any]) -> list[str]:
     lines = [f"{'':24}  % labelled real ±      95 % interval   participants  set aside  incomplete"]
     for name, row in result["algorithms"].items():
         figure = row.get(FIGURE)
-        shown = f"{figure['value']:9.1f} ± {figure['std']:.1f}" if figure else "        -"
+        # Of few people the spread says nothing, and less than nothing where they agree.
+        spread = f" ± {figure['std']:.1f}" if figure and row["participants"] >= _FEW else ""
+        shown = f"{figure['value']:9.1f}{spread}" if figure else "        -"
         interval = f"{figure['low']:.1f} to {figure['high']:.1f}" if figure else "-"
         counts = f"{row['participants']:>12}  {row['set_aside']:>9}  {row['incomplete']:>10}"
         lines.append(f"{name:24}  {shown:21}  {interval:>13}   {counts}")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from scipy.stats import beta
 
 from components.faults import Fault
 from components.pages.study.config import Settings
@@ -45,13 +46,26 @@ def test_who_counts(tmp_path: Path, one):
     row = result["algorithms"]["a"]
     assert (row["participants"], row["set_aside"], row["incomplete"]) == (2, 1, 2)
     assert row[FIGURE]["value"] == 25.0  # of 50 and 0
-    assert (row[FIGURE]["low"], row[FIGURE]["high"]) == (0.0, 50.0)
+    # 3 of 12 votes: the closed form of Clopper and Pearson by the beta distribution.
+    low, high = 100 * beta.ppf(0.025, 3, 10), 100 * beta.ppf(0.975, 4, 9)
+    assert row[FIGURE]["low"] == pytest.approx(min(0.0, low))
+    assert row[FIGURE]["high"] == pytest.approx(max(50.0, high))
     assert row[FIGURE]["note"] == "few: 2 participants"
     assert result["exposure_ms"]["value"] == 1000.5
     # Nothing of it is lost: the votes of those who do not count are there.
     assert sum(vote is not None for *_, vote in study.votes.rows()) == 10 + 10 + 10 + 9
     json.dumps(result, allow_nan=False)
-    assert "25.0 ±" in as_lines(result)[1]
+    assert "25.0 " in as_lines(result)[1]
+    assert "±" not in as_lines(result)[1]  # of two people
+
+
+def test_two_people_who_agree_are_not_sure(tmp_path: Path, one):
+    study = make_study(tmp_path / "v.db", one)
+    for number in range(2):
+        take_part(study, number, {"trial": 0})
+    figure = make_result(study.votes)["algorithms"]["a"][FIGURE]
+    assert (figure["value"], figure["low"]) == (0.0, 0.0)
+    assert figure["high"] == pytest.approx(100 * (1 - 0.025 ** (1 / 12)))
 
 
 def test_the_interval_is_that_of_drawing_persons(tmp_path: Path, one):
