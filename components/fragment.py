@@ -23,7 +23,8 @@ def take(text: str, fragment: str, defaults: str, name: str) -> tuple[str, list[
     (fetch, shard.cut, system) is replaced whole, since the keys beside belong to that choice.
 
     Args:
-        text: of params.yaml. fragment: of the file whose values win. defaults: of configs/default.yaml.
+        text: of params.yaml. fragment: of the file whose values win. defaults: of configs/default.yaml, or `text`
+            itself to keep every value that the fragment does not give.
         name: of the fragment, for messages.
 
     Returns:

@@ -1,22 +1,31 @@
 """The plan of a run: what stages that come hours later would refuse, refused before the first one works."""
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from components.domain import Domain
+from components.evaluation.config import SSIM_WINDOW
 from components.faults import Fault
 from components.files import sha256_json, write_text
 from components.params import Params
 from components.shards.manifest import Manifest
+from components.sources.earth import EarthConfig
 from components.sources.earth_cut import EarthCut, earth_domains
 from components.sources.folder_config import FolderConfig
-from components.systems import AnySystemConfig, build
+from components.systems import AnySystemConfig, build, unpaired_systems
 from components.systems.judge import judge_task
 from components.systems.system import Shape
+from components.tasks.derived import derived_domains
 from components.training.config import TrainConfig
+from components.training.optimizers import require_rates_known
+from components.yaml_file import shown
 
 CHECKED = Path(".pix2pipe/checked_plan")
+SHARDS = Path("data/shards")
+_PARAM = re.compile(r"^(system|train)\.")  # what a Fault of a network or optimizer begins with
 _MOST_PARAMETERS = 4_000_000_000
 _LEAST = 2  # samples that a split needs to be measured
 
@@ -39,19 +48,48 @@ def check_plan(params: Params) -> None:
 def _check(params: Params) -> None:
     for section, train in (("train", params.train), ("judge.train", params.judge.train)):
         _check_ranks(section, train)
-    domains, source, target = _task(params)
-    if source not in domains or target not in domains:
-        return  # a domain that only the data can tell of
-    size = params.shard.cut.image_size, params.shard.cut.image_size
-    judged = judge_task((source, target), domains) if _aligned(params) else None
+    data = _asked(params)
+    _check_direction("shard.direction", data.direction, data)
+    task = (params.train.task.source, params.train.task.target) if params.train.task else data.direction
+    _check_direction("train.task", task, data)
+    judged = judge_task(data.direction, data.domains) if data.aligned else None
     if judged is not None:
-        seen = Shape(domains[judged[0]], domains[judged[1]], size)
-        _check_networks("judge.system", params.judge.system, seen)
-    encoded = {
-        name: domain.model_copy(update={"encoding": params.train.labels}) if domain.kind == "label" else domain
-        for name, domain in domains.items()
+        seen = Shape(data.domains[judged[0]], data.domains[judged[1]], data.size)
+        _check_networks("judge", params.judge.system, params.judge.train, seen)
+    if not data.aligned and params.system.paired:
+        raise Fault(
+            f"system.name: {params.system.name} learns from aligned pairs, and fetch.layout is unpaired; systems that "
+            f"learn without: {', '.join(unpaired_systems())}"
+        )
+    source, target = (
+        domain.model_copy(update={"encoding": params.train.labels}) if domain.kind == "label" else domain
+        for domain in (data.domains[name] for name in task)
+    )
+    _check_networks("", params.system, params.train, Shape(source, target, data.size))
+    if data.aligned and target.kind == "image" and min(data.size) < SSIM_WINDOW:
+        raise Fault(
+            f"shard.cut.image_size {min(data.size)}: SSIM is measured over {SSIM_WINDOW} pixels a side; set as many"
+        )
+
+
+def check_shards(params: Params, manifest: Manifest) -> None:
+    """Refuse shards that hold anything else than params ask for, before a stage works on them.
+
+    Raises:
+        Fault: naming the param, what it asks and what the shards have.
+    """
+    data = _asked(params)
+    differing: dict[str, tuple[object, object]] = {
+        "fetch.name": (data.source, manifest.source),
+        "shard.cut.image_size": (data.size, manifest.size),
+        "shard.derive": (sorted(data.domains), sorted(manifest.domains)),
+        "shard.direction": (data.direction, manifest.direction),
     }
-    _check_networks("system", params.system, Shape(encoded[source], encoded[target], size))
+    differing |= {f"domain {name}": (data.domains.get(name), domain) for name, domain in manifest.domains.items()}
+    for param, (asked, found) in differing.items():
+        if asked != found:
+            both = "" if isinstance(found, Domain) else f": {_brief(asked)} is asked, and they have {_brief(found)}"
+            raise Fault(f"{SHARDS} is not what params ask ({param}{both}); run dvc repro")
 
 
 def check_data(manifest: Manifest) -> None:
@@ -77,36 +115,65 @@ def _check_ranks(section: str, train: TrainConfig) -> None:
         )
 
 
-def _check_networks(section: str, config: AnySystemConfig, shape: Shape) -> None:
+def _check_direction(param: str, direction: tuple[str, str], data: "_Data") -> None:
+    for name in direction:
+        if name not in data.domains:
+            raise Fault(f"{param}: {shown(name)}: no such domain; there are {', '.join(data.domains)}")
+    if direction[0] == direction[1]:
+        raise Fault(f"{param}: {direction[0]} would be translated into itself; there are {', '.join(data.domains)}")
+
+
+def _check_networks(section: str, config: AnySystemConfig, train: TrainConfig, shape: Shape) -> None:
     """Make the networks without their memory, which takes a moment and refuses what training would refuse."""
+    prefix = f"{section}." if section else ""
     try:
         with torch.device("meta"):
-            parameters = sum(build(config, shape).num_parameters().values())
+            system = build(config, shape)
+        require_rates_known(system, train)
     except Fault as fault:
-        raise Fault(str(fault).replace("system.", f"{section}.", 1)) from fault
+        raise Fault(_PARAM.sub(rf"{prefix}\1.", str(fault), count=1)) from fault
     except (RuntimeError, OverflowError, TypeError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise Fault(f"{section}: networks of these sizes cannot be made ({reason})") from error
-    if parameters > _MOST_PARAMETERS:
-        raise Fault(f"{section}: the networks would have {parameters:,} parameters; look for a width or size too many")
+        raise Fault(f"{prefix}system: networks of these sizes cannot be made ({reason})") from error
+    if (parameters := sum(system.num_parameters().values())) > _MOST_PARAMETERS:
+        raise Fault(
+            f"{prefix}system: the networks would have {parameters:,} parameters; look for a width or size too many"
+        )
 
 
-def _task(params: Params) -> tuple[dict[str, Domain], str, str]:
-    """Every domain that the samples will have, and the source and target of the run."""
+@dataclass(frozen=True)
+class _Data:
+    """What the shards hold that params ask for."""
+
+    source: str
+    domains: dict[str, Domain]
+    direction: tuple[str, str]
+    size: tuple[int, int]
+    aligned: bool
+
+
+def _asked(params: Params) -> _Data:
     fetch, shard = params.fetch, params.shard
+    size = shard.cut.image_size, shard.cut.image_size
     if isinstance(shard.cut, EarthCut):
-        domains = earth_domains(shard.cut)
+        assert isinstance(fetch, EarthConfig)
+        every = earth_domains(shard.cut)
+        domains = {str(name): every[name] for name in fetch.pictures}
         direction: tuple[str, str] = shard.cut.direction
     else:
         assert isinstance(fetch, FolderConfig)
         domains = {side.name: side.domain() for side in fetch.sides}
         names = fetch.sides[0].name, fetch.sides[-1].name
         direction = names if fetch.direction == "AtoB" else (names[1], names[0])
-    domains |= dict.fromkeys(shard.derive, Domain(kind="image"))
-    if params.train.task is not None:
-        return domains, params.train.task.source, params.train.task.target
-    return domains, *(shard.direction or direction)
+    aligned = not (isinstance(fetch, FolderConfig) and fetch.layout == "unpaired")
+    if shard.derive and not aligned:
+        raise Fault("shard.derive: pictures are derived where each sample holds all domains; fetch.layout is unpaired")
+    domains = derived_domains(domains, shard.derive, size)
+    return _Data(fetch.name, domains, shard.direction or direction, size, aligned)
 
 
-def _aligned(params: Params) -> bool:
-    return not (isinstance(params.fetch, FolderConfig) and params.fetch.layout == "unpaired")
+def _brief(value: object) -> str:
+    """A size as 64x64, domains by name."""
+    sizes = isinstance(value, tuple) and all(isinstance(part, int) for part in value)
+    text = ("x" if sizes else ", ").join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+    return text[:60]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from dvc_data.hashfile.meta import Meta
 from pydantic import BaseModel, TypeAdapter
@@ -16,10 +17,14 @@ from components.domain import Domain
 from components.faults import Fault
 from components.fragment import take
 from components.params import Params, _models, load_params, load_tables, parse_params
-from components.plan import check_data, check_plan
+from components.plan import check_data, check_plan, check_shards
 from components.shards.config import ShardConfig
 from components.shards.writer import write_set, write_shards
 from components.sources import CutConfig, FetchConfig, fetch, open_source
+from components.sources.earth_cut import EarthCut, earth_domains
+from components.sources.folder_config import FolderConfig
+from components.systems import build
+from components.systems.system import Shape
 from components.tables.config import TablesParams
 from components.yaml_file import read_yaml
 from tests.sources.test_folder import photo, save, side_by_side
@@ -28,8 +33,8 @@ ROOT = Path(__file__).parent.parent
 DEFAULTS = (ROOT / "configs/default.yaml").read_text()
 
 
-def changed(path: str, value: Any) -> dict[str, Any]:
-    values = yaml.safe_load(DEFAULTS)
+def changed(path: str, value: Any, text: str = DEFAULTS) -> dict[str, Any]:
+    values = yaml.safe_load(text)
     *parents, key = path.split(".")
     place = values
     for parent in parents:
@@ -146,6 +151,11 @@ def test_values_that_no_stage_can_use_are_refused_first(tmp_path, path, value, s
         ("shard.cut.image_size", 50, "shard.cut.image_size"),
         ("system", {"name": "cogan", "untied": 2}, ""),
         ("system.generator", {"name": "unet", "levels": 9}, "system.generator.levels"),
+        ("train.learning_rates", {"painter": 0.1}, "train.learning_rates.painter"),
+        ("judge.train.learning_rates", {"painter": 0.1}, "judge.train.learning_rates.painter"),
+        ("train.task", {"source": "photo", "target": "photo"}, "train.task: photo"),
+        ("train.task", {"source": "photo", "target": "winter"}, "train.task: 'winter'"),
+        ("shard.derive", {"little": {"name": "small", "of": "photo", "factor": 5}}, "shard.derive.little.factor"),
     ],
 )
 def test_a_plan_that_a_later_stage_would_refuse_is_refused_by_the_first(tmp_path, monkeypatch, path, value, said):
@@ -154,6 +164,59 @@ def test_a_plan_that_a_later_stage_would_refuse_is_refused_by_the_first(tmp_path
     if path == "system":  # CoGAN takes this size and no smaller one
         values["shard"]["cut"]["image_size"] = 4
     assert said in refusal(check_plan, parse_params(values, "params.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("config", "path", "value", "said"),
+    [
+        ("unpaired", "system", {"name": "pix2pix"}, "system.name: pix2pix"),
+        ("facades", "shard.cut.image_size", 8, "shard.cut.image_size 8: SSIM"),
+    ],
+)
+def test_a_plan_for_pictures_of_ones_own_is_refused_by_the_first(tmp_path, monkeypatch, config, path, value, said):
+    monkeypatch.chdir(tmp_path)
+    text = take(DEFAULTS, (ROOT / f"configs/{config}.yaml").read_text(), DEFAULTS, config)[0]
+    values = changed(path, value, text)
+    if config == "facades":  # without a judge, which takes no such size, and with networks that do
+        values["fetch"]["b"] = {"name": "drawing"}
+        values["shard"] |= {"direction": ["drawing", "photo"]}
+        values["system"]["generator"] = {"name": "unet"}
+    assert said in refusal(check_plan, parse_params(values, config))
+
+
+@pytest.mark.parametrize(("config", "millions"), [("pix2pix", (54.414, 2.769)), ("cyclegan", (11.378, 2.765))])
+def test_the_papers_files_make_the_papers_networks(config, millions):
+    """Taken over the facades, whose label maps are 12 classes."""
+    text = DEFAULTS
+    for name in ("facades", f"papers/{config}"):
+        text = take(text, (ROOT / f"configs/{name}.yaml").read_text(), DEFAULTS, name)[0]
+    params = parse_params(changed("shard.cut.image_size", 256, text), config)
+    assert isinstance(params.fetch, FolderConfig)
+    source, target = (
+        side.domain().model_copy(update={"encoding": params.train.labels}) for side in (params.fetch.b, params.fetch.a)
+    )
+    with torch.device("meta"):
+        system = build(params.system, Shape(source, target, (256, 256)))
+    counts = sorted((round(count / 1e6, 3) for count in system.num_parameters().values()), reverse=True)
+    assert (counts[0], counts[-1]) == millions
+
+
+def test_shards_that_were_cut_for_other_params_are_refused(tmp_path):
+    params = parse_params(yaml.safe_load(DEFAULTS), "x")
+    assert isinstance(params.shard.cut, EarthCut)
+    names = {"labels", "photo"}
+    domains = {name: domain for name, domain in earth_domains(params.shard.cut).items() if name in names}
+    sample = {"labels": np.zeros((64, 64), np.uint8), "photo": np.zeros((64, 64, 3), np.uint8)}
+    splits = {"train": [("a", sample)], "val": [("b", sample)], "test": [("c", sample)]}
+    found = write_set(tmp_path, "earth", domains, ("labels", "photo"), (64, 64), splits)
+    check_shards(params, found)
+    for path, value, said in (
+        ("shard.cut.image_size", 128, "128x128 is asked, and they have 64x64"),
+        ("shard.direction", ["photo", "labels"], "shard.direction"),
+        ("shard.derive", {"grey": {"name": "grey", "of": "photo"}}, "shard.derive"),
+        ("shard.cut.classes.forest.colour", [1, 2, 3], "domain labels"),
+    ):
+        assert said in refusal(check_shards, parse_params(changed(path, value), "x"), found)
 
 
 def test_a_good_plan_is_checked_once(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import yaml
 
 from components.faults import Fault
 from components.fragment import take
+from pipelines.cli import main
 
 ROOT = Path(__file__).parent.parent
 DEFAULTS = (ROOT / "configs/default.yaml").read_text()
@@ -70,6 +71,19 @@ def test_comments_stay_and_what_changed_is_said():
     assert (again, nothing) == (text, [])
     back, _ = take(text, DEFAULTS, DEFAULTS, "default")
     assert yaml.safe_load(back) == yaml.safe_load(DEFAULTS)
+
+
+def test_the_winner_of_a_search_changes_its_own_values_alone(tmp_path, monkeypatch):
+    text = taken(DEFAULTS, ROOT / "configs/cyclegan.yaml")
+    (tmp_path / "params.yaml").write_text(text)
+    (tmp_path / "winner.yaml").write_text("system:\n  lambda_cycle: 3.5\ntrain:\n  learning_rate: 0.001\n")
+    monkeypatch.chdir(tmp_path)
+    main(["use", "--keep", "winner.yaml"])
+    expected = yaml.safe_load(text)
+    expected["system"]["lambda_cycle"], expected["train"]["learning_rate"] = 3.5, 0.001
+    after = (tmp_path / "params.yaml").read_text()
+    assert yaml.safe_load(after) == expected
+    assert after.count("#") == text.count("#")
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1\n", "", "a: 1\na: 2\n"])

@@ -202,6 +202,24 @@ def test_the_other_direction_needs_no_new_shards(project):
     assert "fcn" in metrics["skipped"]
 
 
+def test_another_size_cuts_the_shards_anew_though_both_were_cut_before(project):
+    def size_after(side: int) -> int:
+        project.set("shard.cut", {"name": "folder", "image_size": side})
+        process = project.start("repro", "shard")
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, output
+        return json.loads((project.folder / "data/shards/manifest.json").read_text())["size"][0]
+
+    assert [size_after(side) for side in (64, 32, 64)] == [64, 32, 64]
+    project.set("shard.cut", {"name": "folder", "image_size": 32})  # and a stage by hand, on what is there
+    stage = start("pipelines.judge", folder=project.folder)
+    output, _ = stage.communicate(timeout=120)
+    assert stage.returncode == 1
+    assert "shard.cut.image_size" in output
+    assert "Traceback" not in output
+    assert size_after(32) == 32
+
+
 def test_a_misspelt_param_stops_the_first_stage_that_would_run_in_one_line(project):
     project.set("train.stepz", 3)
     process = project.start("repro")

@@ -6,6 +6,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from components.schema import Section, UserPath
 
+SSIM_WINDOW = 11  # pixels, of the Gaussian window of Wang et al. 2004
+
 
 class InceptionWeights(Section):
     """The file of Inception 2015-12-05 weights, and what its bytes must hash to.

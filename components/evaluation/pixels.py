@@ -5,9 +5,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
+from components.evaluation.config import SSIM_WINDOW
 from components.faults import Fault
 
-_WINDOW, _SIGMA = 11, 1.5  # pixels, of the Gaussian window of Wang et al. 2004
+_SIGMA = 1.5  # pixels, of the Gaussian window of Wang et al. 2004
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
@@ -33,8 +34,8 @@ def ssim(pictures: Tensor, real: Tensor) -> Tensor:
     Raises:
         Fault: pictures smaller than the window.
     """
-    if min(pictures.shape[1:3]) < _WINDOW:
-        raise Fault(f"SSIM needs pictures of {_WINDOW} pixels a side; these are {tuple(pictures.shape[1:3])}")
+    if min(pictures.shape[1:3]) < SSIM_WINDOW:
+        raise Fault(f"SSIM needs pictures of {SSIM_WINDOW} pixels a side; these are {tuple(pictures.shape[1:3])}")
     a, b = (x.permute(0, 3, 1, 2).double() for x in (pictures, real))
     mean_a, mean_b = _window(a), _window(b)
     var_a = (_window(a * a) - mean_a**2).clamp_min(0)
@@ -47,12 +48,12 @@ def ssim(pictures: Tensor, real: Tensor) -> Tensor:
 
 def _window(x: Tensor) -> Tensor:
     """Gaussian means around every pixel, borders reflected: torchmetrics' dense window, rows then columns."""
-    x = F.pad(x, (_WINDOW // 2,) * 4, mode="reflect")
-    offsets = torch.arange(_WINDOW, dtype=x.dtype) - _WINDOW // 2
+    x = F.pad(x, (SSIM_WINDOW // 2,) * 4, mode="reflect")
+    offsets = torch.arange(SSIM_WINDOW, dtype=x.dtype) - SSIM_WINDOW // 2
     weights = torch.exp(-offsets.square() / (2 * _SIGMA**2))
     weights /= weights.sum()
     for axis in (2, 3):
-        size = x.shape[axis] - _WINDOW + 1
+        size = x.shape[axis] - SSIM_WINDOW + 1
         parts = [weight * x.narrow(axis, start, size) for start, weight in enumerate(weights)]
         x = torch.stack(parts).sum(0)
     return x

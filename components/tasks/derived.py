@@ -73,15 +73,12 @@ def derived(
     Raises:
         Fault: one line naming the param that does not fit the source.
     """
-    domains = dict(source.domains)
     if derivations and any("/" in split for split in source.splits):
         raise Fault(
             f"shard.derive: {source.name} has two sets of pictures that are not aligned; pictures are derived where "
             "each sample holds all domains"
         )
-    for name, config in derivations.items():
-        _check(f"shard.derive.{name}", name, config, domains, source.size)
-        domains[name] = Domain(kind="image")
+    domains = derived_domains(source.domains, derivations, source.size)
     direction = direction or source.direction
     for name in direction:
         if name not in domains:
@@ -89,6 +86,21 @@ def derived(
     if direction[0] == direction[1]:
         raise Fault(f"shard.direction: {direction[0]} would be translated into itself; there are {', '.join(domains)}")
     return DerivedSource(source, derivations, domains, direction)
+
+
+def derived_domains(
+    domains: Mapping[str, Domain], derivations: Mapping[str, AnyDerivation], size: tuple[int, int]
+) -> dict[str, Domain]:
+    """All domains of samples of this size, (height, width), once further ones are derived.
+
+    Raises:
+        Fault: one line naming the param that does not fit the domains or the size.
+    """
+    every = dict(domains)
+    for name, config in derivations.items():
+        _check(f"shard.derive.{name}", name, config, every, size)
+        every[name] = Domain(kind="image")
+    return every
 
 
 def derive(config: AnyDerivation, photo: Picture, key: str) -> Picture:

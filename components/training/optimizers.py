@@ -21,14 +21,8 @@ def make_optimizers(system: System, config: TrainConfig) -> dict[str, Adam]:
     Raises:
         Fault: `train.learning_rates` names neither an optimizer nor a network that learns.
     """
-    learners: dict[str, dict[str, None]] = {}
-    for phase in system.phases:
-        learners.setdefault(phase.optimizer_name, {}).update(dict.fromkeys(phase.learns))
-    known = {*learners, *(network for networks in learners.values() for network in networks)}
-    for name in config.learning_rates:
-        if name not in known:
-            valid = ", ".join(sorted(known))
-            raise Fault(f"train.learning_rates.{name}: no such optimizer or network; this system has {valid}")
+    learners = _learners(system)
+    require_rates_known(system, config)
     return {
         name: Adam(
             [{"params": list(system.networks[network].parameters()), NETWORK: network} for network in networks],
@@ -38,6 +32,28 @@ def make_optimizers(system: System, config: TrainConfig) -> dict[str, Adam]:
         )
         for name, networks in learners.items()
     }
+
+
+def require_rates_known(system: System, config: TrainConfig) -> None:
+    """Refuse a learning rate of its own for what does not learn.
+
+    Raises:
+        Fault: `train.learning_rates` names neither an optimizer nor a network that learns.
+    """
+    learners = _learners(system)
+    known = {*learners, *(network for networks in learners.values() for network in networks)}
+    for name in config.learning_rates:
+        if name not in known:
+            valid = ", ".join(sorted(known))
+            raise Fault(f"train.learning_rates.{name}: no such optimizer or network; this system has {valid}")
+
+
+def _learners(system: System) -> dict[str, dict[str, None]]:
+    """The networks that each optimizer moves, by its name, in a fixed order."""
+    learners: dict[str, dict[str, None]] = {}
+    for phase in system.phases:
+        learners.setdefault(phase.optimizer_name, {}).update(dict.fromkeys(phase.learns))
+    return learners
 
 
 def require_moments(optimizer: Adam) -> None:

@@ -63,7 +63,8 @@ def use(chosen: argparse.Namespace) -> None:
         old, fragment = params.read_text(), file.read_text()
     except FileNotFoundError as error:
         raise Fault(f"{error.filename}: not found") from None
-    text, changed = take(old, fragment, DEFAULTS.read_text(encoding="utf-8"), str(file))
+    defaults = old if chosen.keep else DEFAULTS.read_text(encoding="utf-8")
+    text, changed = take(old, fragment, defaults, str(file))
     parse_params(yaml.safe_load(text), f"{params} with {file}")
     write_text(params, text)
     print(*(f"  {line}" for line in changed), sep="\n")

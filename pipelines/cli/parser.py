@@ -68,6 +68,11 @@ def _data(commands: _Commands) -> None:
         "that changes is printed. configs/default.yaml itself goes back to the defaults.",
     )
     command.add_argument("file", type=Path, help="the file whose sections are taken")
+    command.add_argument(
+        "--keep",
+        action="store_true",
+        help="change what the file gives and keep all other values, as for data/tune/winner.yaml",
+    )
     _params(command)
 
 
