@@ -202,6 +202,7 @@ def test_the_other_direction_needs_no_new_shards(project):
     assert "fcn" in metrics["skipped"]
 
 
+@pytest.mark.slow  # tests/test_early.py holds the names of params that DVC would drop, and what a stage compares
 def test_another_size_cuts_the_shards_anew_though_both_were_cut_before(project):
     def size_after(side: int) -> int:
         project.set("shard.cut", {"name": "folder", "image_size": side})
