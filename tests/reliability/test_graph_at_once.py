@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.files import write_text
+from components.shards.manifest import Manifest
 from components.training import log
 from tests.reliability.following import REFUSED, Followed, Reader
 from tests.reliability.test_two_at_once import PROMISE
@@ -45,6 +46,8 @@ def test_a_training_begun_twice_is_trained_once(tmp_path, tiny_shards, tally, ro
     project.set("train.steps", STEPS)
     project.set("train.checkpoint_every", 20)
     shutil.copytree(tiny_shards, project.folder / "data/shards")
+    of_folder = Manifest.read(tiny_shards).model_copy(update={"source": "folder"})  # as the project's params ask
+    of_folder.write(project.folder / "data/shards")
     write_text(project.folder / "data/tune/winner.yaml", "{}\n")
     assert Followed(start("pipelines.train", folder=project.folder)).end() == 0
     expected, folder = run_json(project), run_folder(project)
