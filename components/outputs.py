@@ -10,6 +10,8 @@ import json
 import os
 import re
 import shutil
+import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -68,17 +70,26 @@ def replaced(stage: str, outputs: list[Path]) -> Iterator[None]:
             f"{strangers[0]}{more}: not written by the stage {stage}, which replaces all that lies there; move what "
             "is yours out of it and run again"
         )
+    aside = ASIDE / f"{stage}-{time.time_ns()}"
     for path in left:
-        place = ASIDE / stage / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(place)
+        (aside / path).parent.mkdir(parents=True, exist_ok=True)
+        path.replace(aside / path)
+    if left:
+        print(f"{stage}: what a killed run left half made is in {aside}", file=sys.stderr)  # noqa: T201
     for path in files.keys() - set(left):
         path.unlink(missing_ok=True)
     for output in outputs:
         _prune(output)
     now = _touched(record).stat().st_ctime  # by the clock of the file system, as the files' own times are
     write_json(record, {"began": now, "files": {}})
-    yield
+    try:
+        yield
+    finally:  # only a kill leaves the record as it is
+        _note(record, outputs)
+
+
+def _note(record: Path, outputs: list[Path]) -> None:
+    """Record what lies in the outputs as the stage's own."""
     write_json(record, {"began": None, "files": {p.as_posix(): p.lstat().st_size for o in outputs for p in _files(o)}})
 
 

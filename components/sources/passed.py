@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from tqdm import tqdm
 
 from components.faults import Fault
-from components.sources.pictures import EXTENSIONS, UNREAD
+from components.sources.formats import EXTENSIONS, UNREAD
 
 
 class PassedOver:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from components.domain import Picture
+from components.sources.formats import FORMATS
 from components.sources.source import BadSample
 
 MAX_BYTES = 400_000_000  # that a picture may take while it is decoded and fitted
@@ -19,25 +20,6 @@ _BAND = 1 << 20  # pixels converted at a time
 # mapped one by one, and Pillow's own 16 MB would stay behind in the heap beside the next picture.
 Image.core.set_block_size(64 << 20)  # type: ignore[attr-defined]
 _BYTES_LIBRARY = 32  # of decoders that hold every channel in 32 bits beside (OpenJPEG, AVIF's)
-# Only plain raster decoders: others start programs (EPS), hold layers (PSD) or have no business in a data set.
-_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM", "TGA", "JPEG2000", "AVIF")
-_OF_FORMATS = {
-    "PNG": ".png .apng",
-    "JPEG": ".jpg .jpeg .jpe .jfif",
-    "TIFF": ".tif .tiff",
-    "BMP": ".bmp .dib",
-    "WEBP": ".webp",
-    "GIF": ".gif",
-    "PPM": ".ppm .pgm .pbm .pnm",
-    "TGA": ".tga .icb .vda .vst",
-    "JPEG2000": ".jp2 .j2k .jpc .jpf .jpx .j2c",
-    "AVIF": ".avif .avifs",
-}
-EXTENSIONS = frozenset(" ".join(_OF_FORMATS.values()).split())
-# Endings of pictures that are not read: such a file is refused by name, since it was meant to be a sample.
-_UNREAD = """.heic .heif .hif .jxl .psd .psb .xcf .svg .eps .pdf .ai .exr .hdr .dng .cr2 .cr3 .nef .arw .raf .orf .rw2
-    .ico .icns .dds .pcx .sgi .rgb .bw .ras .fits .dcm .nii .mrc .emf .wmf .xbm .xpm .im .msp .qoi .fli .flc"""
-UNREAD = frozenset(_UNREAD.split())
 # Formats that change pixels where they are written; WebP is one of two kinds, which the file says.
 _LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")
 # Keys of a picture's `info`, which crops of it keep: the format that has changed its pixels; how its values as they are
@@ -63,7 +45,7 @@ def open_picture(path: Path | IO[bytes], name: str, most_bytes: int = MAX_BYTES)
             warnings.simplefilter("ignore")  # our own bound is below; metadata warnings say nothing of pixels
             if isinstance(path, Path) and path.exists() and not path.is_file():
                 raise BadSample(f"{name}: is no file (a folder, a pipe or a device)")
-            with Image.open(path, formats=_FORMATS) as picture:
+            with Image.open(path, formats=FORMATS) as picture:
                 width, height = picture.size
                 most = _most_pixels(picture, most_bytes)
                 for columns, rows in (picture.size, _tile(picture)):
@@ -83,7 +65,7 @@ def open_picture(path: Path | IO[bytes], name: str, most_bytes: int = MAX_BYTES)
     except Image.DecompressionBombError:
         raise BadSample(_too_large(name, "too many", most_bytes // _BYTES)) from None
     except UnidentifiedImageError:
-        raise BadSample(f"{name}: not a {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]} picture") from None
+        raise BadSample(f"{name}: not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture") from None
     except FileNotFoundError:
         raise BadSample(f"{name}: not found") from None
     except _BROKEN as error:

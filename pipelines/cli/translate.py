@@ -16,8 +16,9 @@ from components.models.tiles import count_tiles, translate_picture
 from components.pages.demo.upload import as_labels
 from components.params import load_params
 from components.scratch import scratch
+from components.sources.formats import EXTENSIONS
 from components.sources.passed import PassedOver
-from components.sources.pictures import EXTENSIONS, as_rgb, open_picture
+from components.sources.pictures import as_rgb, open_picture
 from components.sources.source import BadSample
 from components.systems.translator import Translator
 from components.tasks.encoding import render

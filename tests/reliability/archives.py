@@ -18,7 +18,7 @@ from PIL import Image
 
 from components.faults import Fault
 from components.sources.archive import unpack
-from components.sources.pictures import EXTENSIONS
+from components.sources.formats import EXTENSIONS
 from tests.reliability.mutants import peak, saved
 
 PNG = saved(Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 40, 3)).astype(np.uint8)), "PNG")

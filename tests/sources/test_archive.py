@@ -16,7 +16,7 @@ from components.sources import archive, download
 from components.sources.archive import unpack
 from components.sources.download import download as fetch_file
 from components.sources.folder import FolderConfig, fetch_folder
-from components.sources.pictures import EXTENSIONS
+from components.sources.formats import EXTENSIONS
 
 PNG = io.BytesIO()
 Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 40, 3)).astype(np.uint8)).save(PNG, "PNG")
