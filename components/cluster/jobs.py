@@ -27,7 +27,8 @@ _ANSWER_S = 10.0
 # What a job is told of the environment it was submitted from. It is readable by whoever can list jobs, so
 # never a secret: keys of object stores and passwords are the nodes' own.
 _PASSED_ON = (ROOT, "MLFLOW_TRACKING_URI", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION")
-_OURS, _STAGES = "pix2pipe_root", "pix2pipe_stages"
+_OURS = "pix2pipe_root"
+_COMMAND = ("python", "-m", "components.cluster.job")
 
 
 @dataclass(frozen=True)
@@ -122,12 +123,12 @@ class Jobs:
         with self._said():
             return str(
                 self._client.submit_job(
-                    entrypoint=shlex.join(["python", "-m", "components.cluster.job", *stages]),
+                    entrypoint=shlex.join([*_COMMAND, *stages]),
                     runtime_env={
                         "working_dir": str(upload.archive),
                         "env_vars": variables | {"RAY_USAGE_STATS_ENABLED": "0"},
                     },
-                    metadata={_OURS: root, _STAGES: " ".join(stages)},
+                    metadata={_OURS: root},
                 )
             )
 
@@ -226,9 +227,21 @@ def _job(details: Any) -> Job:
         id=details.submission_id or details.job_id,
         status=str(getattr(details.status, "value", details.status)),
         root=metadata.get(_OURS),
-        stages=tuple(metadata.get(_STAGES, "").split()),
+        stages=_stages(details.entrypoint or ""),
         started=(details.start_time or 0) / 1000,
         message=details.message or "",
+    )
+
+
+def _stages(command: str) -> tuple[str, ...]:
+    """The stages that a job's command names; so those of Ray's own `ray job submit` are known, too."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return ()
+    length = len(_COMMAND)
+    return next(
+        (tuple(words[i + length :]) for i in range(len(words)) if tuple(words[i : i + length]) == _COMMAND), ()
     )
 
 
