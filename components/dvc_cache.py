@@ -123,7 +123,7 @@ def _outputs(project: Path) -> Iterator[tuple[str, str, str]]:
         if not lock.is_file():
             continue
         try:
-            stages = dict(yaml.safe_load(lock.read_text())["stages"])
+            stages = dict(yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"])
             outs = [(stage, out) for stage, entry in stages.items() for out in entry.get("outs", [])]
             prefix = "" if lock.parent == project else f"{lock.parent.name}/dvc.yaml:"
             yield from [(prefix + stage, out["path"], out["md5"]) for stage, out in outs if "md5" in out]

@@ -130,7 +130,7 @@ def _is(path: Path, file: int) -> bool:
 def _make_room(folder: Path, file: int, size: int, bound: int) -> None:
     """Reserve `size` bytes within the bound, by removing what was not used for longest; waits for other fetches."""
     while True:
-        with (folder / ".lock").open("w") as lock:
+        with (folder / ".lock").open("w", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             copies = _by_use(folder)
             total = size + sum(length for _, length in copies)

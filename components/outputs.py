@@ -160,7 +160,7 @@ def _files(output: Path) -> list[Path]:
 def _read(record: Path) -> tuple[float | None, dict[str, int]]:
     """When a stage began that has not ended, and the sizes of the files that it last wrote."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        kept = json.loads(record.read_text())
+        kept = json.loads(record.read_text(encoding="utf-8"))
         return kept["began"], kept["files"]
     return None, {}
 
@@ -171,7 +171,7 @@ def _of_dvc(stage: str, files: list[Path]) -> set[Path]:
     if not files:
         return set()
     with suppress(OSError, KeyError, TypeError, AssertionError, yaml.YAMLError):
-        for out in yaml.safe_load(Path("dvc.lock").read_text())["stages"][stage]["outs"]:
+        for out in yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"][stage]["outs"]:
             known[out["path"]] = out["md5"]
             if out["md5"].endswith(".dir"):
                 cache = cache_of(Path.cwd())  # in the work tree of an experiment it is the project's own

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from components.faults import Fault
+from components.faults import Fault, faults_of_the_machine
 from components.files import exists, read_json, write_json
 from components.home import AnyPath
 from components.locks import alone
@@ -91,7 +91,7 @@ def run_stage(name: str, main: Callable[[Params, Clock], None]) -> None:
 def ends_well(name: str) -> Iterator[None]:
     """End the process as its block ended, with one line on stderr: a Fault with status 1, Ctrl-C 130, SIGTERM 143."""
     try:
-        with sigterm_raises():
+        with sigterm_raises(), faults_of_the_machine():
             yield
     except Fault as fault:
         sys.exit(f"{name}: {fault}")

@@ -2,6 +2,9 @@
 
 import argparse
 import ast
+import errno
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.faults import Fault, faults_of_the_machine
+from components.training.export import COMMIT, git_commit
 from pipelines import cli
 from pipelines.cli.parser import make_parser
 
@@ -92,3 +97,47 @@ def test_version(capsys):
         cli.main(["--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith("pix2pipe 0.")
+
+
+def test_what_the_machine_refuses_is_one_line():
+    for number in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EMFILE):
+        with pytest.raises(Fault, match=r"place: .*; .* run again"), faults_of_the_machine():
+            raise OSError(number, "refused", "place")
+    with pytest.raises(FileNotFoundError), faults_of_the_machine():  # a mistake of the program keeps its traceback
+        Path("nowhere").read_bytes()
+
+
+def test_a_terminal_of_ascii_and_a_file_of_more(tmp_path):
+    (tmp_path / "params.yaml").write_text(Path("params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "f.yaml").write_text("register:\n  model: Häuser 夏\n", encoding="utf-8")
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(Path.cwd())}
+    command = [sys.executable, "-m", "pipelines.cli", "use", "f.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | plain, capture_output=True, text=True, timeout=120)
+    assert "Traceback" not in done.stderr
+    assert (done.returncode, "Häuser 夏" in (tmp_path / "params.yaml").read_text(encoding="utf-8")) == (0, True)
+
+
+def test_every_text_file_is_opened_as_utf_8():
+    opened = re.compile(r"\.(read_text\(\)|open\(\"[arw]\"\)|open\(\) as)")
+    bare = [
+        f"{path}:{number}"
+        for folder in ("components", "pipelines")
+        for path in Path(folder).rglob("*.py")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if opened.search(line.split("#")[0].rstrip())
+    ]
+    assert bare == []
+
+
+def test_a_commit_that_git_does_not_tell_is_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(COMMIT, raising=False)
+    assert (git_commit(), capsys.readouterr().err) == ("", "")  # no repository
+    (tmp_path / ".git").mkdir()
+    assert git_commit() == ""
+    assert str(tmp_path) in capsys.readouterr().err
+    (tmp_path / ".git").rmdir()
+    subprocess.run(["git", "init", "-q"], check=True)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own switch for its own tests
+    assert git_commit() == ""
+    assert "safe.directory" in capsys.readouterr().err

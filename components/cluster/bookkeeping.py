@@ -62,7 +62,7 @@ def bookkeeper(ledger: Ledger, max_steps: int, listen: Listener) -> Any:
 
 def _reason(trial: Any) -> str:
     """Why a trial failed, in one line, from the text that Ray Tune leaves of it."""
-    text = Path(trial.error_file).read_text() if trial.error_file else ""
+    text = Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else ""
     if "ActorDiedError" in text or "actor died" in text:
         return "its process died (killed, or out of memory)"
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -35,7 +35,9 @@ def main(stages: Sequence[str]) -> None:
             workspace = Path(folder) / "project"
             shutil.copytree(Path.cwd(), workspace, ignore=shutil.ignore_patterns("__pycache__"))
             (workspace / ".dvc").mkdir(exist_ok=True)
-            (workspace / ".dvc/config.local").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+            (workspace / ".dvc/config.local").write_text(
+                "[core]\n    no_scm = true\n    analytics = false\n", encoding="utf-8"
+            )
             kept = state.reproduce(workspace, stages)
         _say(f"job: kept at {state.root}: {', '.join(kept) or 'nothing new'}")
     except Fault as fault:
@@ -57,7 +59,7 @@ def check_packages(project: Path, client: str) -> None:
     if not project.exists():
         raise Fault(f"{project}: not found; upload the project's folder (--working-dir)")
     lacking = []
-    for text in tomllib.loads(project.read_text())["project"]["dependencies"]:
+    for text in tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]:
         needed = Requirement(text)
         try:
             found = version(needed.name)

@@ -240,9 +240,7 @@ def _stages(command: str) -> tuple[str, ...]:
     except ValueError:
         return ()
     length = len(_COMMAND)
-    return next(
-        (tuple(words[i + length :]) for i in range(len(words)) if tuple(words[i : i + length]) == _COMMAND), ()
-    )
+    return next((tuple(words[i + length :]) for i in range(len(words)) if tuple(words[i : i + length]) == _COMMAND), ())
 
 
 def _line(error: Exception) -> str:

@@ -19,7 +19,7 @@ class Journal:
 
     def write(self, **record: Any) -> None:
         """Add a record."""
-        with self.path.open("a") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
     def ask_to_stop(self) -> None:
@@ -42,7 +42,7 @@ class Journal:
         stop = threading.Event()
 
         def follow() -> None:
-            with self.path.open() as file:
+            with self.path.open(encoding="utf-8") as file:
                 while True:
                     ending = stop.wait(_EVERY_S)
                     for line in file:

@@ -98,7 +98,7 @@ class State:
             targets: list[str | None] = [*stages] or [None]  # None is DVC's name for the whole graph
             stage_lists = (repo.stage.collect(target, with_deps=True) for target in targets)
             names = {stage.addressing for found in stage_lists for stage in found}
-            home = _entries_of((folder / _LOCK).read_text()) if (folder / _LOCK).exists() else {}
+            home = _entries_of((folder / _LOCK).read_text(encoding="utf-8")) if (folder / _LOCK).exists() else {}
             arrived = {name: entry for name, entry in self._entries().items() if name in names}
             self._write(folder / _LOCK, home | arrived)
         with self._repo(folder) as repo:
@@ -124,7 +124,7 @@ class State:
     def _keep(self, stage: Any, folder: Path) -> None:
         """The data of a finished stage first, then its entry: what dvc.lock names is always there."""
         stage.repo.push(stage.addressing, run_cache=True)
-        entry = _entries_of((folder / _LOCK).read_text())[stage.addressing]
+        entry = _entries_of((folder / _LOCK).read_text(encoding="utf-8"))[stage.addressing]
         self._write(self._path, self._entries() | {stage.addressing: entry})
 
     def _entries(self) -> dict[str, Any]:

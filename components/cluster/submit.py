@@ -82,7 +82,7 @@ def _bring_home(project: Path, state: State, stages: Sequence[str]) -> None:
 
 def _require_stages(project: Path, stages: Sequence[str]) -> None:
     try:
-        known = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]
+        known = yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     except FileNotFoundError:
         raise Fault(f"{project / 'dvc.yaml'}: not found; run from the project's folder") from None
     unknown = [stage for stage in stages if stage not in known]

@@ -71,7 +71,7 @@ def listed(project: Path) -> list[Path]:
         line
         for name in _IGNORE_FILES
         if (project / name).exists()
-        for line in (project / name).read_text().splitlines()
+        for line in (project / name).read_text(encoding="utf-8").splitlines()
     ]
     ignored = pathspec.GitIgnoreSpec.from_lines(patterns)
     found: list[Path] = []

@@ -39,7 +39,7 @@ class Curve:
 
 def read_curves(path: Path) -> list[Curve]:
     """A curve for each column of a CSV whose first column is `step`; a column without two points is left out."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     names = [name for name in (rows[0] if rows else {}) if name != "step"]
     series = {name: [(int(row["step"]), float(row[name])) for row in rows if row[name]] for name in names}

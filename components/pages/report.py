@@ -62,7 +62,7 @@ def build_report(inputs: Inputs, config: ReportConfig) -> str:
     task = (run["task"]["source"], run["task"]["target"])
     speed = inputs.runs / run["key"] / "throughput.json"
     return template(_HERE, "report.html", duration=duration).render(
-        style=Markup((_HERE / "report.css").read_text()),
+        style=Markup((_HERE / "report.css").read_text(encoding="utf-8")),
         run=run,
         alarms=run.get("alarms", []),
         directions=directions,

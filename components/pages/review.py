@@ -20,7 +20,7 @@ def build_page(seen: Seen) -> str:
     review = seen.review
     said = headline(review).removeprefix(f"{review.version.name}: ").removeprefix(f"{review.version.name} ")
     verdict, champion = review.verdict, review.standing.champion
-    style = (_HERE / "report.css").read_text() + (_HERE / "review.css").read_text()
+    style = (_HERE / "report.css").read_text(encoding="utf-8") + (_HERE / "review.css").read_text(encoding="utf-8")
     return template(_HERE, "review.html").render(
         style=Markup(style),
         name=review.version.name,

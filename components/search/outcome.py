@@ -109,7 +109,7 @@ def read_winner(out: Path) -> Values:
     """
     path = out / WINNER
     try:
-        fragment = yaml.safe_load(path.read_text())
+        fragment = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise Fault(f"{path}: not found; run dvc repro tune") from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:

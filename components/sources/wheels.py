@@ -29,7 +29,7 @@ class Wheel(Package):
         """As `Package.download`, by pip."""
         with faults_of_the_disk(path), tempfile.TemporaryDirectory(dir=path.parent) as folder:
             requirement = Path(folder) / "requirements.txt"
-            requirement.write_text(f"{self.project}=={self.version} --hash=sha256:{self.sha256}\n")
+            requirement.write_text(f"{self.project}=={self.version} --hash=sha256:{self.sha256}\n", encoding="utf-8")
             command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes"]
             command += ["--only-binary", ":all:", "--disable-pip-version-check", "--no-input"]
             command += ["-d", folder, "-r", str(requirement)]

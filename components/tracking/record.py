@@ -150,7 +150,7 @@ def run_name(system: str, task: Iterable[str], steps: int, key: str) -> str:
 def read_curves(path: Path, part: str) -> list[Point]:
     """The figures of a CSV by step, named PART/COLUMN as the live run names them; empty cells are left out."""
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             return [
                 Point(f"{part}/{name}", int(row["step"]), float(value))
                 for row in csv.DictReader(file)
@@ -197,7 +197,7 @@ def dvc_revision(lock: Path) -> str:
     """The hash of what dvc.lock says of all stages but register and report; empty without a lock."""
     if not lock.exists():
         return ""
-    stages = yaml.safe_load(lock.read_text()).get("stages", {})
+    stages = yaml.safe_load(lock.read_text(encoding="utf-8")).get("stages", {})
     return sha256_json({name: stage for name, stage in stages.items() if name not in _OWN_STAGES})
 
 

@@ -26,7 +26,7 @@ class Stamps:
         self.path = home / "stamps" / f"{key}.jsonl"
         self._times: dict[tuple[str, int], int] = {}
         if self.path.exists():
-            for line in self.path.read_text().splitlines(keepends=True):
+            for line in self.path.read_text(encoding="utf-8").splitlines(keepends=True):
                 if line.endswith("]\n"):  # a kill may have cut the last one short
                     part, step, moment = json.loads(line)
                     self._times.setdefault((part, step), moment)
@@ -43,7 +43,7 @@ class Stamps:
         if new:
             with faults_of_the_disk(self.path):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                with self.path.open("a") as file:
+                with self.path.open("a", encoding="utf-8") as file:
                     # Of its own line, whatever a kill has left of the one before.
                     file.write("\n" + "".join(json.dumps([part, step, now]) + "\n" for part, step in new))
             self._times |= dict.fromkeys(new, now)

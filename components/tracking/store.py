@@ -227,7 +227,7 @@ def _alone(home: Path) -> Iterator[None]:
     """One process of this machine at a time."""
     with faults_of_the_disk(home):
         home.mkdir(parents=True, exist_ok=True)
-        lock = (home / "mlflow.lock").open("w")
+        lock = (home / "mlflow.lock").open("w", encoding="utf-8")
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -118,7 +118,7 @@ class CheckpointStore:
                 "sha256": {name: sha256_file(folder / name) for name in (WEIGHTS, STATE)},
                 "bytes": {name: (folder / name).stat().st_size for name in (WEIGHTS, STATE)},
             }
-            (folder / META).write_text(json.dumps(meta))
+            (folder / META).write_text(json.dumps(meta), encoding="utf-8")
         self._forget(self.best())
         return Checkpoint(final, step, score, meta)
 

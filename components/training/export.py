@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -99,10 +100,18 @@ def git_commit() -> str:
     """
     if COMMIT in os.environ:
         return os.environ[COMMIT]
+    here = Path.cwd().absolute()
+    if not any((folder / ".git").exists() for folder in (here, *here.parents)):
+        return ""
     command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.SubprocessError) as error:
+        said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[0]
+        advice = "the commit will be missing from what this makes"
+        if "dubious ownership" in said:
+            advice += f"; if you trust it: git config --global --add safe.directory '{here}'"
+        print(f"note: git does not name the commit of {here} ({said[:120]}); {advice}", file=sys.stderr)  # noqa: T201
         return ""
 
 

@@ -52,7 +52,7 @@ class Log:
             self._spool.append(line)
             return
         assert isinstance(self.path, Path)
-        with faults_of_the_disk(self.path), self.path.open("a") as file:
+        with faults_of_the_disk(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(line)
 
     def flush(self) -> None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from components.faults import Fault
+from components.faults import Fault, faults_of_the_machine
 from pipelines.cli.parser import make_parser
 
 
@@ -14,8 +14,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = make_parser().parse_args(arguments)
     module, _, function = chosen.run.partition(":")
     try:
-        getattr(import_module(f"pipelines.cli.{module}"), function)(chosen)
-        sys.stdout.flush()
+        with faults_of_the_machine():
+            getattr(import_module(f"pipelines.cli.{module}"), function)(chosen)
+            sys.stdout.flush()
     except Fault as fault:
         sys.exit(f"pix2pipe: {fault}")
     except BrokenPipeError:  # `| head` has seen enough; nor must Python's own last flush fail

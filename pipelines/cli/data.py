@@ -60,7 +60,7 @@ def use(chosen: argparse.Namespace) -> None:
     """The command `use`."""
     file, params = chosen.file, chosen.params
     try:
-        old, fragment = params.read_text(), file.read_text()
+        old, fragment = params.read_text(encoding="utf-8"), file.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise Fault(f"{error.filename}: not found") from None
     defaults = old if chosen.keep else DEFAULTS.read_text(encoding="utf-8")

@@ -17,10 +17,11 @@ import boto3
 import pytest
 import yaml
 from moto.server import ThreadedMotoServer
+from ray.dashboard.modules.job.pydantic_models import JobDetails
 
 from components.cluster import submit as home
 from components.cluster.job import check_packages
-from components.cluster.jobs import Jobs
+from components.cluster.jobs import Jobs, _job
 from components.cluster.state import State
 from components.cluster.upload import listed, pack
 from components.faults import Fault
@@ -99,6 +100,25 @@ def test_the_upload_is_what_the_stages_read_and_nothing_of_this_machine(small, t
     assert str(first).startswith(f"{len(names)} files, ")
     (small.folder / "params.yaml").write_text("{}")
     assert pack(small.folder, tmp_path / "a").archive.name != first.archive.name
+
+
+def test_the_upload_of_this_project_has_what_stages_depend_on_and_no_tests():
+    names = {path.relative_to(ROOT).as_posix() for path in listed(ROOT)}
+    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    needed = {dep for stage in graph.values() for dep in stage.get("deps", []) if not dep.startswith("data/")}
+    assert not [dep for dep in needed if dep not in names and not any(name.startswith(f"{dep}/") for name in names)]
+    assert {"pipelines/run", "params.yaml", "pyproject.toml"} <= names
+    assert not [name for name in names if name.startswith(("tests/", "docs/", "benchmarks/"))]
+
+
+def test_a_job_of_one_stage_is_listed_as_one_whoever_sent_it():
+    def sent(command: str) -> tuple[str, ...]:
+        return _job(JobDetails(type="SUBMISSION", submission_id="a", status="RUNNING", entrypoint=command)).stages
+
+    assert sent("python -m components.cluster.job train") == ("train",)
+    assert sent("env A=1 python -m components.cluster.job train generate") == ("train", "generate")
+    assert sent("python -m components.cluster.job") == ()
+    assert sent("echo 'unclosed") == ()
 
 
 def test_an_upload_of_forgotten_data_is_refused_with_the_largest_names(small, tmp_path):

@@ -65,8 +65,8 @@ def make_app(study: Study, host: str, names: Iterable[str] = ()) -> Guard:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     cookie = f"study_{study.name}"
     page, bodies = template(_FOLDER, "page.html"), Bodies(most_held=256 * MAX_BODY)
-    style = "\n".join((_FOLDER / name).read_text() for name in ("../report.css", "study.css"))
-    script = (_FOLDER / "study.js").read_text()
+    style = "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in ("../report.css", "study.css"))
+    script = (_FOLDER / "study.js").read_text(encoding="utf-8")
 
     def token_of(request: Request) -> str:
         token = request.cookies.get(cookie, "")
