@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from components.domain import Domain
+from components.domain import Colour, Domain
 from components.evaluation.config import SSIM_WINDOW
 from components.faults import Fault
 from components.files import sha256_json, write_text
@@ -85,11 +85,20 @@ def check_shards(params: Params, manifest: Manifest) -> None:
         "shard.derive": (sorted(data.domains), sorted(manifest.domains)),
         "shard.direction": (data.direction, manifest.direction),
     }
-    differing |= {f"domain {name}": (data.domains.get(name), domain) for name, domain in manifest.domains.items()}
+    differing |= {
+        f"the classes and colours of {name}": (_drawn(data.domains[name]), _drawn(domain))
+        for name, domain in manifest.domains.items()
+        if name in data.domains
+    }
     for param, (asked, found) in differing.items():
         if asked != found:
-            both = "" if isinstance(found, Domain) else f": {_brief(asked)} is asked, and they have {_brief(found)}"
-            raise Fault(f"{SHARDS} is not what params ask ({param}{both}); run dvc repro")
+            both = "" if isinstance(found, dict) else f": {_brief(asked)} is asked, and they have {_brief(found)}"
+            raise Fault(f"{SHARDS} is not what params ask ({param}{both}); run dvc repro -f shard")
+
+
+def _drawn(domain: Domain) -> dict[str, Colour]:
+    """Each class and its colour. Their order is the manifest's: DVC takes no notice of it in params."""
+    return dict(zip(domain.classes, domain.palette, strict=True))
 
 
 def check_data(manifest: Manifest) -> None:

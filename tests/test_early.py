@@ -210,11 +210,13 @@ def test_shards_that_were_cut_for_other_params_are_refused(tmp_path):
     splits = {"train": [("a", sample)], "val": [("b", sample)], "test": [("c", sample)]}
     found = write_set(tmp_path, "earth", domains, ("labels", "photo"), (64, 64), splits)
     check_shards(params, found)
+    classes = dict(reversed(changed("train.seed", 0)["shard"]["cut"].get("classes", {}).items()))
+    check_shards(parse_params(changed("shard.cut.classes", classes), "x"), found)  # DVC sees no change in this
     for path, value, said in (
         ("shard.cut.image_size", 128, "128x128 is asked, and they have 64x64"),
         ("shard.direction", ["photo", "labels"], "shard.direction"),
         ("shard.derive", {"grey": {"name": "grey", "of": "photo"}}, "shard.derive"),
-        ("shard.cut.classes.forest.colour", [1, 2, 3], "domain labels"),
+        ("shard.cut.classes.forest.colour", [1, 2, 3], "colours of labels"),
     ):
         assert said in refusal(check_shards, parse_params(changed(path, value), "x"), found)
 
