@@ -21,6 +21,7 @@ from components.search.config import TuneConfig
 from components.search.outcome import write_outcome
 from components.shards.reader import Split
 from components.tasks.encoding import render
+from tests.pages.demo.served import overflowing
 from tests.stage_outputs import BOTH_WAYS, build_outputs, rewrite
 
 HOSTILE = '<script>alert("x")</script>&'
@@ -268,7 +269,7 @@ def test_names_are_text_and_never_markup(hostile: Path) -> None:
     assert page.text.count(HOSTILE) >= 5
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, 1000, 1280])
 def test_a_browser_has_nothing_to_say_and_nothing_to_scroll_sideways(
     html: str, tmp_path: Path, width: int, browser: Browser
 ) -> None:
@@ -279,8 +280,14 @@ def test_a_browser_has_nothing_to_say_and_nothing_to_scroll_sideways(
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto((tmp_path / "page.html").as_uri())
     too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    cut = overflowing(page)
+    empty = page.locator("td.mine").filter(has_text=re.compile(r"^\s*–?\s*$")).count()
+    text = page.inner_text("body")
     page.close()
     assert too_wide == 0
+    assert not cut
+    assert empty == 0
+    assert not re.search(r"^\s*,| ,", text, re.MULTILINE)
     assert not said
 
 

@@ -15,6 +15,7 @@ export class Easel {
     Object.assign(this, { direction, target, inks: JSON.parse(inks) });
     this.drawing = new Drawing(Number(width), Number(height), this.inks[Number(blank)].bytes);
     this.canvas = this.find(".drawing");
+    this.keys = [...section.querySelectorAll(".ink")].map((label) => label.dataset.key.toLowerCase());
     this.made = [...section.querySelectorAll(".made-all > .made canvas")];
     this.newest = new Newest(
       (job) => ask(`/translate/${direction}`, job.values),
@@ -98,10 +99,12 @@ export class Easel {
     const limit = Number(document.body.dataset.limit);
     if (file.size > limit) return this.alarm(`${file.name} has ${file.size} bytes, more than ${limit}.`);
     try {
-      const { source } = await ask(`/upload/${this.direction}`, file);
+      const { source } = await ask(`/upload/${this.direction}`, file, (share) => this.#sending(file.name, share));
       this.load(bytesOf(source), `From ${file.name}`);
     } catch (error) {
       this.alarm(`${file.name}: ${error.message}`);
+    } finally {
+      this.find(".sending").hidden = true;
     }
   }
 
@@ -116,6 +119,15 @@ export class Easel {
     this.find(".alarm").textContent = text;
   }
 
+  /** How much of a file is sent, from 0 to 1; when all of it is, the server reads it. */
+  #sending(name, share) {
+    this.alarm("");
+    this.find(".sending").hidden = false;
+    this.find(".sending span").textContent = share < 1 ? `Sending ${name}` : `Reading ${name}`;
+    if (share < 1) this.find("progress").value = share;
+    else this.find("progress").removeAttribute("value");
+  }
+
   #show(answer, job, last) {
     if (job.scene !== this.#scene) return;
     const served = [...document.querySelectorAll("[data-weights]")].map((row) => row.dataset.weights);
@@ -123,6 +135,7 @@ export class Easel {
       return this.alarm("The server now has other models; load this page again.");
     }
     this.alarm("");
+    delete this.find(".made-all").dataset.empty;
     answer.pictures.forEach((text, i) => show(this.made[i], bytesOf(text)));
     if (!last) return;
     this.find(".made-all").setAttribute("aria-busy", "false");

@@ -120,9 +120,10 @@ export function follow(easel) {
       return;
     }
     if (event.altKey) return;
-    if (/^[0-9]$/.test(event.key)) {
-      const place = (Number(event.key) + 9) % 10;
-      if (easel.choose(".inks", place)) easel.say(easel.inks[place].name);
+    const ink = easel.keys.indexOf(letter);
+    if (ink >= 0) {
+      easel.choose(".inks", ink);
+      easel.say(easel.inks[ink].name);
     } else if (event.key === "[" || event.key === "]") {
       easel.size = easel.size + (event.key === "[" ? -1 : 1);
       if (keyed) mark(middle());

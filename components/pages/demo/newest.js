@@ -39,23 +39,45 @@ export class Newest {
   }
 }
 
-/** Ask the server; an answer that refuses becomes an Error with the server's own line. */
-export async function ask(path, body) {
-  const options = { signal: AbortSignal.timeout(60000) };
-  if (body !== undefined) {
-    Object.assign(options, { method: "POST", body, headers: { "content-type": "application/octet-stream" } });
-  }
-  let answer;
-  try {
-    answer = await fetch(path, options);
-  } catch {
-    throw new Error("The server does not answer; is pix2pipe demo still running?");
-  }
-  if (answer.ok) return answer.json();
-  const said = await answer.json().catch(() => ({}));
-  const error = new Error(typeof said.detail === "string" ? said.detail : `The server answered ${answer.status}.`);
-  error.busy = answer.status === 503;
+/**
+ * Ask the server; an answer that refuses becomes an Error with the server's own line.
+ * @param sent called with the share of the body that is sent, from 0 to 1
+ */
+export async function ask(path, body, sent) {
+  const { status, text } = await exchange(path, body, sent);
+  if (status === 200) return JSON.parse(text);
+  const error = new Error(detail(text) ?? `The server answered ${status}.`);
+  error.busy = status === 503;
   throw error;
+}
+
+/** A request and its answer. Not by fetch, which cannot tell how much of a body is sent. */
+function exchange(path, body, sent) {
+  return new Promise((done, fail) => {
+    const request = new XMLHttpRequest();
+    request.open(body === undefined ? "GET" : "POST", path);
+    request.timeout = 60000;
+    if (body !== undefined) request.setRequestHeader("content-type", "application/octet-stream");
+    if (sent) {
+      sent(0);
+      request.upload.onprogress = ({ loaded, total }) => sent(loaded / total);
+      request.upload.onload = () => sent(1);
+    }
+    request.onload = () => done({ status: request.status, text: request.responseText });
+    request.onerror = request.ontimeout = () =>
+      fail(new Error("The server does not answer; is pix2pipe demo still running?"));
+    request.send(body);
+  });
+}
+
+/** The server's own line in an answer that refuses, undefined where there is none. */
+function detail(text) {
+  try {
+    const said = JSON.parse(text).detail;
+    return typeof said === "string" ? said : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Bytes of base64 text. */

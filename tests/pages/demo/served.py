@@ -45,10 +45,15 @@ def served(app: Any) -> Iterator[str]:
 
 
 def make_model(
-    folder: Path, task: tuple[str, str] = ("labels", "photo"), seed: int = 0, size: int = 32, model: str = "tiny"
+    folder: Path,
+    task: tuple[str, str] = ("labels", "photo"),
+    seed: int = 0,
+    size: int = 32,
+    model: str = "tiny",
+    labels: Domain = LABELS,
 ) -> Model:
     """A model of random weights, as it comes out of the registry."""
-    ends = [{"labels": LABELS}.get(name, PHOTO) for name in task]
+    ends = [{"labels": labels}.get(name, PHOTO) for name in task]
     shape = Shape(ends[0], ends[1], (size, size))
     torch.manual_seed(seed)
     from components.systems import build
@@ -94,6 +99,16 @@ def drawn_labels(page: Page) -> np.ndarray:
 def settled(page: Page) -> None:
     """Wait until what is shown is of the first drawing as it is."""
     expect(page.locator(".made-all").first).to_have_attribute("aria-busy", "false", timeout=MINUTE)
+
+
+def overflowing(page: Page) -> list[str]:
+    """What does not fit into its box, but where the box is there to be scrolled, and text for screen readers alone."""
+    found = page.evaluate(
+        """() => [...document.body.querySelectorAll("*")].filter((one) =>
+            one.clientWidth > 1 && one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).overflowX !== "auto"
+        ).map((one) => one.outerHTML.slice(0, 200))"""
+    )
+    return list(found)
 
 
 def drag(page: Page, points: list[tuple[float, float]]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from components.domain import Domain
 from components.pages.demo.app import demo_app
 from components.pages.demo.models import Model
 from components.shards.reader import Split
@@ -25,6 +26,7 @@ from tests.pages.demo.served import (
     drawn_labels,
     make_easel,
     make_model,
+    overflowing,
     pixels,
     served,
     settled,
@@ -210,6 +212,52 @@ def test_what_cannot_be_opened_is_said(context: BrowserContext, address: str, tm
         expect(page.get_by_role("alert")).to_contain_text(name)
         expect(page.get_by_role("alert")).to_contain_text(word)
     assert np.array_equal(drawn_labels(page), before)
+
+
+def test_a_page_of_twelve_classes_fits_every_window_and_says_what_it_does(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    names = ("background", "evergreen needleleaf forest", "w" * 60, *(f"class {i}" for i in range(3, 12)))
+    twelve = Domain(kind="label", classes=names, palette=tuple((20 * i, 255 - 20 * i, 0) for i in range(12)))
+    easel = make_easel((make_model(tmp_path / "model", labels=twelve),), tmp_path)
+    (tmp_path / "text.png").write_bytes(bytes(3_000_000))
+    with served(demo_app([easel], "", "127.0.0.1")) as address:
+        page = context.new_page()
+        page.set_viewport_size({"width": 1280, "height": 800})
+        held = []
+        page.route("**/translate/*", lambda route: held.append(route))
+        page.goto(address)
+        assert page.locator("h1").inner_text() == "Labels to photo"
+        waits = "getComputedStyle(document.querySelector('.made'), '::before').content"
+        assert "first picture" in page.evaluate(waits)
+        page.wait_for_timeout(200)
+        page.unroute("**/translate/*")
+        for route in held:
+            route.continue_()
+        settled(page)
+        assert page.evaluate(waits) == "none"
+        for key, name in (("1", names[0]), ("0", "class 9"), ("a", "class 10"), ("b", "class 11")):
+            page.locator(".drawing").press(key)
+            expect(page.locator(".ink:has(:checked)")).to_contain_text(name)
+        page.evaluate(
+            """() => { window.said = []; new MutationObserver(() => {
+                const one = document.querySelector(".sending"); if (!one.hidden) window.said.push(one.textContent);
+            }).observe(document.querySelector(".sending"), {subtree: true, childList: true, attributes: true}); }"""
+        )
+        page.set_input_files(".file", tmp_path / "text.png")
+        expect(page.get_by_role("alert")).to_contain_text("text.png")
+        expect(page.get_by_role("alert")).to_be_in_viewport(ratio=1)
+        said = page.evaluate("window.said")
+        assert "Sending text.png" in said
+        assert "Reading text.png" in said
+        expect(page.locator(".sending")).to_be_hidden()
+        for width in (1280, 1000, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert not overflowing(page), width
+        inks, drawing = (page.locator(what).bounding_box() for what in (".inks", ".drawing"))
+        assert inks is not None
+        assert drawing is not None
+        assert inks["y"] + inks["height"] <= drawing["y"]  # on a phone the palette comes first
 
 
 def test_a_sample_stands_beside_its_truth(page: Page, models: tuple[Model, ...], tiny_shards: Path) -> None:
