@@ -231,9 +231,9 @@ def test_a_page_of_twelve_classes_fits_every_window_and_says_what_it_does(
         waits = "getComputedStyle(document.querySelector('.made'), '::before').content"
         assert "first picture" in page.evaluate(waits)
         page.wait_for_timeout(200)
-        page.unroute("**/translate/*")
         for route in held:
             route.continue_()
+        page.unroute("**/translate/*")
         settled(page)
         assert page.evaluate(waits) == "none"
         for key, name in (("1", names[0]), ("0", "class 9"), ("a", "class 10"), ("b", "class 11")):
