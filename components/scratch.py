@@ -28,7 +28,10 @@ def scratch_root() -> Path:
         Fault: it cannot be made, or belongs to somebody else.
     """
     name = f"pix2pipe-{os.getuid()}"
-    root = Path(tempfile.gettempdir()) / name
+    try:
+        root = Path(tempfile.gettempdir()) / name
+    except FileNotFoundError as error:  # Python has tried TMPDIR, /tmp, /var/tmp and the working folder
+        raise Fault("no temporary folder can be written to; free space in /tmp, or set TMPDIR to one") from error
     if len(os.fsencode(root)) > _LONGEST:
         root = Path("/tmp") / name
     with faults_of_the_disk(root):

@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from components import scratch as module
+from components.faults import Fault
 from components.scratch import scratch, scratch_root
 
 HOLD = """
@@ -76,3 +78,10 @@ def test_a_long_temporary_folder_is_not_taken(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "_LONGEST", 26)
     monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path / ("x" * 60)))
     assert scratch_root() == Path(f"/tmp/pix2pipe-{os.getuid()}")
+
+
+def test_a_machine_without_a_temporary_folder_is_a_fault(monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc/none"])
+    with pytest.raises(Fault, match="TMPDIR"):
+        scratch_root()
