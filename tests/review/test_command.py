@@ -55,6 +55,8 @@ def test_a_version_is_shown_with_its_reasons_its_pictures_and_its_page(
     assert "promotion by Ann, " in listed
     rows = [line.split() for line in listed.splitlines()]
     assert ["2", "candidate", "better", "version", "1", "passed"] in rows
+    cli.main(["review", "champion"])
+    assert "tiny version 1 is the champion; the gate is passed" in capsys.readouterr().out  # as the list says
 
 
 @pytest.mark.parametrize("width", [1280, 390])
