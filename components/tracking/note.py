@@ -29,8 +29,9 @@ def describe_run(run: dict[str, Any], cards: list[Card], metrics: dict[str, Any]
             parts.append(f"| {name} | " + " | ".join(cells) + " |")
     parts += [
         "",
-        "Metrics: the headlines of the evaluation first, then `train/` and `validation/` by step; the pictures are "
-        "`samples` by step. Artifacts: `metrics/` holds every metric of every row (the model, real pictures, the flat "
-        "painter and more) with its 95 % interval and its protocol, `review/` the versions side by side.",
+        "Metrics: the headlines of the evaluation have names without a slash and stand below `train/` and "
+        "`validation/`, which are by step; the pictures are `samples` by step. Artifacts: `metrics/` holds every "
+        "metric of every row (the model, real pictures, the flat painter and more) with its 95 % interval and its "
+        "protocol, `review/` the versions side by side.",
     ]
     return "\n".join(parts)
