@@ -5,15 +5,30 @@ from typing import Annotated, Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from components.schema import Section
 
 Channel = Annotated[int, Field(ge=0, le=255)]
 Colour = tuple[Channel, Channel, Channel]
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB, or (H, W) class indices
+# Pixels: one side of a square, or [height, width].
+ImageSize = Annotated[int | tuple[int, int], BeforeValidator(lambda value: _image_size(value))]
 # As long as a tar's member KEY.DOMAIN.png (100 characters) allows beside the longest key (80).
+_LONGEST_SIDE = 16_384
 DomainName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,14}$")]
+
+
+def _image_size(value: Any) -> Any:
+    sides = value if isinstance(value, list | tuple) else (value, value)
+    if len(sides) != 2 or not all(type(side) is int and 0 < side <= _LONGEST_SIDE for side in sides):
+        raise ValueError(f"is one side in pixels or [height, width], each from 1 to {_LONGEST_SIDE:,}")
+    return value
+
+
+def height_width(size: int | tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of what `image_size` says."""
+    return (size, size) if isinstance(size, int) else size
 
 
 class Domain(Section):

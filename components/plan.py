@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from components.domain import Colour, Domain
+from components.domain import Colour, Domain, height_width
 from components.evaluation.config import SSIM_WINDOW
 from components.faults import Fault
 from components.files import sha256_json, write_text
@@ -163,7 +163,7 @@ class _Data:
 
 def _asked(params: Params) -> _Data:
     fetch, shard = params.fetch, params.shard
-    size = shard.cut.image_size, shard.cut.image_size
+    size = height_width(shard.cut.image_size)
     if isinstance(shard.cut, EarthCut):
         assert isinstance(fetch, EarthConfig)
         every = earth_domains(shard.cut)

@@ -149,6 +149,7 @@ def test_values_that_no_stage_can_use_are_refused_first(tmp_path, path, value, s
         ("train.num_workers", 3, "train.batch_size 16 cannot be dealt to 3"),
         ("judge.train.num_workers", 5, "judge.train.batch_size"),
         ("shard.cut.image_size", 50, "shard.cut.image_size"),
+        ("shard.cut.image_size", [64, 200], "multiples of 16, not 64x200"),
         ("system", {"name": "cogan", "untied": 2}, ""),
         ("system.generator", {"name": "unet", "levels": 9}, "system.generator.levels"),
         ("train.learning_rates", {"painter": 0.1}, "train.learning_rates.painter"),

@@ -28,7 +28,7 @@ SMALL = {
         "a": {"name": "photo"},
         "b": {"name": "labels", "palette": dict(zip(TINY_CLASSES, map(list, TINY_PALETTE), strict=True))},
     },
-    "shard": {"cut": {"name": "folder", "image_size": 32}},
+    "shard": {"cut": {"name": "folder", "image_size": [32, 40]}},
     "judge": {
         "system": {"name": "fcn8s", "width": 2},
         "train": {"steps": 2, "batch_size": 4, "checkpoint_every": 2},

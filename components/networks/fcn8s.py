@@ -1,6 +1,7 @@
 """FCN-8s: a fully convolutional network for semantic segmentation (Long et al. 2015, arXiv:1411.4038)."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 _STAGES = ((1, 2), (2, 2), (4, 3), (8, 3), (8, 3))  # (width factor, convolutions) of VGG-16
@@ -11,7 +12,8 @@ class FCN8s(nn.Module):
 
     `width` 64 is the published network (134 M parameters); smaller widths scale every layer. Trained
     from scratch here, so each convolution is followed by BatchNorm; padding 1 instead of the original's
-    100 and a crop. (N, 3, H, W) to logits (N, classes, H, W), H and W multiples of 32.
+    100. A picture whose sides are no multiples of 32 is padded with its border, and the logits are cropped again.
+    (N, 3, H, W) to logits (N, classes, H, W).
     """
 
     def __init__(self, classes: int, width: int = 64, dropout: float = 0.5) -> None:
@@ -40,6 +42,10 @@ class FCN8s(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Class logits of every pixel."""
+        height, width = x.shape[-2:]
+        top, left = (-height % 32) // 2, (-width % 32) // 2
+        if height % 32 or width % 32:
+            x = F.pad(x, (left, -width % 32 - left, top, -height % 32 - top), mode="replicate")
         features = []
         for stage in self.stages:
             x = stage(x)
@@ -47,7 +53,7 @@ class FCN8s(nn.Module):
         x = self.up_32(self.head(x)) + self.score_16(features[3])
         x = self.up_16(x) + self.score_8(features[2])
         logits: Tensor = self.up_8(x)
-        return logits
+        return logits[..., top : top + height, left : left + width]
 
 
 def _conv(inside: int, outside: int, kernel: int) -> list[nn.Module]:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from components.domain import Colour, Domain, Picture
+from components.domain import Colour, Domain, ImageSize, Picture, height_width
 from components.faults import Fault
 from components.schema import Section
 from components.sources.earth import NAMES, PictureName, earth_rasters
@@ -45,7 +45,7 @@ class EarthCut(Section):
     """How the globe is cut into samples.
 
     Attributes:
-        image_size: side of a tile, in pixels of the photo (15 a degree).
+        image_size: side of a tile, or its [height, width], in pixels of the photo (15 a degree).
         stride: step between tiles, in pixels.
         min_land: least share of a tile that is not water.
         north, south: degrees of latitude between which tiles lie.
@@ -56,7 +56,7 @@ class EarthCut(Section):
     """
 
     name: Literal["earth"] = "earth"
-    image_size: PositiveInt = 64
+    image_size: ImageSize = 64
     stride: PositiveInt = 32
     min_land: Annotated[float, Field(ge=0, le=1)] = 0.3
     north: Annotated[float, Field(ge=-90, le=90)] = 80.0
@@ -137,9 +137,9 @@ def open_earth(root: Path, cut: EarthCut) -> EarthSource:
     rasters = {"labels": merge_codes(codes, cut.classes, labels), "photo": photo}
     rasters |= {name: _globe(path, (photo.shape[1], photo.shape[0])) for name, path in paths.items()}
     splits = cut_tiles(codes != _WATER, cut)
-    require_samples("earth", splits, "lower shard.cut.min_land or size, or widen band_degrees")
+    require_samples("earth", splits, "lower shard.cut.min_land or image_size, or widen band_degrees")
     domains = {name: domain for name, domain in earth_domains(cut).items() if name in rasters}
-    return EarthSource(rasters, domains, (cut.image_size, cut.image_size), splits, cut.direction)
+    return EarthSource(rasters, domains, height_width(cut.image_size), splits, cut.direction)
 
 
 def _globe(path: Path, size: tuple[int, int] | None = None) -> Picture:
@@ -192,22 +192,18 @@ def cut_tiles(land: np.ndarray, cut: EarthCut) -> dict[str, list[EarthUnit]]:
         cut: sizes, bands and the least share of land.
     """
     height, width = land.shape
+    tall, wide = height_width(cut.image_size)
     top, bottom = (round((90 - degrees) * height / 180) for degrees in (cut.north, cut.south))
     # Sums over any rectangle from one table, so that a stride of 1 is no slower than one of 64.
     total = np.zeros((height + 1, width + 1), np.int64)
     total[1:, 1:] = land.cumsum(0, dtype=np.int64).cumsum(1)
     splits: dict[str, list[EarthUnit]] = {name: [] for name in SPLITS}
     for split, left, right in band_runs(cut, width):
-        rows = np.arange(top, bottom - cut.image_size + 1, cut.stride)
-        columns = np.arange(left, right - cut.image_size + 1, cut.stride)
+        rows = np.arange(top, bottom - tall + 1, cut.stride)
+        columns = np.arange(left, right - wide + 1, cut.stride)
         r, c = np.meshgrid(rows, columns, indexing="ij")
-        area = (
-            total[r + cut.image_size, c + cut.image_size]
-            - total[r, c + cut.image_size]
-            - total[r + cut.image_size, c]
-            + total[r, c]
-        )
-        for row, column in np.argwhere(area >= cut.min_land * cut.image_size**2):
+        area = total[r + tall, c + wide] - total[r, c + wide] - total[r + tall, c] + total[r, c]
+        for row, column in np.argwhere(area >= cut.min_land * tall * wide):
             y, x = int(rows[row]), int(columns[column])
             splits[split].append(EarthUnit(f"earth_r{y:04d}_c{x:04d}", y, x))
     return {name: sorted(units, key=lambda unit: unit.key) for name, units in splits.items()}

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 import numpy as np
 from PIL import Image
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
-from components.domain import Picture
+from components.domain import ImageSize, Picture, height_width
 from components.schema import Section
 from components.sources.folder_config import Side
 from components.sources.palette import nearest_colour
@@ -18,37 +18,35 @@ class FolderCut(Section):
     """How pictures become samples.
 
     Attributes:
-        image_size: side of a sample, in pixels.
-        fit: what becomes of a picture that is not square. crop: the largest square in the middle, scaled;
-            stretch: the whole, scaled to the square.
+        image_size: side of a square sample, or its [height, width], in pixels.
+        fit: what becomes of a picture of other proportions. crop: the largest part of the sample's proportions in the
+            middle, scaled; stretch: the whole, scaled.
         tolerance: most that the colours of a drawn label map may be off the palette, as the mean RGB distance
             (0 to 442). JPEG blur stays below 50; a photo taken for labels is above 100.
     """
 
     name: Literal["folder"]
-    image_size: PositiveInt = 64
+    image_size: ImageSize = 64
     fit: Literal["crop", "stretch"] = "crop"
     tolerance: Annotated[float, Field(gt=0)] = 72.0
 
 
 def fitted(picture: Image.Image, side: Side, cut: FolderCut, name: str) -> Picture:
-    """A picture of one side as a sample holds it: (size, size, 3) RGB, or (size, size) class indices.
+    """A picture of one side as a sample holds it: (height, width, 3) RGB, or (height, width) class indices.
 
     Args:
         picture: decoded, of any size.
         side: what it is.
-        cut: the size, and what becomes of a picture that is not square.
+        cut: the size, and what becomes of a picture of other proportions.
         name: what to call it when it is refused.
 
     Raises:
         BadSample: its pixels are not what `side` says.
     """
-    (width, height), left, top = picture.size, 0, 0
-    if cut.fit == "crop":
-        least = min(picture.size)
-        left, top = (width - least) // 2, (height - least) // 2
-        width = height = least
-    box, size, domain = (left, top, left + width, top + height), (cut.image_size, cut.image_size), side.domain()
+    tall, wide = height_width(cut.image_size)
+    size, domain = (wide, tall), side.domain()
+    box = middle(picture.size, size) if cut.fit == "crop" else (0, 0, *picture.size)
+    width, height = box[2] - box[0], box[3] - box[1]
     if domain.kind == "image":
         whole = Image.new("RGB", (width, height))
         for first, band in rgb_bands(picture, box, name, side.range, side.bands):
@@ -56,6 +54,14 @@ def fitted(picture: Image.Image, side: Side, cut: FolderCut, name: str) -> Pictu
         return np.asarray(whole.resize(size, Image.Resampling.BICUBIC))
     labels = _drawn(picture, box, side, cut, name) if side.palette else _indices(picture, box, side, name)
     return np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
+
+
+def middle(size: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The largest box in the middle of a picture that has the proportions of `shape`; both (width, height)."""
+    scale = min(size[0] / shape[0], size[1] / shape[1])
+    width, height = (max(1, round(side * scale)) for side in shape)
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    return left, top, left + width, top + height
 
 
 def _indices(picture: Image.Image, box: tuple[int, int, int, int], side: Side, name: str) -> Picture:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.domain import Domain, Picture
+from components.domain import Domain, Picture, height_width
 from components.sources.fit import FolderCut, fitted
 from components.sources.folder import PICTURES, read_folder
 from components.sources.folder_config import Side
@@ -39,7 +39,7 @@ class _Folder:
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of a sample."""
-        return self.cut.image_size, self.cut.image_size
+        return height_width(self.cut.image_size)
 
 
 @dataclass(frozen=True)

@@ -28,15 +28,12 @@ def fcn8s(config: FCN8sConfig, shape: Shape) -> System:
     """Per-pixel classification of a photo, class-balanced.
 
     Raises:
-        Fault: the target is not a label map, the source no image, or the size no multiple of 32.
+        Fault: the target is not a label map in classes, or the source no image.
     """
     if shape.target.kind != "label" or shape.source.kind != "image":
         raise Fault("system fcn8s reads labels from images: its task needs an image source and a label target")
     if shape.target.in_colour:
         raise Fault("system fcn8s learns classes: set train.labels to one_hot")
-    if any(side % 32 for side in shape.size):
-        sides = f"{shape.size[0]}x{shape.size[1]}"
-        raise Fault(f"system.name: fcn8s needs sides that are multiples of 32, not {sides}; set shard.cut.image_size")
     classes = len(shape.target.classes)
     weights = class_weights(shape.frequencies or (1 / classes,) * classes, config.balance)
 

@@ -20,8 +20,8 @@ class TaskConfig(Section):
 class AugmentConfig(Section):
     """Jitter of the training pictures, the same for both of a pair (Isola et al. 2017, section 6.2).
 
-    `resize` enlarges to that many pixels a side and crops the sample's own size at random; flips are by
-    a fair coin each. A map has no up or down, so the Earth flips both ways; a facade only horizontally.
+    `resize` enlarges so that the shorter side has that many pixels, and crops the sample's own size at random;
+    flips are by a fair coin each. A map has no up or down, so the Earth flips both ways; a facade only horizontally.
     """
 
     resize: PositiveInt | None = None
@@ -52,7 +52,8 @@ def augment(sample: Sample, domains: dict[str, Domain], config: AugmentConfig, s
 
 def _enlarge_and_crop(picture: np.ndarray, domain: Domain, side: int, offset: np.ndarray) -> np.ndarray:
     height, width = picture.shape[:2]
-    tall, wide = max(side, height), max(side, width)
+    scale = max(side / min(height, width), 1)
+    tall, wide = round(height * scale), round(width * scale)
     method = Image.Resampling.BICUBIC if domain.kind == "image" else Image.Resampling.NEAREST
     large = np.asarray(Image.fromarray(picture).resize((wide, tall), method))
     top, left = int(offset[0] * (tall - height + 1)), int(offset[1] * (wide - width + 1))

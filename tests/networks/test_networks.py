@@ -76,6 +76,16 @@ def test_unet_fits_its_size_and_drops_out_as_the_authors_do():
     assert sum(isinstance(m, nn.Dropout) for m in UNet(3, 3).modules()) == 3
 
 
+def test_fcn8s_reads_pictures_of_any_size_and_pads_none_that_it_need_not():
+    network = FCN8s(2, width=2).eval()
+    photo = torch.rand(1, 3, 40, 70)
+    with torch.no_grad():
+        logits = network(photo)
+        assert logits.shape == (1, 2, 40, 70)
+        padded = torch.nn.functional.pad(photo, (13, 13, 12, 12), mode="replicate")
+        assert torch.equal(network(padded)[..., 12:-12, 13:-13], logits)
+
+
 def test_fcn8s_upsampling_starts_bilinear():
     network = FCN8s(2, width=4)
     flat = network.up_8(torch.ones(1, 2, 8, 8))

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from components.domain import height_width
 from components.faults import Fault
 from components.files import read_json, sha256_file, write_json
 from components.sources import earth, open_source
@@ -44,14 +45,16 @@ def test_no_two_splits_share_a_pixel(raw):
         CUT,
         EarthCut(image_size=16, stride=3, min_land=0),
         EarthCut(image_size=13, stride=5, band_degrees=17.3),
+        EarthCut(image_size=(16, 9), stride=7),
     ):
         source = open_source(raw, cut)
         owner = np.full(source.rasters["photo"].shape[:2], "", dtype="U5")
         for split, units in source.splits.items():
             assert units
             for unit in units:
-                window = owner[unit.row : unit.row + cut.image_size, unit.column : unit.column + cut.image_size]
-                assert window.shape == (cut.image_size, cut.image_size)
+                height, width = height_width(cut.image_size)
+                window = owner[unit.row : unit.row + height, unit.column : unit.column + width]
+                assert window.shape == source.read(unit)["labels"].shape == (height, width)
                 assert set(np.unique(window)) <= {"", split}
                 window[...] = split
 
@@ -59,14 +62,14 @@ def test_no_two_splits_share_a_pixel(raw):
 def test_tiles_are_all_those_with_enough_land():
     random = np.random.default_rng(1)
     land = random.random((180, 360)) < 0.3
-    cut = EarthCut(image_size=10, stride=4, min_land=0.32)
+    cut = EarthCut(image_size=(8, 12), stride=4, min_land=0.32)
     found = {(unit.row, unit.column) for units in cut_tiles(land, cut).values() for unit in units}
     expected = {
         (row, column)
         for _, left, right in band_runs(cut, 360)
-        for row in range(10, 150 - 10 + 1, 4)
-        for column in range(left, right - 10 + 1, 4)
-        if land[row : row + 10, column : column + 10].mean() >= 0.32
+        for row in range(10, 150 - 8 + 1, 4)
+        for column in range(left, right - 12 + 1, 4)
+        if land[row : row + 8, column : column + 12].mean() >= 0.32
     }
     assert found == expected
     assert len(found) > 50

@@ -191,6 +191,20 @@ def test_fit_of_pictures_that_are_not_square(facades):
     assert stretched["labels"].shape == (30, 30)
 
 
+@pytest.mark.parametrize(("fit", "reds"), [("crop", 14), ("stretch", 10)])
+def test_a_sample_that_is_not_square(facades, fit, reds):
+    wide = Image.new("RGB", (120, 20), (0, 0, 222))  # A is 60x20, its middle third red; the crop to 2:1 is 40x20
+    wide.paste((255, 0, 0), (20, 0, 40, 20))
+    (facades / "train" / "0.jpg").unlink()
+    pictures = one_bad(facades, wide, "0.png", cut={"image_size": [15, 30], "fit": fit})
+    assert pictures["photo"].shape == (15, 30, 3)
+    assert pictures["labels"].shape == (15, 30)
+    assert int((pictures["photo"][7, :, 0] > 200).sum()) == reds
+    for size in (0, [15], [15, 30, 3], [15, -1], "15", True, 10**9):
+        with pytest.raises(ValidationError, match="height, width"):
+            TypeAdapter(CutConfig).validate_python({"name": "folder", "image_size": size})
+
+
 def test_same_name_but_for_the_ending_stays_two(facades):
     save(side_by_side(77), facades / "train" / "0.png")
     keys = [pair.key for pairs in opened(facades).splits.values() for pair in pairs]

@@ -54,6 +54,17 @@ def test_jitter_is_one_for_both_pictures_and_a_function_of_the_seed(resize):
     assert len(seen) == 4 if resize is None else len(seen) > 10
 
 
+def test_jitter_enlarges_the_shorter_side_and_keeps_proportions():
+    """A ramp along each side: enlarged twofold, neighbours differ by half as much, along both."""
+    rows, columns = np.mgrid[0:16, 0:32]
+    sample = {"photo": np.stack([rows * 8, columns * 8 % 256, rows], axis=2).astype(np.uint8)}
+    config = AugmentConfig(resize=32, horizontal_flip=False)
+    out = augment(sample, DOMAINS, config, 3)["photo"].astype(int)
+    assert out.shape == (16, 32, 3)
+    for axis, channel in ((0, 0), (1, 1)):
+        assert np.abs(np.diff(out[..., channel], axis=axis)).mean() == pytest.approx(4, abs=0.5)
+
+
 def test_noise_belongs_to_the_sample():
     alone = noise_maps(torch.tensor([7]), [(4, 4), (2, 2)], torch.device("cpu"))
     among = noise_maps(torch.tensor([1, 7, 3]), [(4, 4), (2, 2)], torch.device("cpu"))

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from components.domain import Domain, Picture
+from components.sources.fit import middle
 from components.sources.palette import nearest_colour
 from components.sources.pictures import as_indices, as_rgb, open_picture, rgb_bands
 from components.sources.source import BadSample
@@ -38,7 +39,7 @@ def decode_upload(data: bytes, domain: Domain, size: tuple[int, int]) -> Picture
     if data.count(_SCAN) > _MAX_SCANS:
         raise BadSample(f"{_NAME}: a JPEG of more than {_MAX_SCANS} scans; save it again without them")
     picture = open_picture(io.BytesIO(data), _NAME, _MAX_DECODED)
-    picture = picture.crop(_middle(picture.size, (size[1], size[0])))
+    picture = picture.crop(middle(picture.size, (size[1], size[0])))
     if domain.kind == "image":
         return _scaled(as_rgb(picture, _NAME), size, Image.Resampling.BICUBIC)
     return _scaled(as_labels(picture, domain, _NAME), size, Image.Resampling.NEAREST)
@@ -61,14 +62,6 @@ def as_labels(picture: Image.Image, domain: Domain, name: str) -> Picture:
     if distance > _TOLERANCE:
         raise BadSample(f"{name}: its colours are {distance:.0f} off those of the classes on average; is it a photo?")
     return labels
-
-
-def _middle(size: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The largest box in the middle of a picture that has the proportions of `shape`; both (width, height)."""
-    scale = min(size[0] / shape[0], size[1] / shape[1])
-    width, height = (max(1, round(side * scale)) for side in shape)
-    left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    return left, top, left + width, top + height
 
 
 def _scaled(picture: Picture, size: tuple[int, int], method: Image.Resampling) -> Picture:
