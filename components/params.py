@@ -59,9 +59,9 @@ class ShardSection(ShardConfig):
 
 
 class JudgeSection(Section):
-    """The `judge` section: the network of the FCN-score, and its own training."""
+    """The `judge` section: the network of the FCN-score, and its own training; `system` null leaves it out."""
 
-    system: FCN8sConfig
+    system: FCN8sConfig | None
     train: TrainConfig
 
 
@@ -83,6 +83,16 @@ class Params(Section):
     @model_validator(mode="after")
     def _figures_there(self) -> Self:
         self.review.require_known(self.evaluate)
+        return self
+
+    @model_validator(mode="after")
+    def _judge_there(self) -> Self:
+        asked = [*self.review.named(), *([("tune.objective", self.tune.objective)] if self.tune.objective else [])]
+        for param, figure in asked if self.judge.system is None else ():
+            if figure.startswith("fcn_") or figure == "inception_score_judge":
+                raise ValueError(
+                    f"{param}: {figure} is the judge's, and judge.system is null; name another, or a judge"
+                )
         return self
 
     @model_validator(mode="after")

@@ -53,7 +53,7 @@ def _check(params: Params) -> None:
     task = (params.train.task.source, params.train.task.target) if params.train.task else data.direction
     _check_direction("train.task", task, data)
     judged = judge_task(data.direction, data.domains) if data.aligned else None
-    if judged is not None:
+    if judged is not None and params.judge.system is not None:
         seen = Shape(data.domains[judged[0]], data.domains[judged[1]], data.size)
         _check_networks("judge", params.judge.system, params.judge.train, seen)
     if not data.aligned and params.system.paired:

@@ -27,10 +27,11 @@ def main(params: Params, clock: Clock) -> None:
     """Train the judge on real photos and labels, and score it on real val and test photos."""
     manifest = Manifest.read(SHARDS)
     task = judge_task(manifest.direction, manifest.domains) if manifest.aligned else None
-    if task is None:
+    if params.judge.system is None or task is None:
         without = "no sample shows a label map beside an image of the task"
         sides = "a sample of two unaligned sides shows one picture, with no labels beside it"
         reason = without if manifest.aligned else sides
+        reason = "judge.system is null" if params.judge.system is None else reason
         print(f"judge: skipped: {reason}", file=sys.stderr)
         write_json(OUT / CARD, {"skipped": reason})
         return

@@ -23,10 +23,13 @@ from components.shards.writer import write_set, write_shards
 from components.sources import CutConfig, FetchConfig, fetch, open_source
 from components.sources.earth_cut import EarthCut, earth_domains
 from components.sources.folder_config import FolderConfig
+from components.stage import Clock
 from components.systems import build
+from components.systems.judge import load_judge
 from components.systems.system import Shape
 from components.tables.config import TablesParams
 from components.yaml_file import read_yaml
+from pipelines import judge
 from tests.sources.test_folder import photo, save, side_by_side
 
 ROOT = Path(__file__).parent.parent
@@ -220,6 +223,22 @@ def test_shards_that_were_cut_for_other_params_are_refused(tmp_path):
         ("shard.cut.classes.forest.colour", [1, 2, 3], "colours of labels"),
     ):
         assert said in refusal(check_shards, parse_params(changed(path, value), "x"), found)
+
+
+def test_a_judge_that_is_left_out_is_asked_for_nothing(tiny_shards, tmp_path, monkeypatch):
+    values = changed("judge.system", None)
+    assert "review.no_worse_than: fcn_class_iou" in refusal(parse_params, values, "params.yaml")
+    values["review"]["no_worse_than"] = {}
+    values["tune"]["objective"] = "fcn_class_iou"
+    assert "tune.objective: fcn_class_iou" in refusal(parse_params, values, "params.yaml")
+    values["tune"]["objective"] = None
+    params = parse_params(values, "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    check_plan(params)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/shards").symlink_to(tiny_shards)
+    judge.main(params, Clock("judge"))
+    assert load_judge(tmp_path / "data/judge") is None
 
 
 def test_a_good_plan_is_checked_once(tmp_path, monkeypatch):

@@ -106,7 +106,9 @@ def open_truth(
         reason = "the target is a label map: its labels are compared directly (labels_*)"
         return Truth(test, target, target, None), {"fcn": reason, "pixels": reason}
     if judge is None:
-        return Truth(test, target, None, None), {"fcn": "no judge: the data has no labels beside its photos"}
+        return Truth(test, target, None, None), {
+            "fcn": "no judge: judge.system is null, or the data has no labels beside its photos"
+        }
     photo, labels = judge.card.task
     if photo != target or judge.classes != domains[labels].classes:
         return Truth(test, target, None, None), {"fcn": f"the judge reads {labels} from {photo}, not from {target}"}
