@@ -212,7 +212,7 @@ def test_without_labels(tmp_path: Path, tiny_shards: Path) -> None:
         "psnr",
         "ssim",
     }
-    assert metrics["skipped"] == {"fcn": "no judge: the data has no labels beside its photos"}
+    assert "no judge" in metrics["skipped"]["fcn"]
     assert metrics["protocol"]["judge"] is None
     mean = np.mean([train.picture(i, "photo") for i in range(len(train))], axis=(0, 1, 2))
     painted = flat_painter(train, test, ("map", "photo"), 0)(0)
