@@ -107,6 +107,7 @@ def test_what_the_machine_refuses_is_one_line():
         Path("nowhere").read_bytes()
 
 
+@pytest.mark.slow  # the next test holds every file to UTF-8
 def test_a_terminal_of_ascii_and_a_file_of_more(tmp_path):
     (tmp_path / "params.yaml").write_text(Path("params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "f.yaml").write_text("register:\n  model: Häuser 夏\n", encoding="utf-8")

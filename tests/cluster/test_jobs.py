@@ -139,7 +139,7 @@ def test_a_job_keeps_each_finished_stage_and_the_next_one_goes_on(small, tmp_pat
     output = small.job("shard", status=1)
     assert ran(output) == ["fetch", "shard"]
     assert re.search(r"^shard: .*bad", output, re.MULTILINE)
-    assert "job: failed to reproduce 'shard': failed to run: python -m pipelines.shard" in output
+    assert "job: failed to reproduce 'shard': failed to run: sh pipelines/run shard" in output
     small.set("shard.max_bad", 1)
     output = small.job("shard")
     assert ran(output) == ["shard"]

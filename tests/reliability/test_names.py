@@ -18,6 +18,7 @@ from components.sources.fit import FolderCut
 from components.sources.folder import fetch_folder
 from components.sources.folder_config import FolderConfig
 from components.sources.folder_cut import open_folder
+from components.sources.formats import FORMATS
 from tests.reliability.mutants import saved
 
 PROMISE = pytest.mark.promise("2 names of files: as many samples as pictures, or refused by name; nothing outside")
@@ -211,6 +212,6 @@ def test_a_bad_picture_of_any_name_is_listed_by_it(tmp_path, tally, capsys):
         manifest = write_shards(source, root / "shards", ShardConfig(num_workers=1, max_bad=1))
         count = sum(manifest.count(split) for split in manifest.splits)
         told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("bad sample: ")]
-        reason = f"{Fault('train/bad/' + name)}: not a PNG, JPEG, TIFF, BMP or WebP picture"
+        reason = f"{Fault('train/bad/' + name)}: not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture"
         held = count == 3 and [bad.reason for bad in manifest.bad] == [reason] and told == [f"bad sample: {reason}"]
         tally.count(held, f"{name!r}: {count}, {manifest.bad}, {told}")

@@ -159,7 +159,7 @@ def test_what_takes_a_shards_name_after_the_check_is_not_read(tmp_path, tally, m
 def test_a_set_of_shards_that_is_replaced_is_read_whole_or_refused(tmp_path, tally):
     domains = {
         "photo": Domain(kind="image"),
-        "labels": Domain(kind="label", classes=("a", "b"), palette=((0,) * 3,) * 2),
+        "labels": Domain(kind="label", classes=("a", "b"), palette=((0, 0, 0), (9, 9, 9))),
     }
 
     def write(version: int) -> None:
