@@ -92,7 +92,7 @@ def test_an_empty_study_has_no_figure(tmp_path: Path, one):
         make_result(Votes(tmp_path / "new.db"))
 
 
-@pytest.mark.slow  # test_guesser asks the same of fewer people
+@pytest.mark.slow  # forty seconds of scripted participants
 def test_simulated_rates_are_recovered(two):
     """Through the real server: 5 % and 50 % fooled, with some who press keys blindly and some who leave."""
     settings = Settings(practice=0, trials=12, vigilance=3, max_missed=0, participants=16)
