@@ -9,6 +9,7 @@ import yaml
 from PIL import Image
 
 from components.domain import Domain
+from components.faults import Fault
 from components.home import LOCAL
 from components.models.tiles import count_tiles, translate_picture
 from components.shards.reader import Split
@@ -18,6 +19,7 @@ from components.tracking.registry import register_all
 from components.tracking.run import log_record
 from components.tracking.store import URI, open_store
 from pipelines import cli
+from pipelines.cli.translate import _plan
 from tests.conftest import TINY_CLASSES, TINY_PALETTE
 from tests.review.helpers import MLFLOW_WARNS
 from tests.stage_outputs import KEY, build_outputs
@@ -120,6 +122,18 @@ def test_a_folder_is_translated_with_sizes_and_names_kept(inside, tmp_path, caps
     with pytest.raises(SystemExit, match="is there already; --force"):
         cli.main(command)
     cli.main([*command, "--force"])
+
+
+def test_where_the_results_go_may_lie_in_or_over_the_folder_but_not_be_it(tmp_path):
+    source = tmp_path / "pictures/summer"
+    source.mkdir(parents=True)
+    for place in (source / "a.png", source / "out/a.png"):
+        place.parent.mkdir(exist_ok=True)
+        Image.new("L", (4, 4)).save(place)
+    assert _plan(source, source / "out", force=True) == {source / "a.png": source / "out/a.png"}
+    assert len(_plan(source, tmp_path / "pictures", force=False)) == 2
+    with pytest.raises(Fault, match="--out"):
+        _plan(source, source / "../summer", force=True)
 
 
 def test_what_cannot_be_done_is_refused_before_anything_is(inside, tmp_path):

@@ -52,10 +52,15 @@ def _plan(folder: Path, out: Path, force: bool) -> dict[Path, Path]:
     """Each picture, and the PNG that it becomes: its name and its sub-folder are kept."""
     if not folder.is_dir():
         raise Fault(f"{folder}: is no folder")
+    if out.resolve() == folder.resolve():
+        raise Fault(f"--out {out}: is the folder of the pictures themselves; name another")
     work: dict[Path, Path] = {}
     taken: dict[Path, Path] = {}
     passed = PassedOver(str(folder))
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and out not in path.parents):
+    earlier = out.resolve() if folder.resolve() in out.resolve().parents else None  # results inside are no sources
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if earlier in path.resolve().parents:
+            continue
         if path.suffix.lower() not in EXTENSIONS:
             passed.add(path.name)
             continue
