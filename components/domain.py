@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from components.schema import Section
 
 Channel = Annotated[int, Field(ge=0, le=255)]
+Band = Annotated[int, Field(ge=0, le=3)]
 Colour = tuple[Channel, Channel, Channel]
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB, or (H, W) class indices
 # Pixels: one side of a square, or [height, width].
@@ -37,13 +38,20 @@ class Domain(Section):
     kind "image": uint8 RGB, (height, width, 3). kind "label": uint8 class indices, (height, width), each
     below `len(classes)`; `palette` says how a class is drawn where people look. `encoding` is how networks
     see a label map: `one_hot`, a channel a class, or `colour`, drawn in its palette, as the authors of
-    pix2pix and CycleGAN do.
+    pix2pix and CycleGAN do. `ignore` is the value of a label map that stands for "not labelled": one of the classes, or
+    a value beyond them. Nothing is learned from such pixels, and they are not scored; networks see a value beyond the
+    classes as none of them, and people see it black. `range` and `bands` say how files of an image are read: which
+    values of 16-bit grey become 0 and 255, and which bands are red, green and blue.
     """
 
     kind: Literal["image", "label"]
     classes: tuple[str, ...] = ()
     palette: tuple[Colour, ...] = ()
     encoding: Literal["one_hot", "colour"] = "one_hot"
+    # Left out of manifests and cards where they say nothing, so that those of sets without them have kept their hashes.
+    ignore: Channel | None = Field(default=None, exclude_if=lambda value: value is None)
+    range: tuple[float, float] | None = Field(default=None, exclude_if=lambda value: value is None)
+    bands: tuple[Band, Band, Band] | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -53,6 +61,12 @@ class Domain(Section):
             raise ValueError("an image domain has no classes and no palette")
         if self.kind == "label" and len(self.palette) != len(self.classes):
             raise ValueError("palette gives one colour for each class")
+        if self.kind == "image" and self.ignore is not None:
+            raise ValueError("ignore is of label maps, and this is an image")
+        if self.kind == "label" and (self.range or self.bands):
+            raise ValueError("range and bands are of photos, and this is a label map")
+        if self.range and self.range[0] >= self.range[1]:
+            raise ValueError(f"range: {self.range[0]:g} is not below {self.range[1]:g}")
         for what, values in (("classes", self.classes), ("palette", self.palette)):
             if doubled := [value for index, value in enumerate(values) if value in values[:index]]:
                 raise ValueError(f"{what}: {doubled[0]} stands for two classes")
@@ -62,7 +76,12 @@ class Domain(Section):
         """What a label map holds that is no class, with its place; empty of an image, and where all is well."""
         if self.kind == "image" or not picture.size or int(picture.max()) < len(self.classes):
             return ""
-        row, column = divmod(int(np.argmax(picture >= len(self.classes))), picture.shape[1])
+        strange = picture >= len(self.classes)
+        if self.ignore is not None:
+            strange &= picture != self.ignore
+        if not strange.any():
+            return ""
+        row, column = divmod(int(np.argmax(strange)), picture.shape[1])
         value, last = int(picture[row, column]), len(self.classes) - 1
         return f"label {value} at row {row}, column {column} is outside the {last + 1} classes (0 to {last})"
 
@@ -70,6 +89,10 @@ class Domain(Section):
     def in_colour(self) -> bool:
         """Whether networks see three channels in [-1, 1]: an image, or a label map drawn in its palette."""
         return self.kind == "image" or self.encoding == "colour"
+
+    def void(self, labels: Picture) -> NDArray[np.bool_]:
+        """Which pixels of a label map, (H, W), are not labelled."""
+        return np.zeros(labels.shape, bool) if self.ignore is None else labels == self.ignore
 
     @property
     def channels(self) -> int:

@@ -61,7 +61,7 @@ def replaced(stage: str, outputs: list[Path]) -> Iterator[None]:
     record = RECORDS / f"{stage}.json"
     began, known = _read(record)
     files = {path: path.lstat() for output in outputs for path in _files(output)}
-    foreign = [path for path, stat in files.items() if known.get(path.as_posix()) != stat.st_size]
+    foreign = [path for path, stat in files.items() if known.get(path.as_posix()) != _stamp(stat)]
     foreign = sorted(set(foreign) - _of_dvc(stage, foreign))
     left = [path for path in foreign if began is not None and files[path].st_ctime >= began]
     if strangers := [path for path in foreign if path not in left]:
@@ -90,7 +90,8 @@ def replaced(stage: str, outputs: list[Path]) -> Iterator[None]:
 
 def _note(record: Path, outputs: list[Path]) -> None:
     """Record what lies in the outputs as the stage's own."""
-    write_json(record, {"began": None, "files": {p.as_posix(): p.lstat().st_size for o in outputs for p in _files(o)}})
+    stamps = {path.as_posix(): _stamp(path.lstat()) for output in outputs for path in _files(output)}
+    write_json(record, {"began": None, "files": stamps})
 
 
 def refuse_inputs_among_outputs(places: Iterable[tuple[str, str]]) -> None:
@@ -157,8 +158,13 @@ def _files(output: Path) -> list[Path]:
     return [Path(folder, name) for folder, _, names in os.walk(output) for name in names]
 
 
-def _read(record: Path) -> tuple[float | None, dict[str, int]]:
-    """When a stage began that has not ended, and the sizes of the files that it last wrote."""
+def _stamp(stat: os.stat_result) -> list[int]:
+    """What changes when a file is edited: its size in bytes, and when it was last written in nanoseconds."""
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+def _read(record: Path) -> tuple[float | None, dict[str, list[int]]]:
+    """When a stage began that has not ended, and the stamps of the files that it last wrote."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         kept = json.loads(record.read_text(encoding="utf-8"))
         return kept["began"], kept["files"]

@@ -90,6 +90,11 @@ def check_shards(params: Params, manifest: Manifest) -> None:
         for name, domain in manifest.domains.items()
         if name in data.domains
     }
+    differing |= {
+        f"ignore, range and bands of {name}": (_read_as(data.domains[name]), _read_as(domain))
+        for name, domain in manifest.domains.items()
+        if name in data.domains
+    }
     for param, (asked, found) in differing.items():
         if asked != found:
             both = "" if isinstance(found, dict) else f": {_brief(asked)} is asked, and they have {_brief(found)}"
@@ -148,6 +153,10 @@ def _check_networks(section: str, config: AnySystemConfig, train: TrainConfig, s
         raise Fault(
             f"{prefix}system: the networks would have {parameters:,} parameters; look for a width or size too many"
         )
+
+
+def _read_as(domain: Domain) -> dict[str, object]:
+    return {"ignore": domain.ignore, "range": domain.range, "bands": domain.bands}
 
 
 @dataclass(frozen=True)

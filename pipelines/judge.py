@@ -8,6 +8,7 @@ import torch
 
 from components.cluster.workers import Workers
 from components.evaluation.fcn_score import confusions, corrected
+from components.evaluation.measure import scored
 from components.files import write_json
 from components.home import shared
 from components.params import Params
@@ -67,7 +68,8 @@ def _ceiling(judge: Judge, split: Split, batch: int = 32) -> dict[str, float]:
     for start in range(0, len(split), batch):
         indices = range(start, min(start + batch, len(split)))
         photos = np.stack([split.picture(index, photo) for index in indices])
-        truth = torch.from_numpy(np.stack([split.picture(index, label) for index in indices]))
+        domain = split.domains[label]
+        truth = torch.from_numpy(np.stack([scored(domain, split.picture(index, label)) for index in indices]))
         predicted = judge.predict(photos).argmax(dim=1)
         counts += confusions(truth, predicted, classes, classes).sum(dim=0)
     scores = corrected(counts[0])

@@ -19,6 +19,8 @@ from components.shards.reader import Split
 from components.systems.judge import Judge
 from components.tasks.encoding import render
 
+_VOID = np.uint8(255)  # beyond every class: a label map has 255 at most
+
 
 @dataclass(frozen=True)
 class Subset:
@@ -149,9 +151,9 @@ class Measurer:
                     p = truth.judge.predict(drawn).softmax(1)
                     shares.append(p.double().mean((2, 3)))
                     predicted = p.argmax(1)
-                labels = _stack([truth.test.picture(i, truth.labels) for i in indices])
-                classes = len(truth.domains[truth.labels].classes)
-                counts.append(confusions(labels, predicted, classes, truth.outputs))
+                domain = truth.domains[truth.labels]
+                labels = _stack([scored(domain, truth.test.picture(i, truth.labels)) for i in indices])
+                counts.append(confusions(labels, predicted, len(domain.classes), truth.outputs))
             if pixels:
                 real = _stack([truth.test.picture(i, truth.target) for i in indices])
                 made = torch.from_numpy(np.ascontiguousarray(drawn))
@@ -168,6 +170,11 @@ class Measurer:
         for start in range(0, row.count, self._batch):
             indices = range(start, min(start + self._batch, row.count))
             yield indices, np.stack([row.read(i) for i in indices])
+
+
+def scored(domain: Domain, labels: Picture) -> Picture:
+    """A label map in which what is not labelled is no class, so that `confusions` does not count it."""
+    return labels if domain.ignore is None else np.where(domain.void(labels), _VOID, labels)
 
 
 def _stack(pictures: list[Picture]) -> Tensor:

@@ -124,21 +124,24 @@ def flat_painter(train: Split, test: Split, task: tuple[str, str], seed: int) ->
     source, target = task
     domain = test.domains[target]
     if domain.kind == "label":
-        common = np.uint8(train.histogram(target).argmax())
+        counts = train.histogram(target)
+        if domain.ignore is not None:
+            counts[domain.ignore : domain.ignore + 1] = 0
+        common = np.uint8(counts.argmax())
         return lambda _: np.full(test.manifest.size, common, np.uint8)
     labelled = source in test.domains and test.domains[source].kind == "label"
     classes = len(test.domains[source].classes) if labelled else 1
-    pixels, sums = np.zeros(classes), np.zeros((classes, 3))
+    pixels, sums = np.zeros(classes + 1), np.zeros((classes + 1, 3))  # the last: not labelled
     chosen = np.random.default_rng(seed).permutation(len(train))[:_PAINTER_SAMPLES]
     for i in np.sort(chosen).tolist():
         photo = train.picture(i, target).reshape(-1, 3)
-        labels = train.picture(i, source).ravel() if labelled else np.zeros(len(photo), np.uint8)
-        pixels += np.bincount(labels, minlength=classes)
+        labels = train.picture(i, source).ravel().clip(max=classes) if labelled else np.zeros(len(photo), np.uint8)
+        pixels += np.bincount(labels, minlength=classes + 1)
         for channel in range(3):
-            sums[:, channel] += np.bincount(labels, photo[:, channel], minlength=classes)
+            sums[:, channel] += np.bincount(labels, photo[:, channel], minlength=classes + 1)
     # a class that train does not show gets the mean colour of everything
     mean = np.where(pixels[:, None] > 0, sums / np.maximum(pixels, 1)[:, None], sums.sum(0) / pixels.sum())
     colours = mean.round().astype(np.uint8)
     if labelled:
-        return lambda i: colours[test.picture(i, source)]
+        return lambda i: colours[test.picture(i, source).clip(max=classes)]
     return lambda _: np.broadcast_to(colours[0], (*test.manifest.size, 3))

@@ -23,7 +23,8 @@ _LONGEST = tarfile.LENGTH_NAME  # of a member's name, and all that readers look 
 
 
 class Member(NamedTuple):
-    """One encoded picture; `histogram` counts the pixels of each class of a label map."""
+    """One encoded picture; `histogram` counts the pixels of each class of a label map, without unlabelled ones beyond
+    the classes."""
 
     domain: str
     png: bytes
@@ -66,10 +67,10 @@ def _encode(key: str, name: str, picture: Picture, domain: Domain) -> Member:
         raise Fault(f"sample {key}: {name} is {picture.dtype} {picture.shape}, not uint8 as a {domain.kind} is")
     histogram = None
     if domain.kind == "label":
+        if stranger := domain.stranger(picture):
+            raise Fault(f"sample {key}: {name}: {stranger}")
         counts = np.bincount(picture.ravel(), minlength=len(domain.classes))
-        if len(counts) > len(domain.classes):
-            raise Fault(f"sample {key}: {name} has value {len(counts) - 1} outside its {len(domain.classes)} classes")
-        histogram = [int(count) for count in counts]
+        histogram = [int(count) for count in counts[: len(domain.classes)]]
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG", compress_level=6)
     return Member(name, file.getvalue(), histogram)

@@ -65,7 +65,7 @@ def middle(size: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int, int
 
 
 def _indices(picture: Image.Image, box: tuple[int, int, int, int], side: Side, name: str) -> Picture:
-    return as_indices(picture.crop(box), len(side.classes), name)
+    return as_indices(picture.crop(box), len(side.classes), name, side.ignore)
 
 
 def _drawn(picture: Image.Image, box: tuple[int, int, int, int], side: Side, cut: FolderCut, name: str) -> Picture:

@@ -6,12 +6,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, StringConstraints, model_validator
 
-from components.domain import Colour, Domain, DomainName
+from components.domain import Band, Channel, Colour, Domain, DomainName
 from components.schema import Section, UserPath
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
 SplitName = Literal["train", "val", "test"]
-Band = Annotated[int, Field(ge=0, le=3)]
 
 
 def _check_url(path: str, sha256: str) -> None:
@@ -27,6 +26,8 @@ class Side(Section):
         folder: layout `folders` only: the folder that holds it; A or B unless given.
         palette: class -> colour, for a label map drawn in colours (blurred by JPEG or not).
         classes: class names, for a label map whose pixel values are the class indices.
+        ignore: of a label map, the value that stands for "not labelled", such as 255; of one with a palette, the place
+            of the colour in it, counted from 0.
         range: of 16-bit grey, the values that become black and white, such as [0, 4095] of 12-bit data; by default
             all of the 16 bits.
         bands: of a picture of more than three bands, those that are red, green and blue, counted from 0.
@@ -40,6 +41,7 @@ class Side(Section):
     sha256: Sha256 = ""
     palette: dict[str, Colour] = Field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    ignore: Channel | None = None
     range: tuple[float, float] | None = None
     bands: tuple[Band, Band, Band] | None = None
 
@@ -47,21 +49,21 @@ class Side(Section):
     def _consistent(self) -> Self:
         if self.palette and self.classes:
             raise ValueError("give palette (drawn labels) or classes (index labels), not both")
-        if self.range and self.range[0] >= self.range[1]:
-            raise ValueError(f"range: {self.range[0]:g} is not below {self.range[1]:g}")
-        if (self.range or self.bands) and (self.palette or self.classes):
-            raise ValueError("range and bands are of photos, and this side is a label map")
+        if self.palette and self.ignore is not None and self.ignore >= len(self.palette):
+            raise ValueError(f"ignore: the palette has no colour {self.ignore}; the last is {len(self.palette) - 1}")
         _check_url(self.path, self.sha256)
         self.domain()
         return self
 
     def domain(self) -> Domain:
         """The domain of this side; colours of index labels are spread over the hues."""
-        if self.palette:
-            return Domain(kind="label", classes=tuple(self.palette), palette=tuple(self.palette.values()))
-        if self.classes:
-            return Domain(kind="label", classes=self.classes, palette=spread_colours(len(self.classes)))
-        return Domain(kind="image")
+        if not (self.palette or self.classes):
+            return Domain(kind="image", ignore=self.ignore, range=self.range, bands=self.bands)
+        names = tuple(self.palette) or self.classes
+        colours = tuple(self.palette.values()) or spread_colours(len(names))
+        return Domain(
+            kind="label", classes=names, palette=colours, ignore=self.ignore, range=self.range, bands=self.bands
+        )
 
 
 class FolderConfig(Section):

@@ -23,8 +23,9 @@ _BYTES_LIBRARY = 32  # of decoders that hold every channel in 32 bits beside (Op
 # Formats that change pixels where they are written; WebP is one of two kinds, which the file says.
 _LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")
 # Keys of a picture's `info`, which crops of it keep: the format that has changed its pixels; how its values as they are
-# in the file follow from those that Pillow gives; a fourth band that is no transparency.
+# in the file follow from those that Pillow gives; a fourth band that is no transparency; 16 bits of which 0 is white.
 LOSSY, IN_FILE, NO_ALPHA = "pix2pipe.lossy", "pix2pipe.in_file", "pix2pipe.no_alpha"
+WHITE_IS_ZERO = "pix2pipe.white_is_zero"
 # What Pillow raises on broken files besides OSError, by trial.
 _BROKEN = (RuntimeError, OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError)
 
@@ -58,8 +59,10 @@ def open_picture(path: Path | IO[bytes], name: str, most_bytes: int = MAX_BYTES)
                 if in_file := _in_file(picture):
                     picture.info[IN_FILE] = in_file
                 picture.load()
-                if picture.format == "TIFF" and picture.mode == "RGBA" and _varies(picture.getchannel("A")):
+                if picture.mode == "RGBA" and _varies(picture.getchannel("A")):
                     picture.info[NO_ALPHA] = True
+                if picture.mode.startswith("I;16") and _white_is_zero(picture):
+                    picture.info[WHITE_IS_ZERO] = True
                 ImageOps.exif_transpose(picture, in_place=True)
                 return picture
     except Image.DecompressionBombError:
@@ -116,8 +119,17 @@ def rgb_bands(
 def _rgb(
     picture: Image.Image, name: str, span: tuple[float, float] | None, bands: tuple[int, int, int] | None
 ) -> Picture:
+    if bands is not None:
+        if picture.mode == "P" or len(picture.getbands()) <= max(2, *bands):
+            raise BadSample(
+                f"{name}: bands asks for band {max(bands)}, and this picture ({picture.mode}) has "
+                f"{1 if picture.mode == 'P' else len(picture.getbands())}; take bands out of this side, or convert"
+            )
+        return np.ascontiguousarray(np.asarray(picture)[..., list(bands)])
     if picture.mode.startswith("I;16"):
         values = np.asarray(picture).astype(np.uint16)
+        if WHITE_IS_ZERO in picture.info and span is None:
+            values = 65_535 - values
         grey = (values >> 8).astype(np.uint8)
         if span is not None:
             low, high = span
@@ -127,14 +139,10 @@ def _rgb(
         return np.repeat(grey[:, :, None], 3, axis=2)
     if span is not None:
         raise BadSample(f"{name}: range is of 16-bit grey, and this is {picture.mode}; take it out, or convert")
-    if bands is not None:
-        if max(bands) >= len(picture.getbands()):
-            raise BadSample(f"{name}: has {len(picture.getbands())} bands, and bands asks for band {max(bands)}")
-        return np.ascontiguousarray(np.asarray(picture)[..., list(bands)])
     if NO_ALPHA in picture.info:
         raise BadSample(
-            f"{name}: its fourth band is marked as transparency and varies as a picture does (infrared, perhaps); "
-            "say which bands are red, green and blue, such as bands: [0, 1, 2] of this side"
+            f"{name}: its fourth band is marked as transparency and varies as a picture does (infrared, perhaps); of a "
+            "photo, say which bands are red, green and blue, such as bands: [0, 1, 2] of its side; else save it without"
         )
     if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
         seen = picture.convert("RGBA")
@@ -144,11 +152,11 @@ def _rgb(
     return np.asarray(picture.convert("RGB"))
 
 
-def as_indices(picture: Image.Image, classes: int, name: str) -> Picture:
+def as_indices(picture: Image.Image, classes: int, name: str, ignore: int | None = None) -> Picture:
     """The picture's own values (of a palette picture: its indices) as (H, W) uint8 class indices.
 
     Raises:
-        BadSample: more than one channel, or a value that is not below `classes`.
+        BadSample: more than one channel, or a value that is neither below `classes` nor `ignore`.
     """
     if LOSSY in picture.info:
         raise BadSample(
@@ -159,14 +167,17 @@ def as_indices(picture: Image.Image, classes: int, name: str) -> Picture:
         raise BadSample(f"{name}: {picture.mode} pixels cannot be class indices; give a palette, or 8-bit grey")
     values = np.asarray(picture)
     if IN_FILE in picture.info:
-        step, inverted = picture.info[IN_FILE]
-        most = 1 if picture.mode == "1" else 255
-        values = (most - values.astype(np.uint8) if inverted else values.astype(np.uint8)) // step
-    if values.size and values.max() >= classes:
-        row, column = divmod(int(np.argmax(values >= classes)), values.shape[1])
+        most, inverted = picture.info[IN_FILE]
+        whole = 1 if picture.mode == "1" else 255
+        shown = whole - values.astype(np.uint8) if inverted else values.astype(np.uint8)
+        values = np.rint(shown * (most / whole))
+    strange = values >= classes if ignore is None else (values >= classes) & (values != ignore)
+    if strange.any():
+        row, column = divmod(int(np.argmax(strange)), values.shape[1])
+        advice = "" if ignore is not None else "; a value that stands for not labelled is the side's ignore"
         raise BadSample(
             f"{name}: label value {int(values[row, column])} at row {row}, column {column} is outside "
-            f"the {classes} classes (0 to {classes - 1})"
+            f"the {classes} classes (0 to {classes - 1}){advice}"
         )
     return values.astype(np.uint8)
 
@@ -192,9 +203,10 @@ def _lossy(picture: Image.Image) -> str:
 
 
 def _in_file(picture: Image.Image) -> tuple[int, bool] | None:
-    """Of grey with fewer than 8 bits, or where 0 is white: the step between two values, and whether they are inverted.
+    """Of grey whose values Pillow changes: the greatest value that the file can hold, and whether they are inverted.
 
-    Pillow spreads the values of 2 and 4 bits over 0 to 255, and turns a TIFF in which 0 is white round.
+    Pillow spreads the values of 2 and 4 bits, and those of a PGM below its own greatest value, over 0 to 255, and turns
+    a TIFF and a PBM, in which 0 is white, round.
     """
     if picture.format == "PNG":
         file: IO[bytes] = picture.fp  # type: ignore[attr-defined]
@@ -202,13 +214,25 @@ def _in_file(picture: Image.Image) -> tuple[int, bool] | None:
         file.seek(24)
         bits, kind = file.read(2)
         file.seek(place)
-        return (255 // (2**bits - 1), False) if kind == 0 and bits in (2, 4) else None
+        return (2**bits - 1, False) if kind == 0 and bits in (2, 4) else None
+    if picture.format == "PPM" and picture.mode == "1":
+        return 1, True
+    if picture.format == "PPM" and picture.mode == "L":
+        arguments = picture.tile[0].args  # type: ignore[attr-defined]
+        most = arguments[1] if isinstance(arguments, tuple) else 255
+        return (most, False) if most != 255 else None
     if isinstance(picture, TiffImagePlugin.TiffImageFile) and picture.mode in ("1", "L"):
         bits = int((picture.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE) or (1,))[0])
-        inverted = picture.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
-        step = 255 // (2**bits - 1) if bits in (2, 4) else 1
-        return (step, inverted) if inverted or step > 1 else None
+        inverted = _white_is_zero(picture)
+        most = 2**bits - 1 if bits in (1, 2, 4) else 255
+        return (most, inverted) if inverted or bits in (2, 4) else None
     return None
+
+
+def _white_is_zero(picture: Image.Image) -> bool:
+    """Whether a TIFF says that its value 0 is white."""
+    tags = picture.tag_v2 if isinstance(picture, TiffImagePlugin.TiffImageFile) else {}
+    return tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
 
 
 def _varies(alpha: Image.Image) -> bool:

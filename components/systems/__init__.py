@@ -4,6 +4,7 @@ from typing import Annotated, get_args
 
 from pydantic import Field
 
+from components.faults import Fault
 from components.systems.bigan import BiGANConfig, bigan
 from components.systems.cogan import CoGANConfig, cogan
 from components.systems.cyclegan import CycleGANConfig, cyclegan
@@ -28,7 +29,24 @@ SystemConfig = Annotated[AnySystemConfig, Field(discriminator="name")]
 
 
 def build(config: AnySystemConfig, shape: Shape) -> System:
-    """Make the system that a config names, with freshly initialised networks."""
+    """Make the system that a config names, with freshly initialised networks.
+
+    Raises:
+        Fault: it would make label maps, and learn them from pixels that are not labelled; or its networks cannot take
+            the pictures.
+    """
+    system = _build(config, shape)
+    for translation in system.translations.values():
+        made = shape.source if translation.reverse else shape.target
+        if made.ignore is not None and not config.skips_void:
+            raise Fault(
+                f"system.name: {config.name} would learn to make a label map of which some pixels are not labelled "
+                f"(ignore: {made.ignore}), and only the judge leaves those out; let the label map be the source alone"
+            )
+    return system
+
+
+def _build(config: AnySystemConfig, shape: Shape) -> System:
     match config:
         case Pix2PixConfig():
             return pix2pix(config, shape)

@@ -1,6 +1,6 @@
 """The judge of the FCN-score as a system of one phase: it learns to read labels from photos."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +11,8 @@ from components.faults import Fault
 from components.networks.fcn8s import FCN8s
 from components.systems.system import Batch, Moment, Phase, Shape, System, SystemSection, Terms, Translation
 
+_VOID = -100  # the label of a pixel that is not labelled, as torch's cross_entropy has it
+
 
 class FCN8sConfig(SystemSection):
     """FCN-8s (Long et al. 2015). `width` 64 is the published network.
@@ -18,6 +20,7 @@ class FCN8sConfig(SystemSection):
     `balance` weighs a class by its frequency to the power of -balance: 0 not at all, 1 fully.
     """
 
+    skips_void: ClassVar[bool] = True
     name: Literal["fcn8s"] = "fcn8s"
     width: PositiveInt = 64
     dropout: float = Field(default=0.5, ge=0, lt=1)
@@ -39,16 +42,26 @@ def fcn8s(config: FCN8sConfig, shape: Shape) -> System:
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:
         # A plain mean over pixels, not over weights: the ranks' means average to the joined batch's.
-        return F.cross_entropy(logits, target, weights.to(logits.device), reduction="sum") / target.numel()
+        each = F.cross_entropy(logits, target, weights.to(logits.device), ignore_index=_VOID, reduction="sum")
+        return each / target.numel()
+
+    def labels(target: Tensor) -> Tensor:
+        """(N, H, W) class indices of one-hot (N, classes, H, W); _VOID where nothing is learned from."""
+        indices = target.argmax(dim=1)
+        ignore = shape.target.ignore
+        if ignore is None:
+            return indices
+        void = indices == ignore if ignore < classes else target.sum(dim=1) == 0
+        return indices.masked_fill(void, _VOID)
 
     def terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
-        target = batch["target"].argmax(dim=1)
+        target = labels(batch["target"])
         return {"cross_entropy": loss(networks["segmenter"](batch["source"]).float(), target)}
 
     def validation(networks: nn.ModuleDict, batch: Batch) -> Terms:
-        target = batch["target"].argmax(dim=1)
+        target = labels(batch["target"])
         logits = networks["segmenter"](batch["source"]).float()
-        wrong = (logits.argmax(dim=1) != target).float().mean()
+        wrong = ((logits.argmax(dim=1) != target) & (target != _VOID)).float().mean()
         return {"cross_entropy": loss(logits, target), "pixel_error": wrong}
 
     def read(network: nn.Module, source: Tensor, _seeds: Tensor) -> Tensor:

@@ -20,9 +20,11 @@ class SystemSection(Section):
     Attributes:
         paired: whether source and target of a batch are aligned pictures of the same samples. An unpaired
             system is given two independent streams, even where the data is aligned.
+        skips_void: whether its terms leave out pixels that are not labelled in what it makes.
     """
 
     paired: ClassVar[bool] = True
+    skips_void: ClassVar[bool] = False
 
 
 class Memory(Protocol):

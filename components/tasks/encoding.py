@@ -18,16 +18,21 @@ def encode(domain: Domain, batch: np.ndarray, device: torch.device | str = "cpu"
     becomes one-hot (N, classes, H, W) in {0, 1} or, encoded in colour, (N, 3, H, W) in [-1, 1]. Bytes cross
     to the device, floats are made there.
 
+    A pixel that is not labelled is 0 in every channel of one-hot, and black in colour.
+
     Raises:
         Fault: a class index that the domain does not have.
     """
     classes = len(domain.classes)
-    if domain.kind == "label" and batch.size and int(batch.max()) >= classes:
-        raise Fault(f"label {int(batch.max())} is outside the {classes} classes (0 to {classes - 1})")
+    if domain.kind == "label" and domain.stranger(batch.reshape(-1, batch.shape[-1])):
+        raise Fault(next(filter(None, map(domain.stranger, batch))))
     drawn = render(domain, batch) if domain.in_colour else batch
     pictures = torch.from_numpy(np.ascontiguousarray(drawn)).to(device, non_blocking=True)
     if domain.in_colour:
         return pictures.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+    if domain.ignore is not None and domain.ignore >= classes:
+        shown = F.one_hot(pictures.long().clamp(max=classes), classes + 1)[..., :classes]
+        return shown.permute(0, 3, 1, 2).float()
     return F.one_hot(pictures.long(), classes).permute(0, 3, 1, 2).float()
 
 
@@ -52,10 +57,12 @@ def _nearest(domain: Domain, batch: Tensor) -> Tensor:
 
 
 def render(domain: Domain, batch: np.ndarray) -> np.ndarray:
-    """Pictures for people to look at, uint8 (N, H, W, 3): a label map is drawn in its palette."""
+    """Pictures for people to look at, uint8 (N, H, W, 3): a label map is drawn in its palette, unlabelled in black."""
     if domain.kind == "image":
         return batch
-    return np.asarray(domain.palette, dtype=np.uint8)[batch]
+    colours = np.zeros((256, 3), np.uint8)
+    colours[: len(domain.palette)] = domain.palette
+    return colours[batch]
 
 
 def content_seed(picture: np.ndarray) -> int:

@@ -94,10 +94,9 @@ def to_batch(pictures: Any, domain: Domain, size: tuple[int, int]) -> np.ndarray
         raise Fault(f"the batch is {pictures.shape}; (N, {sides}) is taken")
     if pictures.dtype != np.uint8:
         raise Fault(f"pictures are {pictures.dtype}; uint8 is taken")
-    if domain.kind == "label" and pictures.size and int(pictures.max()) >= len(domain.classes):
-        worst = pictures.reshape(len(pictures), -1).max(1)
-        i = int(np.argmax(worst >= len(domain.classes)))
-        raise Fault(f"picture {i}: label {worst[i]} is outside the {len(domain.classes)} classes")
+    for i, picture in enumerate(pictures):
+        if stranger := domain.stranger(picture):
+            raise Fault(f"picture {i}: {stranger}")
     return pictures
 
 

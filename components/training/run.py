@@ -51,6 +51,8 @@ class Run:
         frequencies: tuple[float, ...] = ()
         if target.kind == "label":
             counts = open_side(self.shards, "train", self.task[1]).histogram(self.task[1])
+            if target.ignore is not None:
+                counts[target.ignore : target.ignore + 1] = 0
             frequencies = tuple((counts / max(1, counts.sum())).tolist())
         return Shape(source, target, manifest.size, frequencies)
 

@@ -8,17 +8,16 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from components.domain import Domain, Picture
 from components.faults import Fault
 from components.files import atomic_path
 from components.home import LOCAL
 from components.models.tiles import count_tiles, translate_picture
-from components.pages.demo.upload import as_labels
 from components.params import load_params
 from components.scratch import scratch
 from components.sources.formats import EXTENSIONS
+from components.sources.given import as_given
 from components.sources.passed import PassedOver
-from components.sources.pictures import as_rgb, open_picture
+from components.sources.pictures import open_picture
 from components.sources.source import BadSample
 from components.systems.translator import Translator
 from components.tasks.encoding import render
@@ -78,7 +77,7 @@ def _plan(folder: Path, out: Path, force: bool) -> dict[Path, Path]:
 
 
 def _translate(translator: Translator, path: Path, name: str, out: Path) -> None:
-    picture = _read(path, name, translator.source)
+    picture = as_given(open_picture(path, name), translator.source, name)
     count = count_tiles(translator, *picture.shape[:2])
     with tqdm(total=count, unit="tile", desc=name, leave=False, disable=count < 50) as bar:
         made = translate_picture(translator, picture, _update(bar))
@@ -88,9 +87,3 @@ def _translate(translator: Translator, path: Path, name: str, out: Path) -> None
 
 def _update(bar: "tqdm[None]") -> Callable[[int], object]:
     return bar.update
-
-
-def _read(path: Path, name: str, domain: Domain) -> Picture:
-    """A picture as the model's source: RGB, or class indices, of grey as they are, of colours the nearest class."""
-    picture = open_picture(path, name)
-    return as_rgb(picture, name) if domain.kind == "image" else as_labels(picture, domain, name)

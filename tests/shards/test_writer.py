@@ -137,7 +137,7 @@ def test_no_space_left_is_one_line_and_keeps_the_old_set(tmp_path, monkeypatch):
 
 def test_wrong_pictures_are_refused():
     good = tiny_sample(1)
-    with pytest.raises(Fault, match="value 9 outside its 4 classes"):
+    with pytest.raises(Fault, match="label 9 at row 0, column 0 is outside the 4 classes"):
         encode("k", good | {"labels": np.full((32, 32), 9, np.uint8)}, DOMAINS)
     with pytest.raises(Fault, match="photo is float64"):
         encode("k", good | {"photo": good["photo"] / 255}, DOMAINS)

@@ -10,6 +10,7 @@ from components.shards.dark import dark_domains
 from components.shards.writer import write_set
 from components.sources.fit import FolderCut, fitted
 from components.sources.folder_config import Side
+from components.sources.given import as_given
 from components.sources.pictures import as_indices, as_rgb, open_picture
 from components.sources.source import BadSample
 
@@ -117,3 +118,71 @@ def test_a_tiff_in_which_0_is_white_gives_the_values_in_the_file(tmp_path, mode)
     stored = 255 - values if mode == "L" else 1 - values  # what its bytes are
     found = as_indices(open_picture(tmp_path / "x.tif", "x"), 256 if mode == "L" else 2, "x")
     assert np.array_equal(found, stored)
+
+
+@pytest.mark.parametrize("most", [1, 3, 18, 200, 255])
+def test_a_pgm_gives_the_values_in_the_file(tmp_path, most):
+    values = (np.arange(64).reshape(8, 8) % (most + 1)).astype(np.uint8)
+    (tmp_path / "x.pgm").write_bytes(b"P5 8 8 %d\n" % most + values.tobytes())
+    (tmp_path / "plain.pgm").write_text(f"P2 8 8 {most}\n" + " ".join(map(str, values.ravel())))
+    for name in ("x.pgm", "plain.pgm"):
+        assert np.array_equal(as_indices(open_picture(tmp_path / name, name), most + 1, name), values), name
+
+
+def test_a_pbm_gives_the_values_in_the_file(tmp_path):
+    """In a PBM 1 is black, and Pillow shows it so."""
+    (tmp_path / "x.pbm").write_text("P1 2 2 0 1 1 1")
+    assert as_indices(open_picture(tmp_path / "x.pbm", "x"), 2, "x").tolist() == [[0, 1], [1, 1]]
+
+
+@pytest.mark.parametrize("image", [Image.new("L", (4, 4)), Image.new("P", (4, 4)), Image.fromarray(DEEP)])
+def test_bands_of_a_picture_that_has_one_are_refused(tmp_path, image):
+    picture = opened(tmp_path, image)
+    with pytest.raises(BadSample, match=r"bands asks for band 2, and this picture \(.*\) has 1"):
+        fitted(picture, Side(name="a", bands=(0, 1, 2)), CUT, "x")
+
+
+def test_a_tiff_of_16_bits_in_which_0_is_white_is_shown_so(tmp_path):
+    path = tmp_path / "x.tif"
+    Image.fromarray(DEEP * 16).save(path)
+    data = bytearray(path.read_bytes())
+    place = data.index(bytes([0x06, 0x01, 0x03, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x00]))
+    data[place + 8] = 0
+    path.write_bytes(data)
+    picture = open_picture(path, "x")
+    assert np.array_equal(as_rgb(picture, "x")[..., 0], 255 - (DEEP * 16 >> 8))
+    spread = fitted(picture, Side(name="a", range=(65_535, 65_536)), CUT, "x")  # a stated range is of the file's values
+    assert spread.max() == 0
+
+
+def test_a_photo_of_a_telephone_with_a_second_picture_is_its_first(tmp_path):
+    first = Image.fromarray(np.full((8, 8, 3), 200, np.uint8))
+    first.save(tmp_path / "x.jpg", format="MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))])
+    with Image.open(tmp_path / "x.jpg") as plain:
+        assert plain.format == "MPO"
+    picture = open_picture(tmp_path / "x.jpg", "x.jpg")
+    assert abs(as_rgb(picture, "x").astype(int) - 200).max() <= 2
+    with pytest.raises(BadSample, match="MPO changes pixels"):
+        as_indices(picture, 255, "x.jpg")
+
+
+def test_what_a_version_is_given_is_read_as_what_it_learned_from(tmp_path):
+    """A version of 12-bit pictures gets 12-bit pictures; the card carries how they are read."""
+    side = Side(name="a", range=(0, 4095))
+    picture = opened(tmp_path, Image.fromarray(DEEP))
+    card = Domain.model_validate_json(side.domain().model_dump_json())
+    assert np.array_equal(as_given(picture, card, "x"), fitted(picture, side, CUT, "x"))
+    bands = Side(name="a", bands=(3, 0, 1)).domain()
+    values = np.random.default_rng(0).integers(1, 250, (8, 8, 4)).astype(np.uint8)
+    given = as_given(opened(tmp_path, Image.fromarray(values, "RGBA"), "y.tif"), bands, "y.tif")
+    assert np.array_equal(given, values[..., [3, 0, 1]])
+
+
+def test_a_domain_without_them_is_written_as_before():
+    """Manifests and cards of sets without ignore, range and bands keep their hashes."""
+    assert Domain(kind="image").model_dump(mode="json") == {
+        "kind": "image",
+        "classes": [],
+        "palette": [],
+        "encoding": "one_hot",
+    }

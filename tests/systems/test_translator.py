@@ -88,7 +88,7 @@ def test_what_does_not_fit_is_refused_by_name(tmp_path):
     translator = export(tmp_path)
     with pytest.raises(Fault, match=r"takes uint8 \(32, 32\)"):
         translator.translate(np.zeros((1, 64, 64), np.uint8))
-    with pytest.raises(Fault, match="label 3 is outside the 3 classes"):
+    with pytest.raises(Fault, match="label 3 at row 0, column 0 is outside the 3 classes"):
         translator.translate(np.full((1, 32, 32), 3, np.uint8))
 
 
@@ -162,7 +162,7 @@ def test_labels_in_colour_go_in_and_come_out_as_class_indices(tmp_path):
     made = back.translate(np.random.default_rng(1).integers(0, 256, (4, 32, 32, 3)).astype(np.uint8))
     assert made.dtype == np.uint8
     assert set(np.unique(made)) <= {0, 1, 2, 3}
-    with pytest.raises(Fault, match="label 4 is outside the 4 classes"):
+    with pytest.raises(Fault, match="label 4 at row 0, column 0 is outside the 4 classes"):
         Translator.load(tmp_path / "labels_to_photo", "cpu").translate(np.full((1, 32, 32), 4, np.uint8))
 
 

@@ -33,7 +33,7 @@ def test_labels_are_one_hot_and_read_back():
 
 
 def test_a_label_outside_the_classes_is_refused():
-    with pytest.raises(Fault, match="label 3 is outside the 3 classes"):
+    with pytest.raises(Fault, match="label 3 at row 0, column 0 is outside the 3 classes"):
         encode(LABELS, np.full((1, 2, 2), 3, np.uint8))
 
 
@@ -98,5 +98,5 @@ def test_labels_in_colour_are_their_palette_and_come_back_as_the_nearest_colour(
     colours = torch.tensor(palette) / 127.5 - 1
     distances = (smeared[:, None] - colours[None, :, :, None, None]).square().sum(dim=2)
     assert np.array_equal(decode(domain, smeared), distances.argmin(dim=1).numpy())
-    with pytest.raises(Fault, match="label 3 is outside the 3 classes"):
+    with pytest.raises(Fault, match="label 3 at row 0, column 0 is outside the 3 classes"):
         encode(domain, np.full((1, 2, 2), 3, np.uint8))

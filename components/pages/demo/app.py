@@ -107,7 +107,10 @@ def _inks(easel: Easel) -> list[dict[str, Any]]:
     domain = easel.source
     if domain.kind == "label":
         named = zip(domain.classes, domain.palette, strict=True)
-        return [{"name": name, "colour": colour, "bytes": [i]} for i, (name, colour) in enumerate(named)]
+        inks = [{"name": name, "colour": colour, "bytes": [i]} for i, (name, colour) in enumerate(named)]
+        if domain.ignore is not None and domain.ignore >= len(inks):
+            inks.append({"name": "not labelled", "colour": (0, 0, 0), "bytes": [domain.ignore]})
+        return inks
     return [{"name": name, "colour": colour, "bytes": colour} for name, colour in _INKS[: 2 if easel.drawn else 3]]
 
 

@@ -157,9 +157,10 @@ export class Easel {
     const { values, blank } = this.drawing;
     let text = this.about;
     if (blank.length === 1) {
-      const counts = this.inks.map(() => 0);
-      values.forEach((value) => (counts[value] += 1));
-      const shares = counts.map((count, i) => [count / values.length, this.inks[i].name]).filter(([share]) => share);
+      const counts = new Map();
+      values.forEach((value) => counts.set(value, (counts.get(value) ?? 0) + 1));
+      const found = this.inks.filter(({ bytes }) => counts.has(bytes[0]));
+      const shares = found.map(({ bytes, name }) => [counts.get(bytes[0]) / values.length, name]);
       shares.sort((a, b) => b[0] - a[0]);
       text += `: ${shares.map(([share, name]) => `${name} ${percent(share)}`).join(", ")}`;
     }
@@ -190,8 +191,9 @@ function show(canvas, values, inks) {
   const { width, height } = canvas;
   const pixels = new Uint8ClampedArray(4 * width * height);
   const labels = values.length === width * height;
+  const colours = new Map((labels ? inks : []).map(({ bytes, colour }) => [bytes[0], colour]));
   for (let i = 0; i < width * height; i++) {
-    pixels.set(labels ? inks[values[i]].colour : values.subarray(3 * i, 3 * i + 3), 4 * i);
+    pixels.set(labels ? colours.get(values[i]) : values.subarray(3 * i, 3 * i + 3), 4 * i);
     pixels[4 * i + 3] = 255;
   }
   // Kept where the processor reads and writes it: it is small, and changes with every stroke.
