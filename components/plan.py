@@ -19,6 +19,7 @@ from components.systems import AnySystemConfig, build, unpaired_systems
 from components.systems.judge import judge_task
 from components.systems.system import Shape
 from components.tasks.derived import derived_domains
+from components.training.code import code_sha256
 from components.training.config import TrainConfig
 from components.training.optimizers import require_rates_known
 from components.yaml_file import shown
@@ -38,7 +39,8 @@ def check_plan(params: Params) -> None:
     Raises:
         Fault: naming the param.
     """
-    plan = sha256_json(params.model_dump(mode="json", by_alias=True))
+    code = code_sha256(type(params.system).__module__)
+    plan = sha256_json([code, params.model_dump(mode="json", by_alias=True)])
     if CHECKED.is_file() and CHECKED.read_text(encoding="utf-8") == plan:
         return
     _check(params)

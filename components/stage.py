@@ -7,20 +7,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from components.asked import check_inputs
 from components.faults import Fault, faults_of_the_machine
 from components.files import exists, read_json, write_json
 from components.home import AnyPath
 from components.locks import alone
 from components.outputs import refuse_inputs_among_outputs, replaced, stage_outputs
 from components.params import Params, load_params
-from components.plan import SHARDS, check_plan, check_shards
+from components.plan import check_plan
 from components.schema import user_paths
-from components.shards.manifest import MANIFEST, Manifest
 from components.training.stop import Stopped, sigterm_raises
 
 TIMINGS = Path(".pix2pipe/timings")
 LOCKS = Path(".pix2pipe/locks")
-BEFORE_SHARDS = ("fetch", "shard")
 
 
 class Clock:
@@ -66,10 +65,10 @@ def run_stage(name: str, main: Callable[[Params, Clock], None]) -> None:
     """Run one stage from the command line: `python -m pipelines.NAME [--params FILE]`.
 
     All of params.yaml is validated before any work, and what later stages would refuse (components/plan.py), so a
-    misspelt key of the last stage is refused by the first. Shards that were cut for other params are refused. A
-    stage whose outputs another process is writing in this folder is refused, and so is one that would replace what
-    a person has put among its outputs (components/outputs.py). Faults, Ctrl-C and SIGTERM end it as `ends_well`
-    says.
+    misspelt key of the last stage is refused by the first. Inputs that were made for other params are refused
+    (components/asked.py). A stage whose outputs another process is writing in this folder is refused, and so is one
+    that would replace what a person has put among its outputs (components/outputs.py). Faults, Ctrl-C and SIGTERM end
+    it as `ends_well` says.
     """
     parser = argparse.ArgumentParser(prog=f"python -m pipelines.{name}", description=main.__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
@@ -78,8 +77,7 @@ def run_stage(name: str, main: Callable[[Params, Clock], None]) -> None:
     with ends_well(name):
         params = load_params(arguments.params)
         check_plan(params)
-        if name not in BEFORE_SHARDS and exists(SHARDS / MANIFEST):
-            check_shards(params, Manifest.read(SHARDS))
+        check_inputs(name, params)
         refuse_inputs_among_outputs(user_paths(params))
         here = alone(LOCKS / f"{name}.lock", f"the stage {name} of {Path.cwd()}")
         with here, replaced(name, stage_outputs(name, params)):

@@ -114,7 +114,8 @@ def ran(output: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    return Project(tmp_path_factory.mktemp("project"))
+    """In a folder that is called as people call theirs."""
+    return Project(tmp_path_factory.mktemp("my project #1 (größer & neu)"))
 
 
 def test_the_graph_runs_and_then_has_nothing_to_do(project):
