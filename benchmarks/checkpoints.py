@@ -17,9 +17,11 @@ from pydantic import TypeAdapter
 
 from components.evaluation.features import efficientnet_lite0
 from components.evaluation.frechet import frechet_distance
+from components.models.card import GenerateConfig
+from components.models.generator import Generator, export_generator
 from components.shards.reader import Split
 from components.systems import AnySystemConfig, SystemConfig
-from components.systems.translator import GenerateConfig, Translator, export_translator
+from components.task import Task
 from components.training.checkpoint import CheckpointStore
 from components.training.config import TrainConfig
 from components.training.run import Run
@@ -32,9 +34,9 @@ def main() -> None:
     arguments = parser.parse_args()
     run = json.loads(Path("data/runs/run.json").read_text())
     folder = arguments.checkpoints or Path(".pix2pipe/runs") / run["key"] / "checkpoints"
-    task = (run["task"]["source"], run["task"]["target"])
+    task = Task.model_validate(run["task"])
     metrics = json.loads(Path(f"data/metrics/{run['system']['name']}.json").read_text())
-    rows = metrics["_to_".join(task)]["rows"]
+    rows = metrics[task.name]["rows"]
     floor, painter = (rows[name]["fid_efficientnet_lite0"]["value"] for name in ("floor", "mean_colour"))
     system = TypeAdapter[AnySystemConfig](SystemConfig).validate_python(run["system"])
     shards, test = Path("data/shards"), Split(Path("data/shards"), "test")
@@ -44,14 +46,14 @@ def main() -> None:
     def features(pictures: np.ndarray) -> torch.Tensor:
         return torch.cat([network.extract(pictures[i : i + 8])[0] for i in range(0, len(pictures), 8)]).double()
 
-    sources, photos = (np.stack([test.picture(i, name) for i in range(len(test))]) for name in task)
+    sources, photos = (np.stack([test.picture(i, name) for i in range(len(test))]) for name in task.domains)
     real = features(photos)
     print("step   fid    excess")
     for checkpoint in CheckpointStore(folder).all():
         with tempfile.TemporaryDirectory() as name:
             lineage = {"checkpoint": "last", "step": checkpoint.step, "key": run["key"]}
-            export_translator(Path(name), checkpoint.weights(), system, shape, task, GenerateConfig(), lineage)
-            made = Translator.load(Path(name)).translate(sources)
+            export_generator(Path(name), checkpoint.weights(), system, shape, task, GenerateConfig(), lineage)
+            made = Generator.load(Path(name)).translate(sources)
         fid = frechet_distance(features(made), real)
         print(f"{checkpoint.step:5d}  {fid:6.1f}  {(fid - floor) / (painter - floor):.3f}", flush=True)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from components.models.card import read_cards
 from components.shards.reader import Split
-from components.systems.translator import read_cards
 from components.tasks.encoding import render
 from components.training.validation import save_grid
 
@@ -20,8 +20,9 @@ def main() -> None:
     parser.add_argument("--direction", type=int, default=0, help="of a system of two: 1 is the way back")
     arguments = parser.parse_args()
     card = read_cards(Path("data/generated"))[arguments.direction]
-    test, generated = Split(Path("data/shards"), "test"), Split(Path("data/generated") / card.direction, "test")
-    source, target = card.task
+    test, generated = Split(Path("data/shards"), "test"), Split(Path("data/generated") / card.name, "test")
+    source, target = card.task.source, card.task.target
+    assert source is not None
     indices = [int(index) for index in np.linspace(0, len(test) - 1, COUNT + 2)[1:-1]]
     rows = []
     for split, domain in ((test, source), (generated, target), (test, target)):

@@ -25,6 +25,7 @@ from components.shards.loader import Stream
 from components.shards.manifest import IndexEntry, Manifest, ShardEntry
 from components.shards.order import windows_at_once
 from components.shards.reader import Split
+from components.task import Task
 from components.training.config import TrainConfig
 
 TRAIN = TrainConfig(steps=1)  # its defaults
@@ -42,7 +43,7 @@ def write_manifest(folder: Path, samples: int, shards: int, sample_bytes: int) -
     Manifest(
         source="synthetic",
         domains={"a": photo, "b": photo},
-        direction=("a", "b"),
+        task=Task(source="a", target="b"),
         size=(64, 64),
         splits={"train": entries},
         totals={"train": {}},

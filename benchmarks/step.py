@@ -22,6 +22,7 @@ from components.domain import Domain
 from components.params import load_params
 from components.shards.writer import write_set
 from components.systems import build
+from components.task import Task
 from components.training.batches import to_batch, training_stream
 from components.training.config import TrainConfig
 from components.training.group import Group
@@ -45,7 +46,7 @@ def make_shards(root: Path, size: int) -> Path:
         return {"labels": blocks.astype(np.uint8), "photo": rng.integers(0, 255, (size, size, 3), np.uint8)}
 
     splits = {name: [(f"{name}{i}", sample()) for i in range(64)] for name in ("train", "val", "test")}
-    write_set(root, "bench", domains, ("labels", "photo"), (size, size), splits)
+    write_set(root, "bench", domains, Task(source="labels", target="photo"), (size, size), splits)
     return root
 
 

@@ -5,12 +5,12 @@ from typing import Any
 
 from components.faults import Fault
 from components.files import exists, read_json
+from components.models.card import CARD
 from components.params import Params, with_values
 from components.plan import SHARDS, check_shards
 from components.search.outcome import WINNER, read_winner
 from components.shards.manifest import MANIFEST, Manifest
 from components.systems.judge import CARD as JUDGE_CARD
-from components.systems.translator import CARD
 
 JUDGE, TUNED, RUN, GENERATED = Path("data/judge"), Path("data/tune"), Path("data/runs"), Path("data/generated")
 METRICS = Path("data/metrics")

@@ -1,7 +1,6 @@
-"""Domain: what one of the aligned pictures of a sample is; Source: where samples come from."""
+"""Domain: what one of the aligned pictures of a sample is."""
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from components.schema import Section
 Channel = Annotated[int, Field(ge=0, le=255)]
 Band = Annotated[int, Field(ge=0, le=3)]
 Colour = tuple[Channel, Channel, Channel]
-Picture = NDArray[np.uint8]  # (H, W, 3) RGB, or (H, W) class indices
+Picture = NDArray[np.uint8]  # (H, W, 3) RGB, (H, W) class indices, or () one class index
 # Pixels: one side of a square, or [height, width].
 ImageSize = Annotated[int | tuple[int, int], BeforeValidator(lambda value: _image_size(value))]
 # As long as a tar's member KEY.DOMAIN.png (100 characters) allows beside the longest key (80).
@@ -33,10 +32,11 @@ def height_width(size: int | tuple[int, int]) -> tuple[int, int]:
 
 
 class Domain(Section):
-    """A photo, a map or a label map; a sample holds one picture of each of its domains, all of one size.
+    """A photo, a map, a label map or a category; a sample holds one of each of its domains, pictures all of one size.
 
     kind "image": uint8 RGB, (height, width, 3). kind "label": uint8 class indices, (height, width), each
-    below `len(classes)`; `palette` says how a class is drawn where people look. `encoding` is how networks
+    below `len(classes)`; `palette` says how a class is drawn where people look. kind "category": one uint8 class index
+    a sample, (). `encoding` is how networks
     see a label map: `one_hot`, a channel a class, or `colour`, drawn in its palette, as the authors of
     pix2pix and CycleGAN do. `ignore` is the value of a label map that stands for "not labelled": one of the classes, or
     a value beyond them. Nothing is learned from such pixels, and they are not scored; networks see a value beyond the
@@ -44,7 +44,7 @@ class Domain(Section):
     values of 16-bit grey become 0 and 255, and which bands are red, green and blue.
     """
 
-    kind: Literal["image", "label"]
+    kind: Literal["image", "label", "category"]
     classes: tuple[str, ...] = ()
     palette: tuple[Colour, ...] = ()
     encoding: Literal["one_hot", "colour"] = "one_hot"
@@ -55,16 +55,18 @@ class Domain(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.kind == "label" and not 2 <= len(self.classes) <= 255:
-            raise ValueError("a label domain names 2 to 255 classes")
+        if self.kind in ("label", "category") and not 2 <= len(self.classes) <= 255:
+            raise ValueError(f"a {self.kind} domain names 2 to 255 classes")
         if self.kind == "image" and (self.classes or self.palette):
             raise ValueError("an image domain has no classes and no palette")
         if self.kind == "label" and len(self.palette) != len(self.classes):
             raise ValueError("palette gives one colour for each class")
-        if self.kind == "image" and self.ignore is not None:
-            raise ValueError("ignore is of label maps, and this is an image")
-        if self.kind == "label" and (self.range or self.bands):
-            raise ValueError("range and bands are of photos, and this is a label map")
+        if self.kind == "category" and self.palette:
+            raise ValueError("a category has no palette")
+        if self.kind != "label" and self.ignore is not None:
+            raise ValueError(f"ignore is of label maps, and this is of kind {self.kind}")
+        if self.kind != "image" and (self.range or self.bands):
+            raise ValueError(f"range and bands are of photos, and this is of kind {self.kind}")
         if self.range and self.range[0] >= self.range[1]:
             raise ValueError(f"range: {self.range[0]:g} is not below {self.range[1]:g}")
         for what, values in (("classes", self.classes), ("palette", self.palette)):
@@ -81,14 +83,26 @@ class Domain(Section):
             strange &= picture != self.ignore
         if not strange.any():
             return ""
+        last = len(self.classes) - 1
+        if self.kind == "category":
+            return f"category {int(picture.ravel()[np.argmax(strange)])} is none of the {last + 1} (0 to {last})"
         row, column = divmod(int(np.argmax(strange)), picture.shape[1])
-        value, last = int(picture[row, column]), len(self.classes) - 1
+        value = int(picture[row, column])
         return f"label {value} at row {row}, column {column} is outside the {last + 1} classes (0 to {last})"
 
     @property
     def in_colour(self) -> bool:
         """Whether networks see three channels in [-1, 1]: an image, or a label map drawn in its palette."""
-        return self.kind == "image" or self.encoding == "colour"
+        return self.kind == "image" or (self.kind == "label" and self.encoding == "colour")
+
+    @property
+    def extension(self) -> str:
+        """What a sample's member of this domain ends in inside a tar."""
+        return "cls" if self.kind == "category" else "png"
+
+    def shape(self, size: tuple[int, int]) -> tuple[int, ...]:
+        """The shape of what a sample holds, in samples of this size (height, width)."""
+        return {"image": (*size, 3), "label": size, "category": ()}[self.kind]
 
     def void(self, labels: Picture) -> NDArray[np.bool_]:
         """Which pixels of a label map, (H, W), are not labelled."""
@@ -98,19 +112,3 @@ class Domain(Section):
     def channels(self) -> int:
         """Channels as a network sees them."""
         return 3 if self.in_colour else len(self.classes)
-
-
-class Source(Protocol):
-    """Where samples come from: splits list units, each with a `key`; `read` gives the pictures of one by domain."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def domains(self) -> Mapping[str, Domain]: ...
-    @property
-    def direction(self) -> tuple[str, str]: ...
-    @property
-    def size(self) -> tuple[int, int]: ...
-    @property
-    def splits(self) -> Mapping[str, Sequence[Any]]: ...
-    def read(self, unit: Any, /) -> dict[str, Picture]: ...

@@ -62,7 +62,7 @@ def replaced(stage: str, outputs: list[Path]) -> Iterator[None]:
     began, known = _read(record)
     files = {path: path.lstat() for output in outputs for path in _files(output)}
     foreign = [path for path, stat in files.items() if known.get(path.as_posix()) != _stamp(stat)]
-    foreign = sorted(set(foreign) - _of_dvc(stage, foreign))
+    foreign = sorted(set(foreign) - _of_dvc(foreign))
     left = [path for path in foreign if began is not None and files[path].st_ctime >= began]
     if strangers := [path for path in foreign if path not in left]:
         more = f" and {len(strangers) - 1} more files" if len(strangers) > 1 else ""
@@ -171,19 +171,24 @@ def _read(record: Path) -> tuple[float | None, dict[str, list[int]]]:
     return None, {}
 
 
-def _of_dvc(stage: str, files: list[Path]) -> set[Path]:
-    """Those of some files that dvc.lock knows as outputs of the stage, byte for byte."""
+def _of_dvc(files: list[Path]) -> set[Path]:
+    """Those of some files that the dvc.lock of either graph knows as outputs, byte for byte.
+
+    DVC writes files anew when it has put them into its cache, so that their times are not those of the stage.
+    """
     known: dict[str, str] = {}
-    if not files:
-        return set()
-    with suppress(OSError, KeyError, TypeError, AssertionError, yaml.YAMLError):
-        for out in yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"][stage]["outs"]:
-            known[out["path"]] = out["md5"]
-            if out["md5"].endswith(".dir"):
-                cache = cache_of(Path.cwd())  # in the work tree of an experiment it is the project's own
-                assert cache is not None
-                entries = json.loads((cache / out["md5"][:2] / out["md5"][2:]).read_bytes())
-                known |= {f"{out['path']}/{entry['relpath']}": entry["md5"] for entry in entries}
+    for graph in GRAPHS if files else ():
+        base = graph.parent
+        with suppress(OSError, KeyError, TypeError, AssertionError, yaml.YAMLError):
+            stages = yaml.safe_load((base / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+            for out in (out for stage in stages.values() for out in stage.get("outs", ())):
+                path = (base / out["path"]).as_posix()
+                known[path] = out["md5"]
+                if out["md5"].endswith(".dir"):
+                    cache = cache_of(base.absolute())  # in the work tree of an experiment it is the project's own
+                    assert cache is not None
+                    entries = json.loads((cache / out["md5"][:2] / out["md5"][2:]).read_bytes())
+                    known |= {f"{path}/{entry['relpath']}": entry["md5"] for entry in entries}
     return {path for path in files if path.as_posix() in known and _md5(path) == known[path.as_posix()]}
 
 

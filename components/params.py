@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Self, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from components.domain import DomainName
 from components.evaluation.config import EvaluateConfig
 from components.faults import Fault
+from components.models.card import GenerateConfig
 from components.pages.config import ReportConfig
 from components.review.config import ReviewConfig
 from components.schema import Section
@@ -19,11 +20,10 @@ from components.search.space import check_space, extremes
 from components.shards.config import ShardConfig
 from components.sources import CutConfig, FetchConfig
 from components.sources.earth import NAMES, EarthConfig
-from components.sources.earth_cut import EarthCut
 from components.systems import SystemConfig
-from components.systems.fcn8s import FCN8sConfig
-from components.systems.translator import GenerateConfig
+from components.systems.judge import JudgeConfig
 from components.tables.config import RunParams, TablesParams
+from components.task import Task
 from components.tasks.derive import Derivation
 from components.tracking.config import RegisterConfig
 from components.training.config import TrainConfig
@@ -39,29 +39,27 @@ class ShardSection(ShardConfig):
     Attributes:
         cut: the source's own.
         derive: further domains of every sample, by name, each made of an image domain (docs/tasks.md).
-        direction: (source, target) domains of the default task; null is the source's own, `cut.direction` of the Earth.
+        task: what is asked of the samples, `{source: labels, target: photo}`; null is the source's own.
     """
 
     cut: CutConfig
     derive: dict[DomainName, Derivation] = Field(default_factory=dict)
-    direction: tuple[str, str] | None = None
+    task: Task | None = None
 
     def asked(self) -> Iterator[tuple[str, str]]:
         """Each param that names a domain which the source itself must have, and that domain."""
         made: set[str] = set()
-        if isinstance(self.cut, EarthCut):
-            yield from (("shard.cut.direction", name) for name in self.cut.direction)
         for name, config in self.derive.items():
             if config.of not in made:
                 yield f"shard.derive.{name}.of", config.of
             made.add(name)
-        yield from (("shard.direction", name) for name in self.direction or () if name not in made)
+        yield from (("shard.task", name) for name in (self.task.domains if self.task else ()) if name not in made)
 
 
 class JudgeSection(Section):
     """The `judge` section: the network of the FCN-score, and its own training; `system` null leaves it out."""
 
-    system: FCN8sConfig | None
+    system: Annotated[JudgeConfig, Field(discriminator="name")] | None
     train: TrainConfig
 
 
@@ -89,7 +87,7 @@ class Params(Section):
     def _judge_there(self) -> Self:
         asked = [*self.review.named(), *([("tune.objective", self.tune.objective)] if self.tune.objective else [])]
         for param, figure in asked if self.judge.system is None else ():
-            if figure.startswith("fcn_") or figure == "inception_score_judge":
+            if figure.startswith(("fcn_", "condition_")) or figure == "inception_score_judge":
                 raise ValueError(
                     f"{param}: {figure} is the judge's, and judge.system is null; name another, or a judge"
                 )
@@ -104,14 +102,6 @@ class Params(Section):
     @model_validator(mode="after")
     def _domains_there(self) -> Self:
         fetch, shard = self.fetch, self.shard
-        alone = not isinstance(fetch, EarthConfig) and fetch.layout == "photos"
-        if alone and not shard.derive:
-            raise ValueError(
-                "shard.derive: fetch.layout photos has one picture a sample, so another must be derived from it, as "
-                "in configs/tasks; add one, or take another layout"
-            )
-        if alone and shard.direction is None:
-            raise ValueError("shard.direction: with fetch.layout photos, name (source, target), as in configs/tasks")
         there = fetch.pictures if isinstance(fetch, EarthConfig) else tuple(side.name for side in fetch.sides)
         for param, name in shard.asked():
             if name not in there:

@@ -13,15 +13,17 @@ from components.files import sha256_json, write_text
 from components.params import Params
 from components.shards.manifest import Manifest
 from components.sources.earth import EarthConfig
-from components.sources.earth_cut import EarthCut, earth_domains
+from components.sources.earth_cut import LAND_COVER, EarthCut, earth_domains
 from components.sources.folder_config import FolderConfig
 from components.systems import AnySystemConfig, build, unpaired_systems
 from components.systems.judge import judge_task
 from components.systems.system import Shape
+from components.task import Task
 from components.tasks.derived import derived_domains
 from components.training.code import code_sha256
 from components.training.config import TrainConfig
 from components.training.optimizers import require_rates_known
+from components.training.run import as_seen, asked_of
 from components.yaml_file import shown
 
 CHECKED = Path(".pix2pipe/checked_plan")
@@ -51,24 +53,27 @@ def _check(params: Params) -> None:
     for section, train in (("train", params.train), ("judge.train", params.judge.train)):
         _check_ranks(section, train)
     data = _asked(params)
-    _check_direction("shard.direction", data.direction, data)
-    task = (params.train.task.source, params.train.task.target) if params.train.task else data.direction
-    _check_direction("train.task", task, data)
-    judged = judge_task(data.direction, data.domains) if data.aligned else None
-    if judged is not None and params.judge.system is not None:
-        seen = Shape(data.domains[judged[0]], data.domains[judged[1]], data.size)
-        _check_networks("judge", params.judge.system, params.judge.train, seen)
-    if not data.aligned and params.system.paired:
+    _check_task("shard.task", data.task, data)
+    _check_task("train.task", params.train.task or data.task, data)
+    task = asked_of(params.system, params.train.task or data.task)
+    if data.aligned and params.judge.system is not None:
+        judged = judge_task(data.task, data.domains, params.judge.system)
+        if judged is not None:
+            assert judged.source is not None
+            seen = Shape(data.domains[judged.source], data.domains[judged.target], data.size)
+            _check_networks("judge", params.judge.system, params.judge.train, seen)
+    if task.source is not None and not data.aligned and params.system.paired:
         raise Fault(
             f"system.name: {params.system.name} learns from aligned pairs, and fetch.layout is unpaired; systems that "
             f"learn without: {', '.join(unpaired_systems())}"
         )
-    source, target = (
-        domain.model_copy(update={"encoding": params.train.labels}) if domain.kind == "label" else domain
-        for domain in (data.domains[name] for name in task)
+    source, target, asked = (
+        None if name is None else as_seen(data.domains[name], params.train)
+        for name in (task.source, task.target, task.condition)
     )
-    _check_networks("", params.system, params.train, Shape(source, target, data.size))
-    if data.aligned and target.kind == "image" and min(data.size) < SSIM_WINDOW:
+    assert target is not None
+    _check_networks("", params.system, params.train, Shape(source, target, data.size, asked=asked))
+    if source is not None and data.aligned and target.kind == "image" and min(data.size) < SSIM_WINDOW:
         raise Fault(
             f"shard.cut.image_size {min(data.size)}: SSIM is measured over {SSIM_WINDOW} pixels a side; set as many"
         )
@@ -85,7 +90,7 @@ def check_shards(params: Params, manifest: Manifest) -> None:
         "fetch.name": (data.source, manifest.source),
         "shard.cut.image_size": (data.size, manifest.size),
         "shard.derive": (sorted(data.domains), sorted(manifest.domains)),
-        "shard.direction": (data.direction, manifest.direction),
+        "shard.task": (data.task, manifest.task),
     }
     differing |= {
         f"the classes and colours of {name}": (_drawn(data.domains[name]), _drawn(domain))
@@ -131,12 +136,13 @@ def _check_ranks(section: str, train: TrainConfig) -> None:
         )
 
 
-def _check_direction(param: str, direction: tuple[str, str], data: "_Data") -> None:
-    for name in direction:
+def _check_task(param: str, task: Task, data: "_Data") -> None:
+    for name in task.domains:
         if name not in data.domains:
             raise Fault(f"{param}: {shown(name)}: no such domain; there are {', '.join(data.domains)}")
-    if direction[0] == direction[1]:
-        raise Fault(f"{param}: {direction[0]} would be translated into itself; there are {', '.join(data.domains)}")
+    if task.condition is not None and data.domains[task.condition].kind != "category":
+        kind = data.domains[task.condition].kind
+        raise Fault(f"{param}.condition: {task.condition} is of kind {kind}; a condition is a category")
 
 
 def _check_networks(section: str, config: AnySystemConfig, train: TrainConfig, shape: Shape) -> None:
@@ -167,7 +173,7 @@ class _Data:
 
     source: str
     domains: dict[str, Domain]
-    direction: tuple[str, str]
+    task: Task
     size: tuple[int, int]
     aligned: bool
 
@@ -179,21 +185,21 @@ def _asked(params: Params) -> _Data:
         assert isinstance(fetch, EarthConfig)
         every = earth_domains(shard.cut)
         domains = {str(name): every[name] for name in fetch.pictures}
-        direction: tuple[str, str] = shard.cut.direction
+        task = LAND_COVER
     else:
         assert isinstance(fetch, FolderConfig)
         domains = {side.name: side.domain() for side in fetch.sides}
-        names = fetch.sides[0].name, fetch.sides[-1].name
-        direction = names if fetch.direction == "AtoB" else (names[1], names[0])
+        task = fetch.task
     aligned = not (isinstance(fetch, FolderConfig) and fetch.layout == "unpaired")
     if shard.derive and not aligned:
         raise Fault("shard.derive: pictures are derived where each sample holds all domains; fetch.layout is unpaired")
     domains = derived_domains(domains, shard.derive, size)
-    return _Data(fetch.name, domains, shard.direction or direction, size, aligned)
+    return _Data(fetch.name, domains, shard.task or task, size, aligned)
 
 
 def _brief(value: object) -> str:
     """A size as 64x64, domains by name."""
     sizes = isinstance(value, tuple) and all(isinstance(part, int) for part in value)
     text = ("x" if sizes else ", ").join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+    text = value.title if isinstance(value, Task) else text
     return text[:60]

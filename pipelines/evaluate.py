@@ -12,11 +12,11 @@ from components.evaluation.sides import open_sides
 from components.evaluation.verdict import sentence
 from components.files import atomic_path, write_json
 from components.home import LOCAL
+from components.models.card import read_cards
 from components.params import Params
 from components.shards.reader import Split
 from components.stage import Clock, run_stage
 from components.systems.judge import load_judge
-from components.systems.translator import read_cards
 
 SHARDS = Path("data/shards")
 GENERATED = Path("data/generated")
@@ -29,7 +29,7 @@ def main(params: Params, clock: Clock) -> None:
     """Write data/metrics/SYSTEM.json, headline.json, and per_sample/ and replicates/SOURCE_to_TARGET.parquet."""
     judge, metrics = load_judge(JUDGE), {}
     for card in read_cards(GENERATED):
-        name = card.direction
+        name = card.name
         train, test, sources = open_sides(SHARDS, card.task)
         generated = Split(GENERATED / name, "test")
         with clock.part("measure"):

@@ -25,18 +25,20 @@ OUT = Path("data/judge")
 
 
 def main(params: Params, clock: Clock) -> None:
-    """Train the judge on real photos and labels, and score it on real val and test photos."""
+    """Train the judge on real photos and their labels or categories, and score it on real val and test photos."""
     manifest = Manifest.read(SHARDS)
-    task = judge_task(manifest.direction, manifest.domains) if manifest.aligned else None
-    if params.judge.system is None or task is None:
-        without = "no sample shows a label map beside an image of the task"
+    system = params.judge.system
+    task = judge_task(manifest.task, manifest.domains, system) if system is not None and manifest.aligned else None
+    if system is None or task is None:
+        read = "category" if system is not None and system.name == "classifier" else "label map"
+        without = f"no sample shows a {read} beside an image of the task"
         sides = "a sample of two unaligned sides shows one picture, with no labels beside it"
         reason = without if manifest.aligned else sides
-        reason = "judge.system is null" if params.judge.system is None else reason
+        reason = "judge.system is null" if system is None else reason
         print(f"judge: skipped: {reason}", file=sys.stderr)
         write_json(OUT / CARD, {"skipped": reason})
         return
-    run = plan(params.judge.system, params.judge.train, SHARDS, shared() / "runs", task)
+    run = plan(system, params.judge.train, SHARDS, shared() / "runs", task)
     with Progress(run, "judge"):
         clock.add("ray", Workers.of(run, "judge").run(fit, run))
     clock.merge(run.folder / "throughput.json")
@@ -61,8 +63,9 @@ def main(params: Params, clock: Clock) -> None:
 
 
 def _ceiling(judge: Judge, split: Split, batch: int = 32) -> dict[str, float]:
-    """The FCN-score of the real photos of a split: what no generated photo is expected to pass."""
-    photo, label = judge.card.task
+    """The score of the real photos of a split: what no generated photo is expected to pass."""
+    photo, label = judge.card.task.source, judge.card.task.target
+    assert photo is not None
     classes = len(judge.classes)
     counts = torch.zeros(1, classes, classes, dtype=torch.int64)
     for start in range(0, len(split), batch):
@@ -73,6 +76,8 @@ def _ceiling(judge: Judge, split: Split, batch: int = 32) -> dict[str, float]:
         predicted = judge.predict(photos).argmax(dim=1)
         counts += confusions(truth, predicted, classes, classes).sum(dim=0)
     scores = corrected(counts[0])
+    if split.domains[label].kind == "category":
+        return {"accuracy": float(scores.pixel_accuracy)}
     return {name: float(getattr(scores, name)) for name in ("pixel_accuracy", "class_accuracy", "class_iou")}
 
 

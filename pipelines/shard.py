@@ -19,7 +19,7 @@ SHARDS = Path("data/shards")
 def main(params: Params, clock: Clock) -> None:
     """Cut the raw pictures into samples, derive further ones and pack them into shards."""
     with clock.part("open"):
-        source = derived(open_source(RAW, params.shard.cut), params.shard.derive, params.shard.direction)
+        source = derived(open_source(RAW, params.shard.cut), params.shard.derive, params.shard.task)
     with clock.part("write"):
         root = shared()
         manifest = write_shards(source, SHARDS, params.shard, None if root is LOCAL else root / "shards")

@@ -10,6 +10,7 @@ from PIL import Image
 
 from components.evaluation.evaluate import evaluate
 from components.evaluation.sides import open_sides
+from components.faults import Fault
 from components.files import atomic_path, read_json, write_json, write_text
 from components.home import LOCAL
 from components.outputs import replaced
@@ -18,8 +19,9 @@ from components.stage import ends_well
 from components.systems.judge import load_judge
 from components.tables.cell import strip
 from components.tables.config import TableConfig, TablesParams
-from components.tables.table import build_table
+from components.tables.table import Cells, build_table
 from components.tables.write import as_json, markdown, sheet
+from components.task import Task
 
 PARAMS = Path("tables/params.yaml")
 SHARDS, JUDGE = Path("data/shards"), Path("data/judge")
@@ -37,38 +39,47 @@ def main(params: TablesParams) -> None:
             print(f"tables: {name} is left out: none of its runs is in cells.run", file=sys.stderr)
             continue
         if config.direction not in references:
-            references[config.direction] = _reference(params, config)
+            references[config.direction] = _reference(params, _task(config, cells))
         table = build_table(name, config, cells, references[config.direction])
         text = markdown(table)
         print(text)
         write_text(OUT / f"{name}.md", text)
         write_json(OUT / f"{name}.json", as_json(table))
         with atomic_path(OUT / f"{name}.png") as temporary:
-            sheet(_strips(params, config)).save(temporary, format="PNG")
+            sheet(_strips(params, config, _task(config, cells))).save(temporary, format="PNG")
 
 
-def _reference(params: TablesParams, config: TableConfig) -> dict[str, Any]:
+def _task(config: TableConfig, cells: Cells) -> Task:
+    """The task of a table, as its cells name it.
+
+    Raises:
+        Fault: none of them has it.
+    """
+    for run in cells.values():
+        for cell in run:
+            if config.direction in cell["directions"]:
+                return Task.model_validate(cell["directions"][config.direction]["task"])
+    raise Fault(f"{PARAMS}: tables: no run makes {config.direction}; name a task that one does")
+
+
+def _reference(params: TablesParams, task: Task) -> dict[str, Any]:
     """The rows that need no training, by the protocol of the cells: the true pictures stand in for the made ones."""
-    source, target = config.direction.split("_to_")
-    train, test, _ = open_sides(SHARDS, (source, target))
+    train, test, _ = open_sides(SHARDS, task)
     cache = LOCAL / "cache/features"
-    return evaluate(
-        params.evaluate, train, test, test, (source, target), load_judge(JUDGE), cache, only=REFERENCES
-    ).metrics
+    return evaluate(params.evaluate, train, test, test, task, load_judge(JUDGE), cache, only=REFERENCES).metrics
 
 
-def _strips(params: TablesParams, config: TableConfig) -> dict[str, np.ndarray]:
+def _strips(params: TablesParams, config: TableConfig, task: Task) -> dict[str, np.ndarray]:
     """Sources, what each run's first seed made of them, and the truth."""
-    source, target = config.direction.split("_to_")
-    _, test, _ = open_sides(SHARDS, (source, target))
-    strips = {source: strip(test, source, params.pictures)}
+    _, test, _ = open_sides(SHARDS, task)
+    strips = {task.source: strip(test, task.source, params.pictures)} if task.source is not None else {}
     height, first = test.manifest.size[0], params.cells.seed[0]
     for label, row in config.rows.items():
         if row.run in params.cells.run:
             place = read_json(CELLS / f"{row.run}-{first}.json")["strips"].index(config.direction)
             with Image.open(CELLS / f"{row.run}-{first}.png", formats=("PNG",)) as image:
                 strips[label] = np.asarray(image)[place * height : (place + 1) * height]
-    return strips | {target: strip(test, target, params.pictures)}
+    return strips | {task.target: strip(test, task.target, params.pictures)}
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ from playwright.sync_api import Browser, sync_playwright
 from components.domain import Domain
 from components.home import AnyPath
 from components.shards.writer import write_set
+from components.task import Task
 
+TO_PHOTO, TO_LABELS = (Task(source=a, target=b) for a, b in (("labels", "photo"), ("photo", "labels")))
 TINY_CLASSES = ("water", "forest", "sand", "snow")
 TINY_PALETTE = ((20, 60, 120), (30, 100, 40), (210, 190, 140), (240, 245, 250))
 
@@ -47,8 +49,43 @@ def write_tiny(
         split: [(f"tiny_{split}_{i:03d}", tiny_sample(1000 * s + i, size)) for i in range(counts[s])]
         for s, split in enumerate(("train", "val", "test"))
     }
-    write_set(root, "tiny", domains, ("labels", "photo"), (size, size), splits, samples_per_shard=8, store=store)
+    write_set(
+        root,
+        "tiny",
+        domains,
+        TO_PHOTO,
+        (size, size),
+        splits,
+        samples_per_shard=8,
+        store=store,
+    )
     return root
+
+
+KINDS = ("dark", "light", "red")
+
+
+def write_kinds(root: Path, counts: tuple[int, int, int] = (24, 8, 8)) -> Path:
+    """Shards of photos of three kinds, by category: counts of train, val and test."""
+    domains = {"photo": Domain(kind="image"), "kind": Domain(kind="category", classes=KINDS)}
+    splits = {}
+    for s, split in enumerate(("train", "val", "test")):
+        samples = []
+        for i in range(counts[s]):
+            random = np.random.default_rng(1000 * s + i)
+            colour = np.array([(40, 40, 40), (210, 210, 210), (200, 40, 40)][i % 3])
+            photo = (colour + random.normal(0, 20, (32, 32, 3))).clip(0, 255).astype(np.uint8)
+            samples.append((f"kind_{split}_{i:03d}", {"photo": photo, "kind": np.array(i % 3, np.uint8)}))
+        splits[split] = samples
+    task = Task(target="photo", condition="kind")
+    write_set(root, "kinds", domains, task, (32, 32), splits, samples_per_shard=8)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos of three kinds (`write_kinds`); to be read, not changed."""
+    return write_kinds(tmp_path_factory.mktemp("kinds") / "shards")
 
 
 def write_sides(root: Path) -> Path:
@@ -66,7 +103,7 @@ def write_sides(root: Path) -> Path:
         for s, split in enumerate(counts)
         for side, name in enumerate(domains)
     }
-    write_set(root, "tiny", domains, ("labels", "photo"), (32, 32), splits, samples_per_shard=8)
+    write_set(root, "tiny", domains, TO_PHOTO, (32, 32), splits, samples_per_shard=8)
     return root
 
 

@@ -15,6 +15,8 @@ from components.evaluation.evaluate import sample_protocol
 from components.evaluation.headline import headline
 from components.evaluation.measure import Subset
 from components.files import sha256_file, write_json
+from components.models.card import Card, GenerateConfig
+from components.models.generator import Generator, export_generators
 from components.search.config import Dimension, TuneConfig
 from components.search.ledger import Rung, Trial
 from components.search.outcome import find_winner, write_outcome
@@ -26,8 +28,9 @@ from components.systems.cyclegan import CycleGANConfig
 from components.systems.parts import PatchGANConfig, ResNetConfig, UNetConfig
 from components.systems.pix2pix import Pix2PixConfig
 from components.systems.system import Shape
-from components.systems.translator import Card, GenerateConfig, Translator, export_translators
+from components.task import Task
 from components.tasks.encoding import render
+from tests.conftest import TO_PHOTO
 
 SYSTEM = Pix2PixConfig(generator=UNetConfig(width=4, levels=3), discriminator=PatchGANConfig(width=4), patch_size=16)
 BOTH_WAYS = CycleGANConfig(
@@ -49,9 +52,7 @@ def build_outputs(root: Path, shards: Path, system: AnySystemConfig = SYSTEM) ->
     judge = {"ceiling": {s: {"pixel_accuracy": 0.9, "class_iou": 0.7} for s in ("val", "test")}, "key": KEY}
     write_json(data / "judge/judge.json", judge | {"weights_sha256": "ab" * 32, "manifest": "cd" * 32})
     write_json(data / "raw/source.json", {"name": "tiny", "licence": "CC0", "origin": "waves"})
-    versions = {
-        card.direction: {"model": "tiny", "alias": "candidate", "version": i + 1} for i, card in enumerate(cards)
-    }
+    versions = {card.name: {"model": "tiny", "alias": "candidate", "version": i + 1} for i, card in enumerate(cards)}
     write_json(data / "registered/version.json", {"versions": versions}, in_order=True)
     work = root / ".pix2pipe"
     write_json(work / f"runs/{KEY}/throughput.json", {"images_per_second": 80.5, "seconds": {"steps": 40.0}})
@@ -115,15 +116,15 @@ def _generated(data: Path, system: AnySystemConfig) -> list[Card]:
     }
     lineage = {"checkpoint": "last", "step": 40, "key": KEY}
     work, generate = data / ".work", GenerateConfig(batch_size=4)
-    cards = export_translators(work, weights, system, shape, ("labels", "photo"), generate, lineage)
+    cards = export_generators(work, weights, system, shape, TO_PHOTO, generate, lineage)
     for card in cards:
-        source, target = card.task
-        test, folder = Split(data / "shards", manifest.side("test", source)), data / "generated" / card.direction
+        source, target = card.task.source, card.task.target
+        test, folder = Split(data / "shards", manifest.side("test", source)), data / "generated" / card.name
         batch = np.stack([test.picture(i, source) for i in range(len(test))])
-        pictures = Translator.load(work / card.direction, "cpu").translate(batch)
+        pictures = Generator.load(work / card.name, "cpu").translate(batch)
         made = [(key, {target: picture}) for key, picture in zip(test.keys, pictures, strict=True)]
-        write_set(folder, "tiny", {target: manifest.domains[target]}, card.task, card.size, {"test": made})
-        for file in list((work / card.direction).iterdir()):
+        write_set(folder, "tiny", {target: manifest.domains[target]}, Task(target=target), card.size, {"test": made})
+        for file in list((work / card.name).iterdir()):
             file.rename(folder / file.name)
     shutil.rmtree(work)
     return cards
@@ -152,7 +153,7 @@ def _run(run: Path, system: AnySystemConfig) -> None:
             "key": KEY,
             "system": system.model_dump(mode="json"),
             "train": {"steps": 40, "batch_size": 4, "augment": {"vertical_flip": True}, "num_workers": 2},
-            "task": {"source": "labels", "target": "photo"},
+            "task": TO_PHOTO.model_dump(mode="json"),
             "manifest": Manifest.read(run.parent / "shards").sha256,
             "git_commit": "a" * 40 + "-dirty",
             "steps": 40,
@@ -169,9 +170,9 @@ def _grids(data: Path, cards: list[Card]) -> None:
     for step in (10, 20, 30, 40):
         rows = []
         for card in cards:
-            made = Split(data / "generated" / card.direction, "test")
-            first, second = (Split(data / "shards", manifest.side("test", name)) for name in card.task)
-            shown = [(first, card.task[0]), (made, card.task[1]), (second, card.task[1])]
+            made = Split(data / "generated" / card.name, "test")
+            first, second = (Split(data / "shards", manifest.side("test", name)) for name in card.task.domains)
+            shown = [(first, card.task.source), (made, card.task.target), (second, card.task.target)]
             for split, domain in shown if manifest.aligned else shown[:2]:
                 pictures = np.stack([split.picture(i, domain) for i in range(4)])
                 rows.append(np.concatenate(list(render(split.domains[domain], pictures)), axis=1))
@@ -181,7 +182,7 @@ def _grids(data: Path, cards: list[Card]) -> None:
 def _measured(data: Path, cards: list[Card]) -> None:
     manifest, metrics = Manifest.read(data / "shards"), {}
     for place, card in enumerate(cards):
-        test = Split(data / "shards", manifest.side("test", card.task[0]))
+        test = Split(data / "shards", manifest.side("test", card.task.source))
         classes = manifest.domains["labels"].classes if manifest.aligned else ()
         random = np.random.default_rng(1)
         rows: dict[str, Any] = {}
@@ -200,16 +201,16 @@ def _measured(data: Path, cards: list[Card]) -> None:
                 }
         protocol = {"arithmetic": 1, "judge": "ab" * 32, "seed": 0, "classes": list(classes)}
         protocol["hash"] = ("ef", "12")[place] * 32
-        asked = {"test": Split(data / "shards", manifest.side("test", card.task[1]))}
+        asked = {"test": Split(data / "shards", manifest.side("test", card.task.target))}
         asked |= {} if manifest.aligned else {"sources": test}
         protocol |= {part: sample_protocol(Subset(split)).model_dump() for part, split in asked.items()}
-        metrics[card.direction] = {"protocol": protocol, "rows": rows, "lineage": card.model_dump(mode="json")}
+        metrics[card.name] = {"protocol": protocol, "rows": rows, "lineage": card.model_dump(mode="json")}
         columns: dict[str, Any] = {"key": test.keys}
         for name in ("fcn_pixel_accuracy", "fcn_class_iou", "l1", "psnr", "ssim") if manifest.aligned else ():
             columns[name] = random.random(len(test)).tolist()
         for folder, table in (("per_sample", columns), ("replicates", replicates(rows))):
             (data / "metrics" / folder).mkdir(parents=True, exist_ok=True)
-            pq.write_table(pa.table(table), data / f"metrics/{folder}/{card.direction}.parquet")
+            pq.write_table(pa.table(table), data / f"metrics/{folder}/{card.name}.parquet")
     write_json(data / f"metrics/{cards[0].system.name}.json", metrics, in_order=True)
     write_json(data / "metrics/headline.json", headline(metrics), in_order=True)
 

@@ -25,7 +25,7 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
         Path("data/runs/run.json"), made | {"system": params.system.model_dump(mode="json") | {"lambda_l1": 7.5}}
     )
     card = {"checkpoint": "last", "mode": "eval", "batch_size": 16, "key": "k", "weights_sha256": "w"}
-    write_json(Path("data/generated/labels_to_photo/translator.json"), card)
+    write_json(Path("data/generated/labels_to_photo/generator.json"), card)
     write_json(Path("data/metrics/pix2pix.json"), {"labels_to_photo": {"lineage": {"weights_sha256": "w"}}})
     return params
 
@@ -68,14 +68,14 @@ def set_in(path: str, keys: tuple[str, ...], value: Any) -> None:
         ),
         ("data/runs/run.json", ("train", "steps"), 30, "generate register report", r"train\.steps: 3000 .* 30\)"),
         (
-            "data/generated/labels_to_photo/translator.json",
+            "data/generated/labels_to_photo/generator.json",
             ("mode",),
             "train",
             "evaluate register report",
             r"generate\.mode",
         ),
         (
-            "data/generated/labels_to_photo/translator.json",
+            "data/generated/labels_to_photo/generator.json",
             ("key",),
             "x",
             "evaluate register report",

@@ -8,12 +8,12 @@ import pytest
 
 from components.files import read_json
 from components.home import shared
+from components.models.generator import Generator
 from components.params import Params
 from components.search.meter import Measure, Meter
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.stage import Clock
-from components.systems.translator import Translator
 from components.training.run import plan
 from pipelines import evaluate, generate, judge, register, report, train, tune
 from tests.conftest import write_sides, write_tiny
@@ -62,7 +62,7 @@ def test_both_directions_go_all_the_way(shards, tmp_path, monkeypatch):
         made = Split(data / "generated" / direction, "test")
         assert made.keys == test.keys
         assert made.domains == {target: manifest.domains[target]}
-        translator = Translator.load(data / "generated" / direction, "cpu")
+        translator = Generator.load(data / "generated" / direction, "cpu")
         assert translator.source.encoding == ("colour" if source == "labels" else "one_hot")
         expected = translator.translate(np.stack([test.picture(i, source) for i in range(len(test))]))
         assert all(np.array_equal(made.picture(i, target), expected[i]) for i in range(len(made)))

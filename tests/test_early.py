@@ -28,8 +28,10 @@ from components.systems import build
 from components.systems.judge import load_judge
 from components.systems.system import Shape
 from components.tables.config import TablesParams
+from components.task import Task
 from components.yaml_file import read_yaml
 from pipelines import judge
+from tests.conftest import TO_PHOTO
 from tests.sources.test_folder import photo, save, side_by_side
 
 ROOT = Path(__file__).parent.parent
@@ -157,7 +159,6 @@ def test_values_that_no_stage_can_use_are_refused_first(tmp_path, path, value, s
         ("system.generator", {"name": "unet", "levels": 9}, "system.generator.levels"),
         ("train.learning_rates", {"painter": 0.1}, "train.learning_rates.painter"),
         ("judge.train.learning_rates", {"painter": 0.1}, "judge.train.learning_rates.painter"),
-        ("train.task", {"source": "photo", "target": "photo"}, "train.task: photo"),
         ("train.task", {"source": "photo", "target": "winter"}, "train.task: 'winter'"),
         ("shard.derive", {"little": {"name": "small", "of": "photo", "factor": 5}}, "shard.derive.little.factor"),
     ],
@@ -183,7 +184,7 @@ def test_a_plan_for_pictures_of_ones_own_is_refused_by_the_first(tmp_path, monke
     values = changed(path, value, text)
     if config == "facades":  # without a judge, which takes no such size, and with networks that do
         values["fetch"]["b"] = {"name": "drawing"}
-        values["shard"] |= {"direction": ["drawing", "photo"]}
+        values["shard"] |= {"task": {"source": "drawing", "target": "photo"}}
         values["system"]["generator"] = {"name": "unet"}
     assert said in refusal(check_plan, parse_params(values, config))
 
@@ -212,13 +213,13 @@ def test_shards_that_were_cut_for_other_params_are_refused(tmp_path):
     domains = {name: domain for name, domain in earth_domains(params.shard.cut).items() if name in names}
     sample = {"labels": np.zeros((64, 64), np.uint8), "photo": np.zeros((64, 64, 3), np.uint8)}
     splits = {"train": [("a", sample)], "val": [("b", sample)], "test": [("c", sample)]}
-    found = write_set(tmp_path, "earth", domains, ("labels", "photo"), (64, 64), splits)
+    found = write_set(tmp_path, "earth", domains, TO_PHOTO, (64, 64), splits)
     check_shards(params, found)
     classes = dict(reversed(changed("train.seed", 0)["shard"]["cut"].get("classes", {}).items()))
     check_shards(parse_params(changed("shard.cut.classes", classes), "x"), found)  # DVC sees no change in this
     for path, value, said in (
         ("shard.cut.image_size", 128, "128x128 is asked, and they have 64x64"),
-        ("shard.direction", ["photo", "labels"], "shard.direction"),
+        ("shard.task", {"source": "photo", "target": "labels"}, "shard.task"),
         ("shard.derive", {"grey": {"name": "grey", "of": "photo"}}, "shard.derive"),
         ("shard.cut.classes.forest.colour", [1, 2, 3], "colours of labels"),
     ):
@@ -256,10 +257,12 @@ def test_too_few_pictures_to_measure_are_refused_when_they_are_cut(tmp_path):
     two = [*one, ("b", one[0][1])]
     for split in ("val", "test"):
         splits = {"train": one, "val": two, "test": two} | {split: one}
-        manifest = write_set(tmp_path / split, "x", domains, ("photo", "photo"), (8, 8), splits)
+        manifest = write_set(tmp_path / split, "x", domains, Task(target="photo"), (8, 8), splits)
         assert f"the {split} split has 1 sample" in refusal(check_data, manifest)
     check_data(
-        write_set(tmp_path / "good", "x", domains, ("photo", "photo"), (8, 8), {"train": one, "val": two, "test": two})
+        write_set(
+            tmp_path / "good", "x", domains, Task(target="photo"), (8, 8), {"train": one, "val": two, "test": two}
+        )
     )
 
 

@@ -14,10 +14,10 @@ from components.faults import Fault
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.writer import write_set
+from components.source import BadSample
 from components.sources.fit import FolderCut, fitted
 from components.sources.folder_config import Side
 from components.sources.pictures import open_picture
-from components.sources.source import BadSample
 from components.systems import build
 from components.systems.fcn8s import FCN8sConfig, fcn8s
 from components.systems.pix2pix import Pix2PixConfig
@@ -25,6 +25,7 @@ from components.systems.system import Moment, Shape
 from components.tasks.encoding import encode, render
 from components.training.config import TrainConfig
 from components.training.run import plan
+from tests.conftest import TO_LABELS, TO_PHOTO
 
 PALETTE = ((200, 0, 0), (0, 200, 0), (0, 0, 200))
 BEYOND = Domain(kind="label", classes=("a", "b", "c"), palette=PALETTE, ignore=255)
@@ -50,7 +51,7 @@ def shards(tmp_path):
         ]
         for split in ("train", "val", "test")
     }
-    write_set(tmp_path / "set", "x", domains, ("labels", "photo"), (32, 32), splits)
+    write_set(tmp_path / "set", "x", domains, TO_PHOTO, (32, 32), splits)
     return tmp_path / "set"
 
 
@@ -93,7 +94,7 @@ def test_shards_keep_it_and_count_it_for_no_class(shards):
     assert manifest.domains["labels"].ignore == 255
     assert np.array_equal(split.picture(0, "labels"), labels(0, 255))
     assert sum(manifest.totals["train"]["labels"]) == 4 * 32 * 16
-    paint = flat_painter(split, Split(shards, "test"), ("labels", "photo"), 0)
+    paint = flat_painter(split, Split(shards, "test"), TO_PHOTO, 0)
     assert paint(3).shape == (32, 32, 3)
 
 
@@ -134,7 +135,7 @@ def test_it_is_not_scored(domain):
 
 
 def test_its_frequency_is_that_of_no_class(shards, tmp_path):
-    run = plan(FCN8sConfig(width=2), TrainConfig(steps=1), shards, tmp_path, ("photo", "labels"))
+    run = plan(FCN8sConfig(width=2), TrainConfig(steps=1), shards, tmp_path, TO_LABELS)
     assert run.shape().frequencies == pytest.approx(tuple(Split(shards, "train").histogram("labels") / (4 * 32 * 16)))
 
 

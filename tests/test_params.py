@@ -44,7 +44,7 @@ def test_every_fragment_is_valid_over_the_defaults(config, tmp_path):
     params.write_text((ROOT / "params.yaml").read_text())
     cli.main(["use", str(config), "--params", str(params)])
     taken, fragment = load_params(params), yaml.safe_load(config.read_text())
-    assert taken.train.batch_size == fragment["train"].get(
+    assert taken.train.batch_size == fragment.get("train", {}).get(
         "batch_size", load_params(ROOT / "params.yaml").train.batch_size
     )
 
@@ -103,13 +103,18 @@ def test_source_and_cut_must_agree():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"shard.cut.direction": ["photo", "winter"]}, "shard.cut.direction: winter is not fetched; name it in fetch"),
-        ({"shard.direction": ["night", "photo"]}, "shard.direction: night is not fetched; name it in fetch.pictures"),
+        (
+            {"shard.task": {"source": "night", "target": "photo"}},
+            "shard.task: night is not fetched; name it in fetch.pictures",
+        ),
         (
             {"shard.derive": {"x": {"name": "grey", "of": "relief"}}},
             "shard.derive.x.of: relief is not fetched; name it in fetch.pictures, which has labels, photo",
         ),
-        ({"shard.direction": ["edges", "photo"]}, "shard.direction: edges: no such domain; there are labels, photo"),
+        (
+            {"shard.task": {"source": "edges", "target": "photo"}},
+            "shard.task: edges: no such domain; there are labels, photo",
+        ),
     ],
 )
 def test_a_picture_that_is_not_fetched_is_refused_before_anything_is(change, said):
@@ -120,7 +125,7 @@ def test_a_picture_that_is_fetched_or_derived_may_be_named():
     fetched = {"fetch": {"name": "earth", "pictures": ["labels", "photo", "relief"]}}
     shard = values()["shard"]
     derive = {"winter": {"name": "grey", "of": "relief"}, "x": {"name": "small", "of": "winter"}}
-    asked = {"derive": derive, "direction": ["winter", "x"], "cut": shard["cut"] | {"direction": ["photo", "relief"]}}
+    asked = {"derive": derive, "task": {"source": "winter", "target": "x"}}
     parse_params(values() | fetched | {"shard": shard | asked}, "params.yaml")
     assert "shard.derive.x.of: winter is not fetched" in refused(
         fetched | {"shard.derive": dict(reversed(derive.items()))}
@@ -130,12 +135,8 @@ def test_a_picture_that_is_fetched_or_derived_may_be_named():
 @pytest.mark.parametrize(
     ("shard", "said"),
     [
-        ({"derive": {}}, "shard.derive: fetch.layout photos has one picture a sample, .* as in configs/tasks"),
-        (
-            {"direction": None},
-            r"shard.direction: with fetch.layout photos, name \(source, target\), as in configs/tasks",
-        ),
-        ({"direction": ["edges", "b"]}, "shard.direction: b: no such domain; there are photo$"),
+        ({"derive": {}}, "shard.task: edges: no such domain; there are photo$"),
+        ({"task": {"source": "edges", "target": "b"}}, "shard.task: b: no such domain; there are photo$"),
         ({"derive": {"edges": {"name": "edges", "of": "foto"}}}, "shard.derive.edges.of: foto: no such domain"),
     ],
 )

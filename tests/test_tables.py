@@ -24,6 +24,7 @@ from components.systems.system import Shape
 from components.tables.cell import plan_cell
 from components.training.trainer import Trainer
 from pipelines import cell, tables
+from tests.conftest import TO_LABELS
 
 ROOT = Path(__file__).parent.parent
 SMALL = {
@@ -99,7 +100,12 @@ def data(tiny_shards, tmp_path_factory):
     torch.manual_seed(0)
     config = FCN8sConfig(width=2)
     weights = dict(fcn8s(config, Shape(domains["photo"], domains["labels"], (32, 32))).networks.state_dict())
-    ends = {"source": domains["photo"], "target": domains["labels"], "task": ("photo", "labels"), "size": (32, 32)}
+    ends = {
+        "source": domains["photo"],
+        "target": domains["labels"],
+        "task": TO_LABELS,
+        "size": (32, 32),
+    }
     export_judge(folder / "data/judge", weights, system=config, manifest="m", key="k", **ends)
     return folder
 
@@ -234,7 +240,7 @@ def test_figures_of_two_protocols_do_not_meet_in_a_table(project):
     with pytest.raises(Fault, match="were measured differently"):
         tables.main(load_tables(write(project, values)))
     values["tables"]["objectives"]["direction"] = "photo_to_labels"
-    with pytest.raises(Fault, match="does not translate photo_to_labels, but labels_to_photo"):
+    with pytest.raises(Fault, match="no run makes photo_to_labels; name a task that one does"):
         tables.main(load_tables(write(project, values)))
 
 

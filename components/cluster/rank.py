@@ -25,7 +25,7 @@ _group: Group | None = None
 
 
 @dataclass(frozen=True)
-class Task:
+class Work:
     """What the driver hands to every rank.
 
     Attributes:
@@ -66,7 +66,7 @@ def run_rank(config: dict[str, Any]) -> dict[str, Any]:
     from ray.train.torch import get_device
 
     global _group
-    task: Task = config["task"]
+    task: Work = config["task"]
     context = ray.train.get_context()
     check_shared(task.shared, f"rank {context.get_world_rank()} (node {ray.util.get_node_ip_address()})")
     torch.set_num_threads(task.cpus)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from components.cluster.journal import Journal
 from components.cluster.placement import Bundle, Node, Wish, describe, settle
-from components.cluster.rank import Function, Task, run_rank
+from components.cluster.rank import Function, Work, run_rank
 from components.cluster.session import ray_session
 from components.faults import Fault
 from components.files import sha256_file, write_json
@@ -110,7 +110,7 @@ class Workers:
         start_s = max(_LEAST_START_S, self.timeout_s / _PLACEMENT_TRIES)
         trainer = TorchTrainer(
             run_rank,
-            train_loop_config={"task": Task(function, payload, bundle.cpus, self._probes())},
+            train_loop_config={"task": Work(function, payload, bundle.cpus, self._probes())},
             torch_config=TorchConfig(backend=bundle.backend, timeout_s=max(1, int(patience))),
             scaling_config=ScalingConfig(
                 num_workers=self.num,

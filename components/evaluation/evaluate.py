@@ -9,7 +9,7 @@ import torch
 from tqdm import tqdm
 
 from components.evaluation.config import EvaluateConfig
-from components.evaluation.fcn_score import corrected, fcn_figures
+from components.evaluation.fcn_score import condition_figures, corrected, fcn_figures
 from components.evaluation.features import FeatureNetwork, open_networks
 from components.evaluation.frechet import frechet
 from components.evaluation.inception_score import inception_score
@@ -24,6 +24,7 @@ from components.faults import Fault
 from components.files import sha256_json
 from components.shards.reader import Split
 from components.systems.judge import Judge
+from components.task import Task
 
 Metrics = dict[str, Any]
 Figures = dict[str, Figure | dict[str, Figure]]  # those of single classes are one level deeper
@@ -50,7 +51,7 @@ def evaluate(
     train: Split,
     test: Split,
     generated: Split,
-    task: tuple[str, str],
+    task: Task,
     judge: Judge | None,
     cache: Path | None = None,
     sources: Split | None = None,
@@ -61,7 +62,7 @@ def evaluate(
     Args:
         train, test: splits of the data whose samples show the target.
         generated: one picture of the target domain for each translated sample.
-        task: (source, target) domains. judge: reads labels from photos, None where there is none.
+        task: what was made of what. judge: reads back what a picture shows, None where there is none.
         cache: folder where features of real pictures are kept for the next time.
         sources: the translated samples, where they are others than `test` (components/evaluation/sides.py).
         only: the rows that are wanted beside `model`, with the same figures as in the whole table; None: all.
@@ -77,31 +78,40 @@ def evaluate(
         rows["real"] = replace(rows["real"], score=False, labels=False)
     looked = [row for name, row in rows.items() if name in {"real", *wanted}]
     networks = open_networks(config)
-    truth, skipped = open_truth(Subset(test), task, judge, Subset(sources) if sources else None)
+    truth, skipped = open_truth(Subset(test), task, judge, None if sources is None else Subset(sources))
     with tqdm(total=sum(row.count for row in looked), unit="picture", desc="evaluate") as bar:
         measurer = Measurer(networks, truth, config.batch_size, cache, bar)
         measured = {row.name: measurer.measure(row) for row in looked}
     figures = {row.name: figures_of(row, measured, networks, truth, config) for row in looked if row.name in wanted}
     protocol = make_protocol(figures["model"], networks, truth, train, task, config)
     rows_json = {name: figures_json(row) for name, row in figures.items()}
-    ends = rows["input"].domain, rows["model"].domain
-    summary = summarise(figures, list(networks), *ends)
+    given = rows["input"].domain if "input" in rows else None
+    summary = summarise(figures, list(networks), given, rows["model"].domain)
     metrics = {"protocol": protocol.as_json(), "rows": rows_json, "summary": summary}
     if skipped:
         metrics["skipped"] = skipped
-    return Evaluation(metrics, _per_sample(measured["model"], measured["real"], truth), _replicates(figures))
+    keys = truth.asked.keys if task.source is not None else generated.keys
+    return Evaluation(metrics, _per_sample(measured["model"], measured["real"], truth, keys), _replicates(figures))
 
 
 def open_truth(
-    test: Subset, task: tuple[str, str], judge: Judge | None, sources: Subset | None = None
+    test: Subset, task: Task, judge: Judge | None, sources: Subset | None = None
 ) -> tuple[Truth, dict[str, str]]:
-    """Which labels can be compared and by whom; and why not where they cannot."""
-    source, target = task
+    """What can be compared and by whom; and why not where it cannot."""
+    source, target, condition = task.source, task.target, task.condition
     domains = test.split.domains
+    if source is None:
+        skipped = {"pixels": "no true picture: pictures are made from noise"}
+        if condition is None:
+            return Truth(test, target, None, None, paired=False), skipped
+        if judge is None or (judge.card.task.source, judge.card.task.target) != (target, condition):
+            reason = f"no judge that reads {condition} from {target}"
+            return Truth(test, target, None, None, paired=False), skipped | {"condition": reason}
+        return Truth(test, target, condition, judge, paired=False), skipped
     read = "labels" if domains[target].kind == "label" else "fcn"
     if sources is not None:
         reason = f"no aligned truth: {source} and {target} are pictures of different samples"
-        return Truth(test, target, None, None, sources), {read: reason, "pixels": reason}
+        return Truth(test, target, None, None, sources, paired=False), {read: reason, "pixels": reason}
     if domains[target].kind == "label":
         reason = "the target is a label map: its labels are compared directly (labels_*)"
         return Truth(test, target, target, None), {"fcn": reason, "pixels": reason}
@@ -109,8 +119,8 @@ def open_truth(
         return Truth(test, target, None, None), {
             "fcn": "no judge: judge.system is null, or the data has no labels beside its photos"
         }
-    photo, labels = judge.card.task
-    if photo != target or judge.classes != domains[labels].classes:
+    photo, labels = judge.card.task.source, judge.card.task.target
+    if photo != target or labels not in domains or judge.classes != domains[labels].classes:
         return Truth(test, target, None, None), {"fcn": f"the judge reads {labels} from {photo}, not from {target}"}
     return Truth(test, target, labels, judge), {}
 
@@ -120,7 +130,7 @@ def make_protocol(
     networks: dict[str, FeatureNetwork],
     truth: Truth,
     train: Split,
-    task: tuple[str, str],
+    task: Task,
     config: EvaluateConfig,
 ) -> Protocol:
     """How figures of these names are measured."""
@@ -128,8 +138,9 @@ def make_protocol(
         metrics=tuple(sorted(names)),
         networks={suffix: network.protocol for suffix, network in networks.items()},
         judge=truth.judge.sha256 if truth.judge else None,
-        source=task[0],
-        target=task[1],
+        source=task.source,
+        target=task.target,
+        condition=task.condition,
         size=train.manifest.size,
         classes=truth.domains[truth.labels].classes if truth.labels else (),
         test=sample_protocol(truth.test),
@@ -156,8 +167,7 @@ def figures_of(
     for suffix, network in networks.items():
         end = f"_{suffix}" if suffix else ""
         if row.distances:
-            paired = truth.sources is None
-            out |= _distances(row, done, real, suffix, network.protocol.dimensions, config, paired)
+            out |= _distances(row, done, real, suffix, network.protocol.dimensions, config, truth.paired)
         if row.score:
             score = inception_score(done.log_p[suffix], own, config.is_splits, config.seed)
             out[f"inception_score{end}"] = score
@@ -165,7 +175,9 @@ def figures_of(
         score = inception_score(done.judge_log_p, own, config.is_splits, config.seed)
         out["inception_score_judge"] = score
     if done.confusion is not None and truth.labels is not None:
-        out |= fcn_figures(done.confusion, truth.domains[truth.labels].classes, own, _prefix(truth))
+        classes = truth.domains[truth.labels].classes
+        read = condition_figures if truth.domains[truth.labels].kind == "category" else fcn_figures
+        out |= read(done.confusion, classes, own, _prefix(truth))
     for name, values in done.pixels.items():
         out[name] = mean_figure(values, own)
     return out
@@ -199,14 +211,16 @@ def _distances(
     }
 
 
-def _per_sample(model: Measured, real: Measured, truth: Truth) -> Table:
+def _per_sample(model: Measured, real: Measured, truth: Truth, keys: Iterable[str]) -> Table:
     """The model's figures picture by picture: of no more than the keys where no picture has a true one."""
-    columns: Table = {"key": list(truth.asked.keys), **{name: each.tolist() for name, each in model.pixels.items()}}
-    if model.confusion is not None:
+    columns: Table = {"key": list(keys), **{name: each.tolist() for name, each in model.pixels.items()}}
+    if model.confusion is not None and truth.labels and truth.domains[truth.labels].kind == "category":
+        columns["condition_read_back"] = model.confusion.diagonal(dim1=1, dim2=2).sum(1).tolist()
+    elif model.confusion is not None:
         scores = corrected(model.confusion)
         columns[f"{_prefix(truth)}_pixel_accuracy"] = scores.pixel_accuracy.tolist()
         columns[f"{_prefix(truth)}_class_iou"] = scores.class_iou.tolist()
-    for suffix, features in model.features.items() if truth.sources is None else ():
+    for suffix, features in model.features.items() if truth.paired else ():
         distance = torch.linalg.vector_norm(features.double() - real.features[suffix].double(), dim=1)
         columns[f"feature_distance_{suffix or 'inception'}"] = distance.tolist()
     return columns
@@ -223,6 +237,8 @@ def _replicates(figures: dict[str, Figures]) -> Table:
 
 
 def _prefix(truth: Truth) -> str:
+    if truth.labels is not None and truth.domains[truth.labels].kind == "category":
+        return "condition"
     return "fcn" if truth.judge else "labels"
 
 

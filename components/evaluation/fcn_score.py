@@ -29,10 +29,10 @@ def confusions(truth: Tensor, predicted: Tensor, classes: int, outputs: int) -> 
     """Pixels by true (rows) and predicted (columns) class, for each image: (N, classes, outputs) int64.
 
     Args:
-        truth: (N, H, W) class indices; those of `classes` and above (void) are not counted.
+        truth: (N, H, W) class indices, or (N,), one a picture; those of `classes` and above (void) are not counted.
         predicted: (N, H, W) indices below `outputs`, which may be more than `classes`.
     """
-    a, b = truth.flatten(1).long(), predicted.flatten(1).long()
+    a, b = (x.reshape(len(x), -1).long() for x in (truth, predicted))
     if a.shape != b.shape:
         raise Fault(f"labels of {tuple(truth.shape)} cannot be compared with {tuple(predicted.shape)}")
     if b.numel() and int(b.max()) >= outputs:
@@ -116,6 +116,25 @@ def fcn_figures(
                 if not bool(whole.iou_per_class[i].isnan())
             }
     return out
+
+
+def condition_figures(
+    counts: Tensor, names: tuple[str, ...], draws: Tensor, prefix: str
+) -> dict[str, Figure | dict[str, Figure]]:
+    """How often a judge reads the condition that was asked for: {prefix}_accuracy, over all and by class.
+
+    Args:
+        counts: (N, classes, outputs) of `confusions`, one count a picture. names, draws, prefix: as of `fcn_figures`.
+    """
+    whole, replicates = corrected(counts.sum(0)), corrected(resampled(draws, counts.double()))
+    return {
+        f"{prefix}_accuracy": _figure(whole.pixel_accuracy, replicates.pixel_accuracy),
+        f"{prefix}_accuracy_per_class": {
+            label: _figure(whole.accuracy_per_class[i], replicates.accuracy_per_class[:, i])
+            for i, label in enumerate(names)
+            if not bool(whole.accuracy_per_class[i].isnan())
+        },
+    }
 
 
 def _figure(value: Tensor, replicates: Tensor) -> Figure:

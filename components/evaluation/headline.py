@@ -33,6 +33,7 @@ def _of_model(measured: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
             yield f"{metric}_excess", _rounded(summary[f"{metric}_excess_ratio"])
     for names, name in (
         (("fcn_class_iou", "labels_class_iou"), "class_iou"),
+        (("condition_accuracy",), "condition_accuracy"),
         (("l1",), "l1"),
         (("ssim",), "ssim"),
     ):

@@ -50,8 +50,8 @@ class Truth:
         test: the true samples. target: the domain they are compared in.
         labels: the domain whose classes are compared, None where there is none.
         judge: reads labels from pictures; None where the target is itself a label map, or nothing can.
-        sources: the samples that are translated, where they are others than the true ones; None: the same, so
-            that each picture has its own true one.
+        sources: the samples that are translated, where they are others than the true ones.
+        paired: whether each picture has its own true one.
     """
 
     test: Subset
@@ -59,6 +59,7 @@ class Truth:
     labels: str | None
     judge: Judge | None
     sources: Subset | None = None
+    paired: bool = True
 
     @property
     def domains(self) -> dict[str, Domain]:
@@ -68,7 +69,7 @@ class Truth:
     @property
     def asked(self) -> Subset:
         """The samples that are translated."""
-        return self.sources or self.test
+        return self.test if self.sources is None else self.sources
 
     @property
     def outputs(self) -> int:
@@ -148,11 +149,12 @@ class Measurer:
             if read and truth.labels is not None:
                 predicted = torch.from_numpy(pictures)
                 if truth.judge is not None:
-                    p = truth.judge.predict(drawn).softmax(1)
-                    shares.append(p.double().mean((2, 3)))
+                    p = truth.judge.predict(drawn).softmax(1)  # (N, classes) or (N, classes, H, W)
+                    shares.append(p.double().flatten(2).mean(2) if p.dim() > 2 else p.double())
                     predicted = p.argmax(1)
                 domain = truth.domains[truth.labels]
-                labels = _stack([scored(domain, truth.test.picture(i, truth.labels)) for i in indices])
+                there = [truth.test.picture(i % len(truth.test), truth.labels) for i in indices]
+                labels = _stack([scored(domain, picture) for picture in there])
                 counts.append(confusions(labels, predicted, len(domain.classes), truth.outputs))
             if pixels:
                 real = _stack([truth.test.picture(i, truth.target) for i in indices])

@@ -18,6 +18,7 @@ from components.evaluation.rows import Row
 from components.faults import Fault
 from components.shards.reader import Split
 from components.systems.judge import Judge
+from components.task import Task
 
 _LESS = ("fid", "kid", "l1", "feature_distance")
 
@@ -41,10 +42,11 @@ class Objective:
 
     Args:
         figure: a figure's name as in data/metrics, such as fcn_class_iou, fid_efficientnet_lite0 or psnr;
-            None takes the labels' class IoU (read by the judge, or the target's own), KID where there are none.
+            None takes the labels' class IoU (read by the judge, or the target's own), or the condition's accuracy,
+            and KID where nothing can be read.
         train, val: the training split, which is part of the protocol, and the split compared with.
         samples: so many of val are compared, evenly spread; None: all.
-        task: (source, target) domains. judge: reads labels from photos, None where there is none.
+        task: what is made of what. judge: reads back what a picture shows, None where there is none.
         cache: folder where features of real pictures are kept for the next time.
         sources: the samples that are translated, where they are others than `val`; as many of them at most.
 
@@ -58,23 +60,26 @@ class Objective:
         config: EvaluateConfig,
         train: Split,
         val: Split,
-        task: tuple[str, str],
+        task: Task,
         judge: Judge | None,
         cache: Path | None = None,
         samples: int | None = None,
         sources: Split | None = None,
     ) -> None:
-        self._config, self._cache, self._source = config, cache, task[0]
-        asked = _spread(sources, samples) if sources else None
+        self._config, self._cache = config, cache
+        asked = None if sources is None else _spread(sources, samples)
         self._truth, skipped = open_truth(_spread(val, samples), task, judge, asked)
-        self._domain = val.domains[task[1]]
+        self._domain = val.domains[task.target]
         labels = "fcn" if self._truth.judge else "labels"
         readable = self._truth.labels is not None
+        conditional = readable and task.condition is not None
+        first = "condition_accuracy" if conditional else f"{labels}_class_iou"
         suffixes = [*config.features, *([""] if config.inception else [])]
-        self.figure = figure or (f"{labels}_class_iou" if readable else "_".join(["kid", suffixes[0]]).strip("_"))
+        self.figure = figure or (first if readable else "_".join(["kid", suffixes[0]]).strip("_"))
         distances = [f"{name}_{suffix}".rstrip("_") for name in ("fid", "kid") for suffix in suffixes]
         read = [f"{labels}_{name}" for name in ("class_iou", "class_accuracy", "pixel_accuracy")] if readable else []
-        pixels = ["l1", "psnr", "ssim"] if self._domain.kind == "image" and sources is None else []
+        read = ["condition_accuracy"] if conditional else read
+        pixels = ["l1", "psnr", "ssim"] if self._domain.kind == "image" and self._truth.paired else []
         if self.figure not in (known := [*read, *distances, *pixels]):
             kind = "pixels" if self.figure in ("l1", "psnr", "ssim") else self.figure.partition("_")[0]
             reason = f" ({skipped[kind]})" if kind in skipped else ""
@@ -95,13 +100,12 @@ class Objective:
         return less_is_better(self.figure)
 
     @property
-    def sources(self) -> NDArray[np.uint8]:
-        """What is to be translated: the source pictures, (N, H, W, 3) or (N, H, W)."""
-        asked = self._truth.asked
-        return np.stack([asked.picture(i, self._source) for i in range(len(asked))])
+    def asked(self) -> Subset:
+        """The samples that a model is asked about."""
+        return self._truth.asked
 
     def measure(self, pictures: NDArray[np.uint8]) -> Value:
-        """The figure of generated pictures, one for each of `sources` in order: (N, H, W, 3) or (N, H, W).
+        """The figure of generated pictures, one for each of `asked` in order: (N, H, W, 3) or (N, H, W).
 
         Raises:
             Fault: another number of pictures than sources, or pictures of another size or type.

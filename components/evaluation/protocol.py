@@ -35,7 +35,7 @@ class Protocol(Section):
         metrics: names of the figures of the model row.
         networks: by the suffix of the figures' names ("" for the published `fid`).
         judge: sha256 of the judge's weights, None where no labels are read from pictures.
-        source, target: what is translated into what. size: pixels, height and width.
+        source, target, condition: what is made of what, None where there is none. size: pixels, height and width.
         classes: of the labels that are scored, in order.
         test, train: the samples measured against, and those that floor and painter are made of.
         sources: the samples that are translated, where they are others than `test`.
@@ -46,7 +46,7 @@ class Protocol(Section):
     metrics: tuple[str, ...]
     networks: dict[str, NetworkProtocol]
     judge: str | None
-    source: str
+    source: str | None
     target: str
     size: tuple[int, int]
     classes: tuple[str, ...]
@@ -57,6 +57,7 @@ class Protocol(Section):
     is_splits: int
     confidence: float
     sources: SampleProtocol | None = None
+    condition: str | None = None
 
     @property
     def hash(self) -> str:
@@ -68,8 +69,9 @@ class Protocol(Section):
         return {**self._fields(), "hash": self.hash}
 
     def _fields(self) -> dict[str, Any]:
-        """All of them; `sources` only where there are such, so that aligned figures keep the hash they had before."""
-        return self.model_dump(mode="json", exclude=set() if self.sources else {"sources"})
+        """All of them; `sources` and `condition` only where there are such, so that others keep the hash they had."""
+        absent = {name for name in ("sources", "condition") if getattr(self, name) is None}
+        return self.model_dump(mode="json", exclude=absent)
 
 
 def require_comparable(first: dict[str, Any], second: dict[str, Any], names: tuple[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from components.domain import Domain
 from components.faults import Fault
 from components.shards.reader import Split
+from components.task import Task
 
 Picture = NDArray[np.uint8]
 _PAINTER_SAMPLES = 4096
@@ -39,53 +40,56 @@ class Row:
     pixels: bool = True
 
 
-def check_generated(test: Split, generated: Split, target: str) -> list[int]:
-    """Where in `generated` the picture of each sample of `test` is.
+def check_generated(asked: Split, generated: Split, task: Task) -> list[int]:
+    """Where in `generated` the picture of each asked sample is; without a source, where each picture is.
 
     Raises:
-        Fault: other keys than those of `test`, no target domain, another size, or fewer than 2 samples.
+        Fault: other keys than those of `asked`, no target domain, another size, or fewer than 2 samples.
     """
-    if target not in generated.domains:
-        raise Fault(f"{generated.root}: has no domain {target}; run dvc repro -f generate")
+    if task.target not in generated.domains:
+        raise Fault(f"{generated.root}: has no domain {task.target}; run dvc repro -f generate")
+    if generated.manifest.size != asked.manifest.size:
+        made, real = ("x".join(map(str, split.manifest.size)) for split in (generated, asked))
+        raise Fault(
+            f"{generated.root}: pictures are {made}, the {asked.name} split's {real}; run dvc repro -f generate"
+        )
+    if task.source is None:
+        if len(generated) < 2:
+            raise Fault(f"{generated.root}: has {len(generated)} picture; metrics need at least 2")
+        return list(range(len(generated)))
     place = {key: i for i, key in enumerate(generated.keys)}
-    missing = [key for key in test.keys if key not in place]
-    extra = sorted(place.keys() - set(test.keys))
+    missing = [key for key in asked.keys if key not in place]
+    extra = sorted(place.keys() - set(asked.keys))
     for keys, what in ((missing, "is not in it"), (extra, "is not a test sample")):
         if keys:
             raise Fault(f"{generated.root}: sample {keys[0]} {what} ({len(keys)} such); run dvc repro -f generate")
-    if generated.manifest.size != test.manifest.size:
-        made, real = ("x".join(map(str, split.manifest.size)) for split in (generated, test))
-        raise Fault(f"{generated.root}: pictures are {made}, the test split's {real}; run dvc repro -f generate")
-    if len(test) < 2:
-        raise Fault(f"{test.root}: the {test.name} split has {len(test)} image; metrics need at least 2")
-    return [place[key] for key in test.keys]
+    return [place[key] for key in asked.keys]
 
 
 def build_rows(
-    train: Split, test: Split, generated: Split, task: tuple[str, str], seed: int, sources: Split | None = None
+    train: Split, test: Split, generated: Split, task: Task, seed: int, sources: Split | None = None
 ) -> list[Row]:
-    """The six rows, in the order of the table.
+    """The rows that a task has, in the order of the table.
 
-    model: what was generated. real: the true pictures: the ceiling of FCN-score and Inception Score (their
-    distance to themselves is 0 and is left out). floor: as many train pictures (at most all of them),
-    drawn by seed: what FID and KID are between two sets of real ones. mean_colour: the flat painter.
-    mismatched: the true pictures of other samples (the same set, so without distances and score).
-    input: the source as it is drawn for people.
+    model: what was generated. real: the true pictures: the ceiling of what a judge reads and of the Inception Score
+    (their distance to themselves is 0 and is left out). floor: as many train pictures (at most all of them), drawn by
+    seed: what FID and KID are between two sets of real ones. With a source, mean_colour: the flat painter; input: the
+    source as it is drawn for people; and, of pairs, mismatched: the true pictures of other samples (the same set, so
+    without distances and score). With a condition, shuffled: what the model made of other samples' conditions.
 
     Args:
         sources: the translated samples where they are others than `test`. No picture has a true one then:
-            nothing is compared picture by picture, and there is no row of mismatched ones.
+            nothing is compared picture by picture.
     """
-    source, target = task
-    paired, asked = sources is None, sources or test
-    place = check_generated(asked, generated, target)
+    target, source = task.target, task.source
+    paired, asked = source is not None and sources is None, test if sources is None else sources
+    place = check_generated(asked, generated, task)
     if len(test) < 2:
         raise Fault(f"{test.root}: the {test.name} split has {len(test)} image; metrics need at least 2")
-    domain, count = test.domains[target], len(asked)
+    domain, count = test.domains[target], len(place)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(train))[:count])
-    painter = cache(lambda: flat_painter(train, test, task, seed))  # learned when it is first asked
     other = derangement(count, seed)
-    compared = {"labels": paired, "pixels": paired}
+    labels = paired or task.condition is not None
 
     def real(i: int) -> Picture:
         return test.picture(i, target)
@@ -96,15 +100,23 @@ def build_rows(
     def floor(i: int) -> Picture:
         return train.picture(int(chosen[i]), target)
 
+    readable = labels and domain.kind == "image"
     rows = [
-        Row("model", domain, count, made, kept=False, **compared),
-        Row("real", domain, len(test), real, distances=False, labels=paired and domain.kind == "image", pixels=False),
+        Row("model", domain, count, made, kept=False, labels=labels, pixels=paired),
+        Row("real", domain, len(test), real, distances=False, labels=readable, pixels=False),
         Row("floor", domain, len(chosen), floor, score=False, labels=False, pixels=False),
-        Row("mean_colour", domain, count, lambda i: painter()(i), **compared),
-        Row("mismatched", domain, count, lambda i: real(int(other[i])), distances=False, score=False),
-        Row("input", asked.domains[source], count, lambda i: asked.picture(i, source), **compared),
     ]
-    return [row for row in rows if paired or row.name != "mismatched"]
+    if source is not None:
+        painter = cache(lambda: flat_painter(train, test, task, seed))  # learned when it is first asked
+        rows.append(Row("mean_colour", domain, count, lambda i: painter()(i), labels=labels, pixels=paired))
+        if paired:
+            rows.append(Row("mismatched", domain, count, lambda i: real(int(other[i])), distances=False, score=False))
+        given = asked.domains[source]
+        rows.append(Row("input", given, count, lambda i: asked.picture(i, source), labels=labels, pixels=paired))
+    if task.condition is not None:
+        shuffled = partial(Row, kept=False, distances=False, score=False, pixels=False)
+        rows.append(shuffled("shuffled", domain, count, lambda i: made(int(other[i]))))
+    return rows
 
 
 def derangement(count: int, seed: int) -> NDArray[np.int64]:
@@ -115,13 +127,13 @@ def derangement(count: int, seed: int) -> NDArray[np.int64]:
     return out
 
 
-def flat_painter(train: Split, test: Split, task: tuple[str, str], seed: int) -> Callable[[int], Picture]:
+def flat_painter(train: Split, test: Split, task: Task, seed: int) -> Callable[[int], Picture]:
     """The best picture without any texture, learned from (at most 4,096) train samples.
 
     From labels to images: each class in its mean colour. From images to images, and from labels that do not lie
     beside the images: the mean colour of all. To labels: everywhere the commonest class.
     """
-    source, target = task
+    source, target = task.source, task.target
     domain = test.domains[target]
     if domain.kind == "label":
         counts = train.histogram(target)
@@ -129,19 +141,19 @@ def flat_painter(train: Split, test: Split, task: tuple[str, str], seed: int) ->
             counts[domain.ignore : domain.ignore + 1] = 0
         common = np.uint8(counts.argmax())
         return lambda _: np.full(test.manifest.size, common, np.uint8)
-    labelled = source in test.domains and test.domains[source].kind == "label"
-    classes = len(test.domains[source].classes) if labelled else 1
+    labels = source if source in test.domains and test.domains[source].kind == "label" else None
+    classes = len(test.domains[labels].classes) if labels else 1
     pixels, sums = np.zeros(classes + 1), np.zeros((classes + 1, 3))  # the last: not labelled
     chosen = np.random.default_rng(seed).permutation(len(train))[:_PAINTER_SAMPLES]
     for i in np.sort(chosen).tolist():
         photo = train.picture(i, target).reshape(-1, 3)
-        labels = train.picture(i, source).ravel().clip(max=classes) if labelled else np.zeros(len(photo), np.uint8)
-        pixels += np.bincount(labels, minlength=classes + 1)
+        shown = train.picture(i, labels).ravel().clip(max=classes) if labels else np.zeros(len(photo), np.uint8)
+        pixels += np.bincount(shown, minlength=classes + 1)
         for channel in range(3):
-            sums[:, channel] += np.bincount(labels, photo[:, channel], minlength=classes + 1)
+            sums[:, channel] += np.bincount(shown, photo[:, channel], minlength=classes + 1)
     # a class that train does not show gets the mean colour of everything
     mean = np.where(pixels[:, None] > 0, sums / np.maximum(pixels, 1)[:, None], sums.sum(0) / pixels.sum())
     colours = mean.round().astype(np.uint8)
-    if labelled:
-        return lambda i: colours[test.picture(i, source).clip(max=classes)]
+    if labels:
+        return lambda i: colours[test.picture(i, labels).clip(max=classes)]
     return lambda _: np.broadcast_to(colours[0], (*test.manifest.size, 3))

@@ -13,12 +13,13 @@ _ENDS = {"mean_colour": "the flat painter", "input": "its own input"}
 
 
 def summarise(
-    rows: Mapping[str, Mapping[str, Any]], suffixes: list[str], source: Domain, target: Domain
+    rows: Mapping[str, Mapping[str, Any]], suffixes: list[str], source: Domain | None, target: Domain
 ) -> dict[str, Any]:
     """The summary of one direction.
 
     Args:
         rows: the figures of each row, with replicates. suffixes: of the feature networks, the first one's names bare.
+        source: None where pictures are made from noise; no row stands at 1 then, and the summary is empty.
 
     Returns:
         "scale": the row that stands at 1. Of pictures made from pictures it is the input, since a model that changes
@@ -26,6 +27,8 @@ def summarise(
         "kid_excess_ratio": (model - floor) / (that row - floor), so 0 is real. "no_better_than_input": the distances
         by which the model is not clearly nearer to real pictures than what it was given, by 95 % of the redrawn sets.
     """
+    if source is None:
+        return {}
     scale = "input" if source.kind == target.kind == "image" else "mean_colour"
     if not {"floor", "input", scale} <= rows.keys():
         return {}

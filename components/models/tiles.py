@@ -6,13 +6,13 @@ from itertools import product
 import numpy as np
 
 from components.domain import Domain, Picture
-from components.systems.translator import Translator
+from components.models.generator import Generator
 
 _OVERLAP = 0.5  # of a tile's side, at least
 _AT_ONCE = 16
 
 
-def translate_picture(translator: Translator, picture: Picture, done: Callable[[int], object] = int) -> Picture:
+def translate_picture(translator: Generator, picture: Picture, done: Callable[[int], object] = int) -> Picture:
     """The translation of a picture, of its own height and width.
 
     Tiles of the translator's size overlap by half or more, and each pixel is the mean of all that show it, weighted by
@@ -38,7 +38,7 @@ def translate_picture(translator: Translator, picture: Picture, done: Callable[[
     return canvas.picture()[:height, :width]
 
 
-def count_tiles(translator: Translator, height: int, width: int) -> int:
+def count_tiles(translator: Generator, height: int, width: int) -> int:
     """How many tiles a picture takes."""
     (tall, wide), (down, across) = translator.size, (max(height, translator.size[0]), max(width, translator.size[1]))
     return len(_starts(down, tall)) * len(_starts(across, wide))

@@ -25,13 +25,16 @@ class Adversarial:
     fake: Callable[[Tensor], Tensor]
     generator: Callable[[Tensor], Tensor]
 
-    def discriminator(self, batch: dict[str, Tensor], fake: Tensor, real: Tensor, end: str = "") -> dict[str, Tensor]:
-        """A discriminator's two terms, halved: `fakeEND` and `realEND`, of its logits on fakes and real pictures.
+    def discriminator(
+        self, batch: dict[str, Tensor], fake: Tensor, real: Tensor, end: str = "", share: float = 0.5
+    ) -> dict[str, Tensor]:
+        """A discriminator's two terms, `fakeEND` and `realEND`, of its logits on fakes and real pictures.
 
-        Leaves `seen.told_apartEND` in the batch, for the log.
+        Each is multiplied by `share`: halved, as pix2pix and CycleGAN have it, or 1. Leaves `seen.told_apartEND` in the
+        batch, for the log.
         """
         batch[f"{SEEN}told_apart{end}"] = told_apart(fake, real)
-        return {f"fake{end}": 0.5 * self.fake(fake), f"real{end}": 0.5 * self.real(real)}
+        return {f"fake{end}": share * self.fake(fake), f"real{end}": share * self.real(real)}
 
 
 @torch.no_grad()

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 from components.evaluation.verdict import sentence
 from components.faults import Fault
 from components.files import read_json
+from components.models.card import Card, read_cards
 from components.pages.config import ReportConfig
 from components.pages.figures import ClassBars, Metric, RowTitle, metrics, per_class, shown_rows, title
 from components.pages.pictures import Group, Row, choose, over_time
-from components.systems.translator import Card, read_cards
 
 
 @dataclass(frozen=True)
@@ -63,20 +63,21 @@ def read_directions(
     """
     cards, measured = read_cards(generated), read_json(metrics_file)
     versions = read_json(registered)["versions"] if registered.exists() else {}
-    tables = [metrics_file.parent / f"per_sample/{card.direction}.parquet" for card in cards]
+    tables = [metrics_file.parent / f"per_sample/{card.name}.parquet" for card in cards]
     ordered = [config.order_by in pq.read_schema(table).names for table in tables]
     directions = []
     for i, card in enumerate(cards):
-        found = measured.get(card.direction, {})
+        found = measured.get(card.name, {})
         if found.get("rows", {}).get("model") is None:
-            raise Fault(f"{metrics_file}: has no row `model` of {card.direction}; run dvc repro -f evaluate")
+            raise Fault(f"{metrics_file}: has no row `model` of {card.name}; run dvc repro -f evaluate")
         # The params name one figure for all; a translation that has no such goes by its own.
         order_by = config.order_by if ordered[i] or not any(ordered) else None
-        order, groups = choose(shards, generated / card.direction, tables[i], card.task, order_by, config.pictures)
+        order, groups = choose(shards, generated / card.name, tables[i], card.task, order_by, config.pictures)
         figures = metrics(found["rows"])
+        parts = ["made"] if card.source is None else ["source", "made", *(["real"] if pairs else [])]
         directions.append(
             Direction(
-                name=" to ".join(card.task),
+                name=card.task.title,
                 mark=f"-{i + 1}" if i else "",
                 card=card,
                 metrics=figures,
@@ -89,8 +90,8 @@ def read_directions(
                 protocol_text=json.dumps(found["protocol"], indent=2, sort_keys=True, ensure_ascii=False),
                 order=" ".join(title(order)).strip() if order else None,
                 groups=groups,
-                over_time=over_time(samples, config.grids, pairs, i, len(cards)),
-                version=versions.get(card.direction),
+                over_time=over_time(samples, config.grids, parts, i, len(cards)),
+                version=versions.get(card.name),
             )
         )
     return directions
@@ -98,5 +99,6 @@ def read_directions(
 
 def _headline(metric: Metric) -> bool:
     return metric.bar("model") is not None and (
-        metric.name.startswith(("fid", "kid")) or metric.name in ("fcn_class_iou", "labels_class_iou")
+        metric.name.startswith(("fid", "kid"))
+        or metric.name in ("fcn_class_iou", "labels_class_iou", "condition_accuracy")
     )

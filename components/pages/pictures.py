@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from components.faults import Fault
 from components.pages.curves import number
 from components.pages.figures import title
 from components.shards.reader import Split
+from components.task import Task
 from components.tasks.encoding import render
 
 _CELL = 128  # pixels a side; sample grids with larger cells are made smaller
@@ -24,16 +26,18 @@ _PREFERRED = ("feature_distance", "labels_pixel_accuracy", "l1")
 
 @dataclass(frozen=True)
 class Example:
-    """One test sample: its pictures as data URIs and its figures as (title, value).
+    """One test picture: what belongs to it as data URIs, and its metrics as (title, value).
 
-    There is no `real` one where the data holds no pairs.
+    There is no `source` where pictures are made from noise, and no `real` one where the data holds no pairs.
+    `condition` is the name of the class that was asked for, or empty.
     """
 
     key: str
-    source: str
+    source: str | None
     generated: str
     real: str | None
     figures: tuple[tuple[str, str], ...]
+    condition: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,13 +57,13 @@ class Row:
 
 
 def choose(
-    root: Path, generated: Path, per_sample: Path, task: tuple[str, str], order_by: str | None, count: int
+    root: Path, generated: Path, per_sample: Path, task: Task, order_by: str | None, count: int
 ) -> tuple[str | None, list[Group]]:
     """The best, the median and the worst test samples by a per-sample figure; ties fall in key order.
 
     Args:
         root: the shards. generated: the generated set. per_sample: the Parquet of per-sample figures.
-        task: (source, target) as they were translated.
+        task: what was made of what.
         order_by: its column, None for the first of the usual ones. count: samples in each group.
 
     Returns:
@@ -72,23 +76,28 @@ def choose(
     table = pq.read_table(per_sample).to_pydict()
     columns = [name for name in table if name != "key"]
     name = order_by or next((c for start in _PREFERRED for c in columns if c.startswith(start)), None)
-    if (name is None and columns) or (name is not None and name not in columns):
-        wanted = name or "to order by"
-        raise Fault(f"report.order_by: {per_sample} has no figure {wanted}; it has {', '.join(columns) or 'none'}")
+    if order_by is not None and order_by not in columns:
+        raise Fault(f"report.order_by: {per_sample} has no figure {order_by}; it has {', '.join(columns) or 'none'}")
     chosen = _ends(name, table[name], table["key"], count) if name else {"": evenly(len(table["key"]), 3 * count)}
-    _, real, other = open_sides(root, task)
-    sources, made = other or real, Split(generated, "test")
-    places = [{key: i for i, key in enumerate(split.keys)} for split in (sources, made)]
+    sides, made = open_sides(root, task), Split(generated, "test")
+    asked = sides.asked
+    places = {key: i for i, key in enumerate(asked.keys)}
+    theirs = {key: i for i, key in enumerate(made.keys)}
 
     def example(i: int) -> Example:
         key = table["key"][i]
-        if not all(key in place for place in places):
+        if key not in theirs or (task.source is not None and key not in places):
             raise Fault(f"{per_sample}: sample {key} is not in {root} and {generated}; run dvc repro evaluate")
-        at, there = (place[key] for place in places)
-        source = _shown(sources, at, task[0])
-        truth = _shown(real, at, task[1]) if other is None else None
+        source = truth = None
+        if task.source is not None:
+            source = _shown(asked, places[key], task.source)
+            truth = _shown(sides.test, places[key], task.target) if sides.sources is None else None
         figures = tuple((" ".join(title(c)), number(table[c][i])) for c in columns if table[c][i] is not None)
-        return Example(key, source, _shown(made, there, task[1]), truth, figures)
+        condition = ""
+        if task.condition is not None:
+            domain = asked.domains[task.condition]
+            condition = domain.classes[int(asked.picture(theirs[key] % len(asked), task.condition))]
+        return Example(key, source, _shown(made, theirs[key], task.target), truth, figures, condition)
 
     return name, [Group(group, tuple(map(example, indices))) for group, indices in chosen.items() if indices]
 
@@ -108,26 +117,29 @@ def evenly(samples: int, count: int) -> list[int]:
     return np.unique(np.linspace(0, samples - 1, min(samples, count)).round().astype(int)).tolist()
 
 
-def over_time(folder: Path, count: int, pairs: bool = True, place: int = 0, places: int = 1) -> list[Row]:
-    """Sample grids as one column: the sources, the generated row of each step and, if there are pairs, the truth.
+def over_time(folder: Path, count: int, parts: Sequence[str], place: int = 0, places: int = 1) -> list[Row]:
+    """Sample grids as one column: the sources, the generated row of each step and the truth, as there are.
 
     Args:
-        folder: of step_N.png, which hold for each translation a row of sources, one of what is made of them
-            and, where there are pairs, one of true pictures.
+        folder: of step_N.png, which hold for each use the rows that `parts` names, in this order.
         count: steps shown, evenly spaced, the last always.
-        place: of the translation that is shown, among so many `places`.
+        parts: of source, made and real, those that there are.
+        place: of the use that is shown, among so many `places`.
     """
     files = sorted(folder.glob("step_*.png"))
-    each = 3 if pairs else 2
+    if not files:
+        return []
+
+    def row(file: Path, part: str) -> str:
+        return data_uri(_strip(file, place * len(parts) + parts.index(part), places * len(parts)))
+
     rows = []
     for file in (files[i] for i in evenly(len(files), count)):
         step = int(file.stem.removeprefix("step_"))
-        rows.append(Row(f"step {step:,}", data_uri(_strip(file, place * each + 1, places * each))))
-    if rows:
-        rows.insert(0, Row("source", data_uri(_strip(files[-1], place * each, places * each))))
-        if pairs:
-            rows.append(Row("real", data_uri(_strip(files[-1], place * each + 2, places * each))))
-    return rows
+        rows.append(Row(f"step {step:,}", row(file, "made")))
+    first = [Row("source", row(files[-1], "source"))] if "source" in parts else []
+    last = [Row("real", row(files[-1], "real"))] if "real" in parts else []
+    return [*first, *rows, *last]
 
 
 def data_uri(picture: np.ndarray) -> str:

@@ -17,6 +17,7 @@ from components.pages.study.section import view_study
 from components.pages.templates import template
 from components.pages.times import ORCHESTRATION, duration, read_times
 from components.shards.manifest import Manifest
+from components.task import Task
 
 _HERE = Path(__file__).parent
 
@@ -59,7 +60,7 @@ def build_report(inputs: Inputs, config: ReportConfig) -> str:
         manifest.aligned,
         config,
     )
-    task = (run["task"]["source"], run["task"]["target"])
+    task = Task.model_validate(run["task"])
     speed = inputs.runs / run["key"] / "throughput.json"
     return template(_HERE, "report.html", duration=duration).render(
         style=Markup((_HERE / "report.css").read_text(encoding="utf-8")),
@@ -84,18 +85,20 @@ def build_report(inputs: Inputs, config: ReportConfig) -> str:
     )
 
 
-def _trained_on(manifest: Manifest, task: tuple[str, str], paired: bool) -> str:
+def _trained_on(manifest: Manifest, task: Task, paired: bool) -> str:
+    if task.source is None:
+        return f"{manifest.count(manifest.side('train', task.target)):,} pictures"
     if manifest.aligned and paired:
         return f"{manifest.count('train'):,} pairs"
-    counts = [f"{manifest.count(manifest.side('train', domain)):,} {domain}" for domain in task]
+    counts = [f"{manifest.count(manifest.side('train', domain)):,} {domain}" for domain in (task.source, task.target)]
     return f"{counts[0]} and {counts[1]} pictures, unpaired,"
 
 
-def _tested_on(manifest: Manifest, task: tuple[str, str]) -> str:
+def _tested_on(manifest: Manifest, task: Task) -> str:
     if manifest.aligned:
         return f"{manifest.count('test'):,} test samples"
-    counts = [f"{manifest.count(manifest.side('test', domain)):,} {domain}" for domain in task]
-    return f"{counts[0]} and {counts[1]} test pictures"
+    counts = [f"{manifest.count(manifest.side('test', domain)):,} {domain}" for domain in task.domains]
+    return f"{' and '.join(counts)} test pictures"
 
 
 def _source(path: Path) -> dict[str, Any]:

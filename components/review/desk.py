@@ -40,10 +40,10 @@ class Seen:
         """What the columns of the pictures are called."""
         card, champion = self.review.candidate.card, self.review.standing.champion
         return {
-            "source": card.task[0],
+            "source": card.task.source or "",
             "champion": f"version {champion.number}, champion" if champion else "champion",
             "candidate": f"version {self.review.version.number}",
-            "truth": f"true {card.task[1]}",
+            "truth": f"true {card.task.target}",
         }
 
 

@@ -52,7 +52,7 @@ class Verdict:
     Attributes:
         passed: whether it may be promoted without an override.
         reasons: a line each.
-        other_task: it translates something else than the champion, so that no override helps.
+        other_task: it makes something else than the champion, so that no override helps.
     """
 
     word: Word
@@ -92,14 +92,16 @@ def judge(candidate: Kept, champion: Kept | None, config: ReviewConfig) -> Verdi
 
 
 def another_task(candidate: Kept, champion: Kept) -> str | None:
-    """In what the two translate different things; None where they translate the same."""
+    """In what the two make different things; None where they make the same."""
     a, b = candidate.card, champion.card
     sizes = ["x".join(map(str, card.size)) for card in (a, b)]
-    tasks = [" to ".join(card.task) for card in (a, b)]
-    ends = ((a.source, b.source, a.task[0]), (a.target, b.target, a.task[1]))
-    differ = (
-        [f"what {name} is" for one, other, name in ends if one != other] if a.task == b.task else ["what is translated"]
+    tasks = [card.task.title for card in (a, b)]
+    ends = (
+        (a.source, b.source, a.task.source),
+        (a.target, b.target, a.task.target),
+        (a.condition, b.condition, a.task.condition),
     )
+    differ = [f"what {name} is" for one, other, name in ends if one != other] if a.task == b.task else ["what is made"]
     differ += ["the size"] if a.size != b.size else []
     if not differ:
         return None
@@ -181,10 +183,10 @@ def _floors(candidate: Kept, config: ReviewConfig) -> Iterator[Rule]:
 
 
 def _absent(candidate: Kept, figure: str) -> str:
-    """Why a rule on a figure is not asked of this translation."""
+    """Why a rule on a metric is not asked of this version."""
     skipped = candidate.measured.get("skipped", {})
     kind = "pixels" if figure in ("l1", "psnr", "ssim") else figure.partition("_")[0]
-    return f"{figure}: not measured of {candidate.card.direction}" + (f" ({skipped[kind]})" if kind in skipped else "")
+    return f"{figure}: not measured of {candidate.card.name}" + (f" ({skipped[kind]})" if kind in skipped else "")
 
 
 def _reasons(rules: tuple[Rule, ...]) -> tuple[str, ...]:

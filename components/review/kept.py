@@ -11,7 +11,7 @@ from torch import Tensor
 
 from components.faults import Fault
 from components.files import read_json, sha256_file, sha256_json
-from components.systems.translator import CARD, Card, read_card
+from components.models.card import CARD, Card, read_card
 from components.tracking.registry import MEASURED, REPLICATES
 from components.tracking.versions import Version
 
@@ -21,7 +21,7 @@ class Kept:
     """A version's files, each with the sha256 that it was registered with.
 
     Attributes:
-        folder: that `Translator.load` takes.
+        folder: that `Generator.load` takes.
         measured: what the evaluation found of it: protocol, rows, lineage.
         replicates: ROW/FIGURE -> (B,) float64, its value on each resampled test set.
     """

@@ -11,8 +11,9 @@ from components.evaluation.measure import Subset
 from components.evaluation.sides import open_sides
 from components.faults import Fault
 from components.home import AnyPath
+from components.models.asked import open_asked
+from components.models.generator import Generator
 from components.review.kept import Kept
-from components.systems.translator import Translator
 from components.tasks.encoding import render
 
 _CELL = 128  # least height of a picture in the grid, pixels
@@ -35,19 +36,22 @@ def side_by_side(shards: AnyPath, candidate: Kept, champion: Kept | None, count:
     """
     task = candidate.card.task
     _, test, sources = open_sides(shards, task)
-    asked = sources or test
     protocol = candidate.measured["protocol"]
     for split, part in ((test, "test"), (sources, "sources")):
         if split is not None and sample_protocol(Subset(split)).model_dump() != protocol.get(part):
             raise Fault(f"{shards}: holds other test samples than {candidate.version.name} was measured on")
+    asked = open_asked(shards, candidate.card)
     chosen = np.unique(np.linspace(0, len(asked) - 1, min(count, len(asked))).round().astype(int)).tolist()
-    batch = np.stack([asked.picture(i, task[0]) for i in chosen])
-    columns = {"source": render(candidate.card.source, batch)}
+    columns = {}
+    if task.source is not None:
+        assert candidate.card.source is not None
+        batch = np.stack([asked.split.picture(i, task.source) for i in chosen])
+        columns["source"] = render(candidate.card.source, batch)
     for name, kept in (("champion", champion), ("candidate", candidate)):
         if kept is not None:
-            columns[name] = render(kept.card.target, Translator.load(kept.folder).translate(batch))
-    if sources is None:
-        columns["truth"] = render(candidate.card.target, np.stack([test.picture(i, task[1]) for i in chosen]))
+            columns[name] = render(kept.card.target, asked.made(Generator.load(kept.folder), chosen))
+    if task.source is not None and sources is None:
+        columns["truth"] = render(candidate.card.target, np.stack([test.picture(i, task.target) for i in chosen]))
     return [
         Sample(asked.keys[place], {name: made[i] for name, made in columns.items()}) for i, place in enumerate(chosen)
     ]

@@ -12,10 +12,13 @@ from components.evaluation.sides import open_sides
 from components.faults import Fault
 from components.files import listed, read_bytes, sha256_json, write_bytes
 from components.home import AnyPath
+from components.models.asked import Asked
+from components.models.card import GenerateConfig
+from components.models.generator import Generator, export_generator
 from components.scratch import scratch
 from components.search.ledger import Rung
 from components.systems.judge import load_judge
-from components.systems.translator import GenerateConfig, Translator, export_translator
+from components.task import Task
 from components.training.run import Run
 
 _FEATURES = Path("~/.cache/pix2pipe/features")  # of real pictures: taken once on a node
@@ -27,7 +30,7 @@ class Measure:
 
     Attributes:
         figure: as `tune.objective`. samples: val samples, None for all.
-        shards, judge: folders that every node sees. task: the domains (source, target).
+        shards, judge: folders that every node sees. task: what is made of what.
     """
 
     figure: str | None
@@ -36,11 +39,11 @@ class Measure:
     generate: GenerateConfig
     shards: AnyPath
     judge: AnyPath
-    task: tuple[str, str]
+    task: Task
 
 
 class Meter:
-    """Translates val samples with a run's newest checkpoint, by its first translation, and measures what comes out.
+    """Makes val pictures with a run's newest checkpoint, by its first use, and measures what comes out.
 
     Raises:
         Fault: the figure cannot be measured on this data.
@@ -56,7 +59,6 @@ class Meter:
         self.objective = Objective(
             measure.figure, measure.evaluate, train, val, measure.task, judge, cache, measure.samples, sources
         )
-        self._sources = self.objective.sources
         self._generate = measure.generate
 
     def __call__(self, run: Run) -> Rung:
@@ -71,9 +73,11 @@ class Meter:
         lineage = {"checkpoint": "last", "step": last.step, "key": run.key}
         with scratch() as name:
             folder = Path(name)
-            export_translator(folder, last.weights(), run.system, run.shape(), run.task, self._generate, lineage)
-            translator = Translator.load(folder)
-        found = self.objective.measure(translator.translate(self._sources))
+            export_generator(folder, last.weights(), run.system, run.shape(), run.task, self._generate, lineage)
+            generator = Generator.load(folder)
+        asked = self.objective.asked
+        places = range(len(asked)) if asked.chosen is None else asked.chosen
+        found = self.objective.measure(Asked(generator.card, asked.split).made(generator, places))
         if not all(map(math.isfinite, (found.value, found.low, found.high))):
             raise Fault(f"step {last.step}: {self.objective.figure} is not finite")
         return Rung(steps=last.step, value=found.value, low=found.low, high=found.high)

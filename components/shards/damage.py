@@ -40,7 +40,7 @@ def find_damage(tar: bytes) -> Damage | None:
         if not whole:
             return Damage(offset, min(start, len(tar)), "a header")
         stop, offset = start + info.size, start + -(-info.size // _BLOCK) * _BLOCK
-        if broken := broken_chunk(tar[start:stop]):
+        if broken := broken_member(info.name, tar[start:stop]):
             return Damage(start + broken[0], start + broken[1], info.name)
         if any(tar[stop:offset]):
             return Damage(stop, offset, f"the zeros behind {info.name}")
@@ -50,6 +50,13 @@ def find_damage(tar: bytes) -> Damage | None:
 def damage_of(path: Path) -> Damage | None:
     """As `find_damage`, of a file; None if it is not a tar."""
     return find_damage(path.read_bytes()) if path.suffix == ".tar" else None
+
+
+def broken_member(name: str, data: bytes) -> tuple[int, int] | None:
+    """From where to where a member is not as it can have been written: a chunk of a PNG, or a category's number."""
+    if name.endswith(".cls"):
+        return None if data.isdigit() and len(data) <= 3 else (0, len(data))
+    return broken_chunk(data)
 
 
 def broken_chunk(png: bytes) -> tuple[int, int] | None:

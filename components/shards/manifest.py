@@ -14,6 +14,7 @@ from components.faults import Fault
 from components.files import read_bytes, sha256_json, write_text
 from components.home import AnyPath, located
 from components.schema import Section
+from components.task import Task
 
 MANIFEST = "manifest.json"
 INDEX = "index.parquet"
@@ -56,7 +57,7 @@ class Manifest(Section):
         version: of this layout.
         source: the name of the source the samples come from.
         domains: what each picture of a sample is.
-        direction: (source domain, target domain) of the default task.
+        task: what is asked of the samples unless params ask for something else.
         size: (height, width) of every picture, in pixels.
         root: where the tars lie: beside the manifest (None), or the URL of a folder.
         splits: the shards of each split, in order. Of an aligned set they are train, val and test, and each
@@ -66,10 +67,10 @@ class Manifest(Section):
         index: the Parquet index of the samples.
     """
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     source: str
     domains: dict[str, Domain]
-    direction: tuple[str, str]
+    task: Task
     size: tuple[PositiveInt, PositiveInt]
     root: str | None = None
     splits: dict[str, tuple[ShardEntry, ...]]
@@ -85,7 +86,7 @@ class Manifest(Section):
             held = {name: self.domains[name] for name in self.held(split) if name in self.domains}
             if not held and not self.aligned:
                 raise ValueError(f"split {split} shows no domain of the set")
-            classes = {name: len(domain.classes) for name, domain in held.items() if domain.kind == "label"}
+            classes = {name: len(domain.classes) for name, domain in held.items() if domain.kind != "image"}
             if {name: len(counts) for name, counts in self.totals.get(split, {}).items()} != classes:
                 raise ValueError(f"totals of {split} are not those of the label domains")
         return self
@@ -180,6 +181,6 @@ def _read(path: AnyPath, identity: tuple[int, ...]) -> Manifest:  # noqa: ARG001
         place = ".".join(str(part) for part in first["loc"])
         if place == "version":
             remedy = "it is of another version of pix2pipe; run dvc repro -f shard"
-            raise Fault(f"{path}: version {first['input']} of the layout, not 2: {remedy}") from error
+            raise Fault(f"{path}: version {first['input']} of the layout, not 3: {remedy}") from error
         problem = f"{place}: {first['msg']}" if place else first["msg"]
         raise Fault(f"{path}: not a manifest ({problem}); run dvc repro -f shard") from error

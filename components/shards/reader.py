@@ -72,7 +72,8 @@ class Split:
         self._find(i)
 
     def read(self, i: int) -> tuple[str, dict[str, Picture]]:
-        """Sample i: its key, and one picture for each of `domains`, (H, W, 3) RGB or (H, W) class indices, uint8.
+        """Sample i: its key, and what it holds of each of `domains`, uint8: (H, W, 3) RGB, (H, W) class indices, or ()
+        the index of a category.
 
         Raises:
             Fault: the shard is not what the manifest says, naming it and the bytes.
@@ -87,7 +88,7 @@ class Split:
     def png(self, i: int, domain: str) -> bytes:
         """The encoded bytes of one picture of sample i."""
         shard, place = self._find(i)
-        return shard.png(place, domain)
+        return shard.member(place, domain)
 
     def histogram(self, domain: str) -> NDArray[np.int64]:
         """Pixels of each class of a label domain over the split, (classes,), as the manifest gives them."""
@@ -120,7 +121,8 @@ class Split:
             shard = self._open.pop(number, None)
             if shard is None:
                 entry = self._entries[number]
-                shard = Shard(partial(self._open_file, entry), entry.samples, self._held)
+                members = {name: self.manifest.domains[name].extension for name in self._held}
+                shard = Shard(partial(self._open_file, entry), entry.samples, members)
             self._open[number] = shard
             if len(self._open) > self._limit:
                 self._open.popitem(last=False)
@@ -140,20 +142,26 @@ class Split:
         return self.shard(number), i - int(self._ends[number] - self.sizes[number])
 
     def _decode(self, shard: Shard, place: int, domain: str) -> Picture:
-        data = shard.png(place, domain)
+        data = shard.member(place, domain)
+        picture = self._picture(data, shard.where(place, domain), domain)
+        if stranger := self.manifest.domains[domain].stranger(picture):
+            raise Fault(f"{shard.where(place, domain)}: {stranger}; write the shards again (dvc repro -f shard)")
+        return picture
+
+    def _picture(self, data: bytes, where: str, domain: str) -> Picture:
+        if self.manifest.domains[domain].kind == "category":
+            return np.array(min(int(data), 255), np.uint8)
         height, width = self.manifest.size
         try:
             with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
                 if image.size != (width, height):  # before anything is decoded: a header may announce any size
-                    raise Fault(f"{shard.where(place, domain)}: {image.size} pixels are not {(width, height)}")
+                    raise Fault(f"{where}: {image.size} pixels are not {(width, height)}")
                 picture = np.array(image)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise Fault(f"{shard.where(place, domain)}: not a PNG ({error})") from error
-        expected = (height, width) + ((3,) if self.manifest.domains[domain].kind == "image" else ())
+            raise Fault(f"{where}: not a PNG ({error})") from error
+        expected = self.manifest.domains[domain].shape((height, width))
         if picture.shape != expected or picture.dtype != np.uint8:
-            raise Fault(f"{shard.where(place, domain)}: {picture.dtype} {picture.shape} is not uint8 {expected}")
-        if stranger := self.manifest.domains[domain].stranger(picture):
-            raise Fault(f"{shard.where(place, domain)}: {stranger}; write the shards again (dvc repro -f shard)")
+            raise Fault(f"{where}: {picture.dtype} {picture.shape} is not uint8 {expected}")
         return picture
 
     def _column(self, column: str, domain: str) -> list[Any]:

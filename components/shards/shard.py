@@ -1,14 +1,14 @@
 """Shard: one tar, opened and checked when it is first read."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 
 from components.faults import Fault
-from components.shards.damage import broken_chunk
+from components.shards.damage import broken_member
 
 _BLOCK = 512  # of a tar: headers are one, contents are padded to whole ones
 
@@ -23,12 +23,13 @@ class Shard:
     Args:
         open_file: gives the path and the descriptor of the checked file; called once, when a sample is first read.
         samples: how many the manifest promises.
-        domains: the pictures of each sample, in any order.
+        domains: what each sample holds, in any order, and what its member of each ends in (png, cls).
     """
 
-    def __init__(self, open_file: Callable[[], tuple[Path, int]], samples: int, domains: Sequence[str]) -> None:
+    def __init__(self, open_file: Callable[[], tuple[Path, int]], samples: int, domains: Mapping[str, str]) -> None:
         self._open, self._samples = open_file, samples
-        self._column = {domain: i for i, domain in enumerate(sorted(domains))}
+        self._members = {domain: f"{domain}.{domains[domain]}" for domain in sorted(domains)}
+        self._column = {domain: i for i, domain in enumerate(self._members)}
         self._lock = Lock()
         self._file: int | None = None
 
@@ -42,15 +43,15 @@ class Shard:
             if self._file is None:
                 self.path, self._file = self._open()
                 try:
-                    self.keys, self.places = _walk(self._file, self.path, self._samples, list(self._column))
+                    self.keys, self.places = _walk(self._file, self.path, self._samples, list(self._members.values()))
                 except BaseException:
                     os.close(self._file)
                     self._file = None
                     raise
         return self
 
-    def png(self, i: int, domain: str) -> bytes:
-        """The encoded bytes of one picture of sample i of an open shard.
+    def member(self, i: int, domain: str) -> bytes:
+        """The encoded bytes of one member of sample i of an open shard.
 
         Raises:
             Fault: they have changed since the shard was checked.
@@ -60,7 +61,7 @@ class Shard:
         data = os.pread(self._file, length, offset)
         if len(data) != length:
             raise Fault(f"{self.where(i, domain)}: the file ends before")
-        if broken := broken_chunk(data):
+        if broken := broken_member(self._members[domain], data):
             raise Fault(
                 f"{self.where(i, domain)}: changed since the shard was checked, "
                 f"at bytes {offset + broken[0]}-{offset + broken[1]}; see that nothing writes there, and the disk"
@@ -70,7 +71,7 @@ class Shard:
     def where(self, i: int, domain: str) -> str:
         """The file, the bytes and the name of one picture, for messages."""
         offset, length = self.places[i, self._column[domain]].tolist()
-        return f"{self.path}: bytes {offset}-{offset + length} ({self.keys[i]}.{domain}.png)"
+        return f"{self.path}: bytes {offset}-{offset + length} ({self.keys[i]}.{self._members[domain]})"
 
     def __del__(self) -> None:
         # Closed when nobody refers to it: a thread that still reads is never handed another file's bytes.
@@ -78,27 +79,28 @@ class Shard:
             os.close(self._file)  # type: ignore[arg-type]
 
 
-def _walk(file: int, path: Path, samples: int, domains: list[str]) -> tuple[list[str], np.ndarray]:
-    """The keys of a tar's samples, and the (offset, length) of each picture, int64 (samples, domains, 2).
+def _walk(file: int, path: Path, samples: int, members: list[str]) -> tuple[list[str], np.ndarray]:
+    """The keys of a tar's samples, and the (offset, length) of each member, int64 (samples, members, 2).
 
     Raises:
-        Fault: its members are not `samples` groups of KEY.DOMAIN.png, each with all domains, sorted.
+        Fault: its members are not `samples` groups of KEY.MEMBER, each with all members, sorted.
     """
     size = os.fstat(file).st_size
-    if samples * len(domains) * _BLOCK > size:
+    if samples * len(members) * _BLOCK > size:
         raise Fault(f"{path}: its {size} bytes cannot hold the {samples} samples that the manifest gives it")
     keys: list[str] = []
-    places = np.empty((samples, len(domains), 2), np.int64)
+    places = np.empty((samples, len(members), 2), np.int64)
     offset = 0
     for i in range(samples):
-        for column, domain in enumerate(domains):
+        for column, member in enumerate(members):
             header = os.pread(file, _BLOCK, offset)
             name, length = _member(header)
             if column == 0:
-                keys.append(name.removesuffix(f".{domain}.png"))
-            if name != f"{keys[i]}.{domain}.png" or "." in keys[i] or not keys[i]:
+                keys.append(name.removesuffix(f".{member}"))
+            if name != f"{keys[i]}.{member}" or "." in keys[i] or not keys[i]:
                 found = f"member {name}" if name else "the end"
-                raise Fault(f"{path}: {found} at byte {offset} where {domain} of sample {i} of {samples} should be")
+                wanted = member.partition(".")[0]
+                raise Fault(f"{path}: {found} at byte {offset} where {wanted} of sample {i} of {samples} should be")
             if not 0 <= length <= size - offset - _BLOCK:
                 raise Fault(f"{path}: member {name} at byte {offset} cannot have {length} bytes; the tar has {size}")
             places[i, column] = offset + _BLOCK, length

@@ -23,11 +23,12 @@ _LONGEST = tarfile.LENGTH_NAME  # of a member's name, and all that readers look 
 
 
 class Member(NamedTuple):
-    """One encoded picture; `histogram` counts the pixels of each class of a label map, without unlabelled ones beyond
-    the classes."""
+    """One encoded picture or category; `histogram` counts the pixels of each class, without those that are not labelled
+    and lie beyond the classes."""
 
     domain: str
-    png: bytes
+    extension: str
+    data: bytes
     histogram: list[int] | None
 
 
@@ -40,40 +41,43 @@ class Encoded:
 
 
 def encode(key: str, pictures: Mapping[str, Picture], domains: Mapping[str, Domain]) -> Encoded:
-    """A sample's pictures as PNG: RGB, and 8-bit grey class indices.
+    """A sample's pictures as PNG, RGB and 8-bit grey class indices, and its categories as a number in ASCII.
 
     Raises:
         Fault: a picture is missing, or is not what its domain says; or key and domain are too long for a tar.
     """
     if not _KEY.fullmatch(key):
         raise Fault(f"sample {key!r}: a key is 1 to 80 of A-Z a-z 0-9 _ -")
-    if too_long := [name for name in domains if len(_member_name(key, name)) > _LONGEST]:
+    names = [_member_name(key, name, domain) for name, domain in domains.items()]
+    if too_long := [name for name in names if len(name) > _LONGEST]:
         raise Fault(
-            f"sample {key}: {_member_name(key, too_long[0])} is longer than the {_LONGEST} characters of a name in a "
-            "tar; give the domain a shorter name"
+            f"sample {key}: {too_long[0]} is longer than the {_LONGEST} characters of a name in a tar; give the domain "
+            "a shorter name"
         )
     if set(pictures) != set(domains):
         raise Fault(f"sample {key}: has pictures {sorted(pictures)}, its domains are {sorted(domains)}")
     return Encoded(key, tuple(_encode(key, name, pictures[name], domains[name]) for name in sorted(domains)))
 
 
-def _member_name(key: str, domain: str) -> str:
-    return f"{key}.{domain}.png"
+def _member_name(key: str, name: str, domain: Domain) -> str:
+    return f"{key}.{name}.{domain.extension}"
 
 
 def _encode(key: str, name: str, picture: Picture, domain: Domain) -> Member:
-    wanted = 3 if domain.kind == "image" else 2
+    wanted = len(domain.shape((0, 0)))
     if picture.dtype != np.uint8 or picture.ndim != wanted or (wanted == 3 and picture.shape[2] != 3):
         raise Fault(f"sample {key}: {name} is {picture.dtype} {picture.shape}, not uint8 as a {domain.kind} is")
     histogram = None
-    if domain.kind == "label":
+    if domain.kind != "image":
         if stranger := domain.stranger(picture):
             raise Fault(f"sample {key}: {name}: {stranger}")
         counts = np.bincount(picture.ravel(), minlength=len(domain.classes))
         histogram = [int(count) for count in counts[: len(domain.classes)]]
+    if domain.kind == "category":
+        return Member(name, domain.extension, str(int(picture)).encode(), histogram)
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG", compress_level=6)
-    return Member(name, file.getvalue(), histogram)
+    return Member(name, domain.extension, file.getvalue(), histogram)
 
 
 class _Hashed:
@@ -94,7 +98,7 @@ class _Hashed:
 
 
 class TarWriter:
-    """One shard: members KEY.DOMAIN.png with fixed metadata, in the order they are added.
+    """One shard: members KEY.DOMAIN.png or .cls with fixed metadata, in the order they are added.
 
     Args:
         root: the folder of the shards.
@@ -123,16 +127,18 @@ class TarWriter:
         """Append a sample; its rows of the index are kept in `rows`."""
         self.samples += 1
         for member in sample.members:
-            info = tarfile.TarInfo(_member_name(sample.key, member.domain))  # mtime, uid and gid are 0, mode 644
-            info.size = len(member.png)
+            info = tarfile.TarInfo(
+                f"{sample.key}.{member.domain}.{member.extension}"
+            )  # mtime, uid and gid are 0, mode 644
+            info.size = len(member.data)
             offset = self._out.size + _HEADER
-            self._tar.addfile(info, io.BytesIO(member.png))
+            self._tar.addfile(info, io.BytesIO(member.data))
             self.rows.append(
                 {
                     "key": sample.key,
                     "domain": member.domain,
                     "offset": offset,
-                    "length": len(member.png),
+                    "length": len(member.data),
                     "histogram": member.histogram,
                 }
             )

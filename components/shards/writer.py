@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from components.domain import Domain, Picture, Source
+from components.domain import Domain, Picture
 from components.faults import Fault
 from components.files import atomic_folder
 from components.home import AnyPath
@@ -20,16 +20,10 @@ from components.shards.manifest import BadEntry, Manifest, ShardEntry, held_doma
 from components.shards.pool import ordered_map
 from components.shards.store import Store
 from components.shards.tar import Encoded, TarWriter, encode
+from components.source import Source, Unit
+from components.task import Task
 
 _CHUNK = 16
-
-
-class Unit(Protocol):
-    """What a sample is read from."""
-
-    @property
-    def key(self) -> str:
-        """The sample's name, unique in its source."""
 
 
 @dataclass
@@ -47,14 +41,14 @@ class _Set:
         folder: Path,
         source: str,
         domains: Mapping[str, Domain],
-        direction: tuple[str, str],
+        task: Task,
         size: tuple[int, int],
     ) -> Manifest:
         """Write the index and, last, the manifest; both are copied to the store, if there is one."""
         manifest = Manifest(
             source=source,
             domains=dict(domains),
-            direction=direction,
+            task=task,
             size=size,
             root=str(self.store.root) if self.store else None,
             splits=self.splits,
@@ -91,14 +85,14 @@ def write_shards(source: Source, root: Path, config: ShardConfig, store: AnyPath
             )
         if empty := [split for split, entries in done.splits.items() if not entries]:
             raise Fault(f"the {empty[0]} split is empty: none of its samples is good")
-        return done.finish(folder, source.name, source.domains, source.direction, source.size)
+        return done.finish(folder, source.name, source.domains, source.task, source.size)
 
 
 def write_set(
     root: Path,
     source: str,
     domains: Mapping[str, Domain],
-    direction: tuple[str, str],
+    task: Task,
     size: tuple[int, int],
     splits: Mapping[str, Iterable[tuple[str, Mapping[str, Picture]]]],
     samples_per_shard: int = 512,
@@ -110,7 +104,7 @@ def write_set(
         root: replaced as a whole when the new set is whole.
         source: the name of the source the samples come from.
         domains: of the pictures in each sample.
-        direction: (source domain, target domain) of the task.
+        task: what is asked of the samples.
         size: (height, width) of each picture.
         splits: split -> (key, {domain: uint8 picture}), in the order they are to be written; of an unaligned
             set train/DOMAIN -> (key, {that domain: picture}).
@@ -126,7 +120,7 @@ def write_set(
             shown = _shown(domains, split)
             good = (encode(key, pictures, shown) for key, pictures in samples)
             _pack(folder, split, good, samples_per_shard, done)
-        return done.finish(folder, source, domains, direction, size)
+        return done.finish(folder, source, domains, task, size)
 
 
 def _check_keys(source: Source) -> None:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from components.faults import Fault
 from components.schema import Section
+from components.source import Source
 from components.sources.earth import LICENCE as EARTH_LICENCE
 from components.sources.earth import EarthConfig, fetch_earth
 from components.sources.earth_cut import EarthCut, open_earth
@@ -16,7 +17,6 @@ from components.sources.fit import FolderCut
 from components.sources.folder import fetch_folder
 from components.sources.folder_config import FolderConfig
 from components.sources.folder_cut import open_folder
-from components.sources.source import Source
 
 FetchConfig = Annotated[EarthConfig | FolderConfig, Field(discriminator="name")]
 CutConfig = Annotated[EarthCut | FolderCut, Field(discriminator="name")]

@@ -12,11 +12,13 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from components.domain import Colour, Domain, ImageSize, Picture, height_width
 from components.faults import Fault
 from components.schema import Section
-from components.sources.earth import NAMES, PictureName, earth_rasters
+from components.source import SPLITS, require_samples
+from components.sources.earth import NAMES, earth_rasters
 from components.sources.pictures import as_indices, as_rgb, open_picture
-from components.sources.source import SPLITS, require_samples
+from components.task import Task
 
 SplitName = Literal["train", "val", "test"]
+LAND_COVER = Task(source="labels", target="photo")
 _WATER = 0
 _CODES = 256
 
@@ -52,7 +54,6 @@ class EarthCut(Section):
         band_degrees: width of a longitude band; a band belongs to one split.
         pattern: the splits of the bands from 180 W eastward, repeated.
         classes: name -> codes and colour, in the order of the class indices.
-        direction: (source, target) of the data's own task, both among the pictures that were fetched.
     """
 
     name: Literal["earth"] = "earth"
@@ -64,12 +65,9 @@ class EarthCut(Section):
     band_degrees: Annotated[float, Field(gt=0, le=180)] = 15.0
     pattern: tuple[SplitName, ...] = ("train", "train", "test", "train", "train", "val", "train", "test")
     classes: dict[str, MergedClass] = NINE_CLASSES
-    direction: tuple[PictureName, PictureName] = ("labels", "photo")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.direction[0] == self.direction[1]:
-            raise ValueError(f"direction goes from {self.direction[0]} to itself")
         if self.south >= self.north:
             raise ValueError("south must be below north")
         if missing := set(SPLITS) - set(self.pattern):
@@ -100,7 +98,7 @@ class EarthSource:
     domains: dict[str, Domain]
     size: tuple[int, int]
     splits: dict[str, list[EarthUnit]]
-    direction: tuple[str, str]
+    task: Task = LAND_COVER
     name: str = "earth"
 
     def read(self, unit: EarthUnit, /) -> dict[str, Picture]:
@@ -120,15 +118,9 @@ def open_earth(root: Path, cut: EarthCut) -> EarthSource:
     """The tiles of data/raw/earth.
 
     Raises:
-        Fault: fetch has not run, or not for a picture of the direction; a raster is not a whole globe, a
-            land-cover code has no class, or a split is empty.
+        Fault: fetch has not run; a raster is not a whole globe, a land-cover code has no class, or a split is empty.
     """
     paths = earth_rasters(root)
-    if missing := [name for name in cut.direction if name not in paths]:
-        raise Fault(
-            f"shard.cut.direction: {missing[0]} was not fetched; name it in fetch.pictures, "
-            f"which had {', '.join(paths)}"
-        )
     labels = paths.pop("labels")
     photo = _globe(paths.pop("photo"))
     codes = as_indices(open_picture(labels, str(labels)), _CODES, str(labels))
@@ -139,7 +131,7 @@ def open_earth(root: Path, cut: EarthCut) -> EarthSource:
     splits = cut_tiles(codes != _WATER, cut)
     require_samples("earth", splits, "lower shard.cut.min_land or image_size, or widen band_degrees")
     domains = {name: domain for name, domain in earth_domains(cut).items() if name in rasters}
-    return EarthSource(rasters, domains, height_width(cut.image_size), splits, cut.direction)
+    return EarthSource(rasters, domains, height_width(cut.image_size), splits)
 
 
 def _globe(path: Path, size: tuple[int, int] | None = None) -> Picture:

@@ -8,10 +8,10 @@ from pydantic import Field
 
 from components.domain import ImageSize, Picture, height_width
 from components.schema import Section
+from components.source import BadSample
 from components.sources.folder_config import Side
 from components.sources.palette import nearest_colour
 from components.sources.pictures import as_indices, rgb_bands
-from components.sources.source import BadSample
 
 
 class FolderCut(Section):

@@ -8,6 +8,7 @@ from pydantic import Field, PositiveFloat, StringConstraints, model_validator
 
 from components.domain import Band, Channel, Colour, Domain, DomainName
 from components.schema import Section, UserPath
+from components.task import Task
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
 SplitName = Literal["train", "val", "test"]
@@ -116,12 +117,20 @@ class FolderConfig(Section):
                 f"layout photos derives pictures from photos, and a.{given} makes a label map; take it out"
             )
         if self.direction != "AtoB":
-            raise ValueError("direction is from side to side; with layout photos shard.direction names both domains")
+            raise ValueError("direction is from side to side; with layout photos shard.task names both domains")
 
     @property
     def sides(self) -> tuple[Side, ...]:
         """The sides that there are: a alone, or both."""
         return (self.a,) if self.layout == "photos" else (self.a, self.b)
+
+    @property
+    def task(self) -> Task:
+        """From side to side; of photos alone pictures are made from noise, unless `shard.task` says otherwise."""
+        first, last = self.sides[0].name, self.sides[-1].name
+        if first == last:
+            return Task(target=first)
+        return Task(source=first, target=last) if self.direction == "AtoB" else Task(source=last, target=first)
 
     @property
     def origins(self) -> tuple["Origin", ...]:

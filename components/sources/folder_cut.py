@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.domain import Domain, Picture, height_width
+from components.source import BadSample, require_samples
 from components.sources.fit import FolderCut, fitted
 from components.sources.folder import PICTURES, read_folder
 from components.sources.folder_config import Side
@@ -12,7 +13,7 @@ from components.sources.leaks import Place, of_pairs, refuse_shared
 from components.sources.photos import find_photos
 from components.sources.pictures import open_picture
 from components.sources.sides import Single, find_sides
-from components.sources.source import BadSample, require_samples
+from components.task import Task
 
 _ADVICE = "name its folder in fetch.splits, or give more training pictures"
 
@@ -24,7 +25,7 @@ class _Folder:
     pictures: Path
     cut: FolderCut
     sides: tuple[Side, ...]
-    direction: tuple[str, str]
+    task: Task
 
     @property
     def name(self) -> str:
@@ -100,19 +101,16 @@ def open_folder(root: Path, cut: FolderCut) -> PairsSource | SidesSource:
     """
     config, hashes = read_folder(root)
     pictures = root / "folder" / PICTURES
-    # From side to side; of photos alone it is no task yet, and `shard.direction` goes in its place.
-    ends = (config.sides[0].name, config.sides[-1].name)
-    direction = ends if config.direction == "AtoB" else (ends[1], ends[0])
     if config.layout in ("unpaired", "photos"):
         singles = find_sides(pictures, config) if config.layout == "unpaired" else find_photos(pictures, config)
         require_samples("folder", singles, _ADVICE)
         refuse_shared(
             (hashes[one.file], Place(split, one.side, one.file)) for split, ones in singles.items() for one in ones
         )
-        return SidesSource(pictures, cut, config.sides, direction, singles)
+        return SidesSource(pictures, cut, config.sides, config.task, singles)
     pairs = find_pairs(pictures, config)
     require_samples("folder", pairs, _ADVICE)
     is_image = config.a.domain().kind == "image", config.b.domain().kind == "image"
     files = {split: [(pair.a, pair.b) for pair in found] for split, found in pairs.items()}
     refuse_shared(of_pairs(files, hashes, is_image))
-    return PairsSource(pictures, cut, config.sides, direction, config.layout == "side_by_side", pairs)
+    return PairsSource(pictures, cut, config.sides, config.task, config.layout == "side_by_side", pairs)

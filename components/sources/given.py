@@ -4,9 +4,9 @@ import numpy as np
 from PIL import Image
 
 from components.domain import Domain, Picture
+from components.source import BadSample
 from components.sources.palette import nearest_colour
 from components.sources.pictures import as_indices, rgb_bands
-from components.sources.source import BadSample
 
 _TOLERANCE = 72.0  # mean RGB distance from the palette, as shard.cut.tolerance
 

@@ -11,9 +11,9 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from components.faults import Fault
+from components.source import SPLITS, Unit
 from components.sources.folder_config import FolderConfig
 from components.sources.keys import sample_keys
-from components.sources.source import SPLITS, Unit
 
 _TRAIN, _VAL, _TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
 ALIASES = {name: split for split, names in zip(SPLITS, (_TRAIN, _VAL, _TEST), strict=True) for name in names}

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from components.faults import Fault
+from components.source import SPLITS
 from components.sources.folder_config import FolderConfig
 from components.sources.keys import sample_keys
 from components.sources.layout import (
@@ -17,7 +18,6 @@ from components.sources.layout import (
     within_splits,
 )
 from components.sources.sides import Single
-from components.sources.source import SPLITS
 
 
 def find_photos(pictures: Path, config: FolderConfig) -> dict[str, list[Single]]:

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from components.domain import Picture
+from components.source import BadSample
 from components.sources.formats import FORMATS
-from components.sources.source import BadSample
 
 MAX_BYTES = 400_000_000  # that a picture may take while it is decoded and fitted
 _BYTES = 8  # that a pixel takes then: decoded, and once more as RGB

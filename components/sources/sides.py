@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.faults import Fault
+from components.source import SPLITS
 from components.sources.folder_config import FolderConfig
 from components.sources.keys import sample_keys
 from components.sources.layout import (
@@ -18,7 +19,6 @@ from components.sources.layout import (
     split_folder,
     within_splits,
 )
-from components.sources.source import SPLITS
 
 
 @dataclass(frozen=True, slots=True)

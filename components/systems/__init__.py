@@ -6,14 +6,18 @@ from pydantic import Field
 
 from components.faults import Fault
 from components.systems.bigan import BiGANConfig, bigan
+from components.systems.cgan import CGANConfig, cgan
+from components.systems.classifier import ClassifierConfig, classifier
 from components.systems.cogan import CoGANConfig, cogan
 from components.systems.cyclegan import CycleGANConfig, cyclegan
+from components.systems.dcgan import DCGANConfig, dcgan
 from components.systems.discogan import DiscoGANConfig, discogan
 from components.systems.fcn8s import FCN8sConfig, fcn8s
 from components.systems.feature_gan import FeatureGANConfig, feature_gan
 from components.systems.pix2pix import Pix2PixConfig, pix2pix
 from components.systems.simgan import SimGANConfig, simgan
 from components.systems.system import Shape, System
+from components.systems.wgan_gp import WGANGPConfig, wgan_gp
 
 AnySystemConfig = (
     Pix2PixConfig
@@ -23,7 +27,11 @@ AnySystemConfig = (
     | BiGANConfig
     | SimGANConfig
     | FeatureGANConfig
+    | DCGANConfig
+    | CGANConfig
+    | WGANGPConfig
     | FCN8sConfig
+    | ClassifierConfig
 )
 SystemConfig = Annotated[AnySystemConfig, Field(discriminator="name")]
 
@@ -36,8 +44,8 @@ def build(config: AnySystemConfig, shape: Shape) -> System:
             the pictures.
     """
     system = _build(config, shape)
-    for translation in system.translations.values():
-        made = shape.source if translation.reverse else shape.target
+    for use in system.uses.values():
+        made = shape.made_by(use)
         if made.ignore is not None and not config.skips_void:
             raise Fault(
                 f"system.name: {config.name} would learn to make a label map of which some pixels are not labelled "
@@ -62,10 +70,22 @@ def _build(config: AnySystemConfig, shape: Shape) -> System:
             return simgan(config, shape)
         case FeatureGANConfig():
             return feature_gan(config, shape)
+        case DCGANConfig():
+            return dcgan(config, shape)
+        case CGANConfig():
+            return cgan(config, shape)
+        case WGANGPConfig():
+            return wgan_gp(config, shape)
         case FCN8sConfig():
             return fcn8s(config, shape)
+        case ClassifierConfig():
+            return classifier(config, shape)
 
 
 def unpaired_systems() -> list[str]:
     """The names of the systems that learn without pairs."""
-    return [config.model_fields["name"].default for config in get_args(AnySystemConfig) if not config.paired]
+    return [
+        config.model_fields["name"].default
+        for config in get_args(AnySystemConfig)
+        if "source" in config.needs and not config.paired
+    ]

@@ -78,7 +78,7 @@ def bigan(config: BiGANConfig, shape: Shape) -> System:
             Phase("generators", tuple(generators), generator_terms),
             Phase("discriminator", ("discriminator",), discriminator_terms),
         ),
-        translations=ways.translations,
+        uses=ways.uses,
         validation=validation,
         averaged=tuple(generators),
         memories={"pool": pools["pair"], "pool_back": pools["pair_back"]},

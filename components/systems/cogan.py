@@ -14,7 +14,7 @@ from components.networks.layers import NormName, init_normal
 from components.networks.noise import noise_maps
 from components.objectives.adversarial import ADVERSARIAL, AdversarialName
 from components.objectives.sliced_wasserstein import sliced_wasserstein
-from components.systems.system import Batch, Moment, Phase, Shape, System, SystemSection, Terms, Translation, output
+from components.systems.system import Batch, Moment, Phase, Shape, System, SystemSection, Terms, Use, of_source, output
 
 _SOURCE, _TARGET = 0, 1
 
@@ -111,9 +111,9 @@ def cogan(config: CoGANConfig, shape: Shape) -> System:
             Phase("discriminator", ("discriminator",), discriminator_terms),
             Phase("generator", ("generator",), generator_terms),
         ),
-        translations={
-            "forward": Translation("generator", forward),
-            "backward": Translation("generator", backward, reverse=True),
+        uses={
+            "forward": Use("generator", of_source(forward)),
+            "backward": Use("generator", of_source(backward), makes="source"),
         },
         validation=validation,
         averaged=("generator",),

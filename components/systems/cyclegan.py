@@ -88,7 +88,7 @@ def cyclegan(config: CycleGANConfig, shape: Shape) -> System:
             Phase("generators", tuple(generators), generator_terms),
             Phase("discriminators", tuple(discriminators), discriminator_terms),
         ),
-        translations=ways.translations,
+        uses=ways.uses,
         validation=ways.validation("cycle", F.l1_loss),
         averaged=tuple(generators),
         memories={"pool": pool, "pool_back": pool_back},

@@ -76,7 +76,7 @@ def discogan(config: DiscoGANConfig, shape: Shape) -> System:
             Phase("generators", tuple(generators), generator_terms),
             Phase("discriminators", tuple(discriminators), discriminator_terms),
         ),
-        translations=ways.translations,
+        uses=ways.uses,
         validation=ways.validation("reconstruction", F.mse_loss),
         averaged=tuple(generators),
     )

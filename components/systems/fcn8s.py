@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from components.faults import Fault
 from components.networks.fcn8s import FCN8s
-from components.systems.system import Batch, Moment, Phase, Shape, System, SystemSection, Terms, Translation
+from components.systems.system import Batch, Moment, Phase, Shape, System, SystemSection, Terms, Use, of_source
 
 _VOID = -100  # the label of a pixel that is not labelled, as torch's cross_entropy has it
 
@@ -70,7 +70,7 @@ def fcn8s(config: FCN8sConfig, shape: Shape) -> System:
     return System(
         networks=nn.ModuleDict({"segmenter": FCN8s(classes, config.width, config.dropout)}),
         phases=(Phase("segmenter", ("segmenter",), terms),),
-        translations={"segmenter": Translation("segmenter", read)},
+        uses={"segmenter": Use("segmenter", of_source(read))},
         validation=validation,
         averaged=("segmenter",),
     )

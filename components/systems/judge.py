@@ -1,12 +1,12 @@
-"""The judge: a trained segmentation network that reads labels back from photos."""
+"""The judge: a trained network that reads back from a photo what it was asked to show: its labels, or its category."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
-from pydantic import PositiveInt, ValidationError
+from pydantic import Field, PositiveInt, ValidationError
 from torch import Tensor
 
 from components.domain import Domain
@@ -14,21 +14,27 @@ from components.faults import Fault
 from components.files import atomic_path, read_json, sha256_file, write_json
 from components.networks.tensors import write_tensors
 from components.schema import Section
-from components.systems.fcn8s import FCN8sConfig, fcn8s
+from components.systems import build
+from components.systems.classifier import ClassifierConfig
+from components.systems.fcn8s import FCN8sConfig
 from components.systems.system import Shape
 from components.systems.weights import averaged, read_weights, require_sha256
+from components.task import Task
 from components.tasks.encoding import encode
 
 CARD, WEIGHTS = "judge.json", "weights.safetensors"
 
 
+JudgeConfig = FCN8sConfig | ClassifierConfig
+
+
 class JudgeCard(Section):
     """data/judge/judge.json: the network, what it reads, and its score on real photos (the ceiling)."""
 
-    system: FCN8sConfig
+    system: Annotated[JudgeConfig, Field(discriminator="name")]
     source: Domain
     target: Domain
-    task: tuple[str, str]
+    task: Task
     size: tuple[PositiveInt, PositiveInt]
     manifest: str
     key: str
@@ -37,7 +43,7 @@ class JudgeCard(Section):
 
 
 class Judge:
-    """An FCN-8s in eval mode."""
+    """A trained reader of pictures, in eval mode."""
 
     def __init__(self, card: JudgeCard, network: torch.nn.Module) -> None:
         self.card = card
@@ -47,31 +53,37 @@ class Judge:
 
     @torch.inference_mode()
     def predict(self, photos: np.ndarray) -> Tensor:
-        """Class logits (N, classes, H, W), float32, of uint8 photos (N, H, W, 3)."""
+        """Class logits, float32, of uint8 photos (N, H, W, 3).
+
+        (N, classes, H, W) of labels, (N, classes) of a category.
+        """
         logits: Tensor = self._network(encode(self.card.source, photos))
         return logits
 
 
-def judge_task(direction: tuple[str, str], domains: Mapping[str, Domain]) -> tuple[str, str] | None:
-    """The (photo, labels) domains to learn from; None where no sample shows both.
+def judge_task(task: Task, domains: Mapping[str, Domain], system: JudgeConfig) -> Task | None:
+    """What the judge learns to read, as a task of its own; None where no sample shows what it reads beside a picture.
 
-    The photo is the target of the data's own task or, where that is a label map, its source; the labels
-    are those of the task, or any that lie beside it.
+    A classifier reads the condition of the data's own task or, where that asks for none, any category. A segmentation
+    network reads labels: the photo is the target of the data's own task or, where that is a label map, its source; the
+    labels are those of the task, or any that lie beside it.
     """
-    photos = [name for name in reversed(direction) if domains[name].kind == "image"]
-    labels = [name for name in (*direction, *sorted(domains)) if domains[name].kind == "label"]
-    return (photos[0], labels[0]) if photos and labels else None
+    kind = "label" if system.name == "fcn8s" else "category"
+    named = [name for name in (task.condition, task.source, task.target) if name is not None]
+    photos = [name for name in (task.target, task.source) if name is not None and domains[name].kind == "image"]
+    read = [name for name in (*named, *sorted(domains)) if domains[name].kind == kind]
+    return Task(source=photos[0], target=read[0]) if photos and read else None
 
 
 def export_judge(folder: Path, weights: dict[str, Tensor], **card: Any) -> Judge:
     """Write the weights and the card of a trained judge, still without its ceiling, and load it.
 
     Args:
-        weights: of a checkpoint, `segmenter.key` and, where the run kept averages, `ema.segmenter.key`.
+        weights: of a checkpoint, `reader.key` and, where the run kept averages, `ema.reader.key`.
         **card: the fields of JudgeCard but `weights_sha256` and `ceiling`.
     """
     with atomic_path(folder / WEIGHTS) as temporary:
-        write_tensors(temporary, averaged(weights, "segmenter"))
+        write_tensors(temporary, averaged(weights, _network_name(card["system"])))
     full = JudgeCard(**card, weights_sha256=sha256_file(folder / WEIGHTS), ceiling={})
     return write_card(folder, full)
 
@@ -98,6 +110,10 @@ def load_judge(folder: Path) -> Judge | None:
     except ValidationError as error:
         raise Fault(f"{folder / CARD}: not a judge's card ({error.errors()[0]['msg']})") from error
     require_sha256(folder / WEIGHTS, card.weights_sha256, CARD, "run dvc repro -f judge")
-    network = fcn8s(card.system, Shape(card.source, card.target, card.size)).networks["segmenter"]
+    network = build(card.system, Shape(card.source, card.target, card.size)).networks[_network_name(card.system)]
     network.load_state_dict(read_weights(folder / WEIGHTS, network.state_dict(), "this judge"))
     return Judge(card, network)
+
+
+def _network_name(system: JudgeConfig) -> str:
+    return "segmenter" if system.name == "fcn8s" else "classifier"

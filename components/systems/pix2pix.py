@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from components.networks.patchgan import PatchSize
 from components.objectives.adversarial import ADVERSARIAL, AdversarialName
 from components.systems.parts import GeneratorConfig, PatchGANConfig, UNetConfig, make_generator, make_patchgan
-from components.systems.system import Batch, Moment, Phase, Shape, System, SystemSection, Terms, Translation, output
+from components.systems.system import Batch, Moment, Phase, Shape, System, SystemSection, Terms, Use, of_source, output
 
 
 class Pix2PixConfig(SystemSection):
@@ -87,7 +87,7 @@ def pix2pix(config: Pix2PixConfig, shape: Shape) -> System:
     return System(
         networks=networks,
         phases=phases,
-        translations={"generator": Translation("generator", translate)},
+        uses={"generator": Use("generator", of_source(translate))},
         validation=validation,
         averaged=("generator",),
         notes=_notes(config, shape),

@@ -14,7 +14,7 @@ from components.objectives.adversarial import ADVERSARIAL, AdversarialName
 from components.objectives.history import History
 from components.objectives.sliced_wasserstein import sliced_wasserstein
 from components.systems.parts import GeneratorConfig, PatchGANConfig, ResNetConfig, make_generator, make_patchgan
-from components.systems.system import Batch, Moment, Phase, Shape, System, SystemSection, Terms, Translation, output
+from components.systems.system import Batch, Moment, Phase, Shape, System, SystemSection, Terms, Use, of_source, output
 
 
 class RefinerSection(SystemSection):
@@ -96,7 +96,7 @@ def refiner(
             Phase("generator", ("generator",), generator_terms),
             Phase("discriminator", ("discriminator",), discriminator_terms),
         ),
-        translations={"forward": Translation("generator", translate)},
+        uses={"forward": Use("generator", of_source(translate))},
         validation=validation,
         averaged=("generator",),
         memories={"history": history},

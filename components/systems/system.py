@@ -2,27 +2,31 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from components.domain import Domain
+from components.faults import Fault
 from components.schema import Section
 
 Batch = dict[str, Tensor]
 Terms = dict[str, Tensor]
+Need = Literal["source", "condition"]
 
 
 class SystemSection(Section):
     """What every system's params have in common.
 
     Attributes:
+        needs: what it learns from beside pictures of the target: a source that it translates, a condition.
         paired: whether source and target of a batch are aligned pictures of the same samples. An unpaired
             system is given two independent streams, even where the data is aligned.
         skips_void: whether its terms leave out pixels that are not labelled in what it makes.
     """
 
+    needs: ClassVar[frozenset[Need]] = frozenset({"source"})
     paired: ClassVar[bool] = True
     skips_void: ClassVar[bool] = False
 
@@ -36,15 +40,47 @@ class Memory(Protocol):
 
 @dataclass(frozen=True)
 class Shape:
-    """What a system must fit: the two domains of the task and the pictures' size.
+    """What a system must fit: the domains of the task and the pictures' size.
 
-    `frequencies` gives each target class's share of the training pixels when the target is a label map.
+    Attributes:
+        translated: the domain of the source; None where pictures are made from noise.
+        frequencies: each target class's share of the training pixels when the target is a label map.
+        asked: the domain of the condition; None where none is asked for.
     """
 
-    source: Domain
+    translated: Domain | None
     target: Domain
     size: tuple[int, int]
     frequencies: tuple[float, ...] = ()
+    asked: Domain | None = None
+
+    @property
+    def source(self) -> Domain:
+        """The domain of the source.
+
+        Raises:
+            Fault: the task has none.
+        """
+        return _there(self.translated, "a source")
+
+    @property
+    def condition(self) -> Domain:
+        """The domain of the condition.
+
+        Raises:
+            Fault: the task has none.
+        """
+        return _there(self.asked, "a condition")
+
+    def made_by(self, use: "Use") -> Domain:
+        """The domain of what a use makes."""
+        return self.source if use.makes == "source" else self.target
+
+
+def _there(domain: Domain | None, what: str) -> Domain:
+    if domain is None:
+        raise Fault(f"the system needs {what}, and the task has none")
+    return domain
 
 
 @dataclass(frozen=True)
@@ -104,16 +140,66 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Translation:
-    """One direction a system translates: run(network, source (N, C, H, W), seeds (N,)) to the target.
+class Given:
+    """What a use is given, for N pictures.
 
-    Seeds decide all that is random of each sample, so a picture does not depend on its batch. A `reverse`
-    one goes from the task's target to its source.
+    Attributes:
+        seeds: (N,) int64 on the CPU; they decide all that is random of each picture, so that it does not depend on
+            the others of its batch.
+        source: (N, C, H, W), where the use needs one.
+        condition: (N, classes) one-hot, where the use needs one.
+        towards, share: further seeds (N,) and how far to go from the latents of `seeds` to theirs, (N,) from 0 to 1,
+            where pictures are made from noise.
+    """
+
+    seeds: Tensor
+    source: Tensor | None = None
+    condition: Tensor | None = None
+    towards: Tensor | None = None
+    share: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Use:
+    """How people use what was trained.
+
+    Attributes:
+        network: the one that is used.
+        run: `run(network, given)` gives N pictures.
+        needs: what must be given beside seeds.
+        makes: pictures of the task's target, or, of the source, on the way back.
     """
 
     network: str
-    run: Callable[[nn.Module, Tensor, Tensor], Tensor]
-    reverse: bool = False
+    run: Callable[[nn.Module, Given], Tensor]
+    needs: frozenset[Need] = frozenset({"source"})
+    makes: Literal["target", "source"] = "target"
+
+
+def of_source(run: Callable[[nn.Module, Tensor, Tensor], Tensor]) -> Callable[[nn.Module, Given], Tensor]:
+    """A use's `run` out of a translation of (network, source, seeds)."""
+
+    def given(network: nn.Module, given: Given) -> Tensor:
+        assert given.source is not None
+        return run(network, given.source, given.seeds)
+
+    return given
+
+
+@dataclass(frozen=True)
+class Published:
+    """The optimizer that a system was published with; `train` goes before it.
+
+    Attributes:
+        betas: of Adam. momentum: of RMSProp and SGD. weight_decay: of all.
+    """
+
+    optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
+    learning_rate: float = 2e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    eps: float = 1e-8
+    momentum: float = 0.0
+    weight_decay: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -126,11 +212,12 @@ class System:
 
     networks: nn.ModuleDict
     phases: tuple[Phase, ...]
-    translations: Mapping[str, Translation]
+    uses: Mapping[str, Use]
     validation: Callable[[nn.ModuleDict, Batch], Terms]
     averaged: tuple[str, ...] = ()
     memories: Mapping[str, Memory] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    published: Published = Published()
 
     def num_parameters(self) -> dict[str, int]:
         """Learned parameters of each network."""

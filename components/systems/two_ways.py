@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from components.networks.patchgan import PatchSize
 from components.objectives.sliced_wasserstein import sliced_wasserstein
 from components.systems.parts import AnyGeneratorConfig, PatchGANConfig, make_generator, make_patchgan
-from components.systems.system import Batch, Shape, Terms, Translation, output
+from components.systems.system import Batch, Shape, Terms, Use, of_source, output
 
 
 class RoundTrips(NamedTuple):
@@ -75,9 +75,9 @@ class TwoWays:
         return validation
 
     @property
-    def translations(self) -> Mapping[str, Translation]:
+    def uses(self) -> Mapping[str, Use]:
         """Both, as the stages use them."""
         return {
-            "forward": Translation("generator", self.forward),
-            "backward": Translation("generator_back", self.backward, reverse=True),
+            "forward": Use("generator", of_source(self.forward)),
+            "backward": Use("generator_back", of_source(self.backward), makes="source"),
         }

@@ -1,6 +1,5 @@
 """A cell: one named run with one seed, trained, and its test pictures measured under the tables' one protocol."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,19 @@ from components.evaluation.evaluate import evaluate
 from components.evaluation.sides import open_sides
 from components.faults import Fault
 from components.home import AnyPath
+from components.models.asked import open_asked
+from components.models.generator import Generator, export_generators
 from components.scratch import scratch
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.writer import write_set
 from components.systems import build
 from components.systems.judge import Judge
-from components.systems.translator import Translator, export_translators
 from components.tables.config import RunParams, TablesParams
+from components.task import Task
 from components.tasks.encoding import render
 from components.training.run import Run, plan
 
-_BATCH = 64
 Strip = NDArray[np.uint8]
 
 
@@ -59,12 +59,12 @@ class Cell:
         directions: dict[str, Any] = {}
         strips = []
         with scratch() as work:
-            cards = export_translators(
+            cards = export_generators(
                 Path(work), checkpoint.weights(), run.system, shape, run.task, params.generate, lineage
             )
             for card in cards:
-                translator = Translator.load(Path(work) / card.direction)
-                directions[card.direction], strip = self._direction(translator, Path(work), params)
+                generator = Generator.load(Path(work) / card.name)
+                directions[card.name], strip = self._direction(generator, Path(work), params)
                 strips.append(strip)
         figures = {
             "key": run.key,
@@ -76,19 +76,22 @@ class Cell:
         }
         return figures, np.concatenate(strips)
 
-    def _direction(self, translator: Translator, work: Path, params: TablesParams) -> tuple[dict[str, Any], Strip]:
-        card, manifest = translator.card, Manifest.read(self.shards)
-        source, target = card.task
+    def _direction(self, generator: Generator, work: Path, params: TablesParams) -> tuple[dict[str, Any], Strip]:
+        card, manifest = generator.card, Manifest.read(self.shards)
+        target = card.task.target
         train, test, sources = open_sides(self.shards, card.task)
-        asked = sources or test
-        out, domains = work / f"{card.direction}_test", {target: manifest.domains[target]}
-        made = _translated(translator, asked, source, target)
-        write_set(out, manifest.source, domains, card.task, manifest.size, {"test": made})
+        out, domains = work / f"{card.name}_test", {target: manifest.domains[target]}
+        pictures = open_asked(self.shards, card, count=params.generate.count).all(generator)
+        write_set(out, manifest.source, domains, Task(target=target), manifest.size, {"test": pictures})
         generated = Split(out, "test")
         done = evaluate(
             params.evaluate, train, test, generated, card.task, self.judge, self.cache, sources=sources, only=()
         )
-        metrics = {"protocol": done.metrics["protocol"], "figures": done.metrics["rows"]["model"]}
+        metrics = {
+            "task": card.task.model_dump(mode="json"),
+            "protocol": done.metrics["protocol"],
+            "figures": done.metrics["rows"]["model"],
+        }
         if "skipped" in done.metrics:
             metrics["skipped"] = done.metrics["skipped"]
         return metrics, strip(generated, target, params.pictures)
@@ -105,12 +108,3 @@ def strip(split: Split, domain: str, count: int) -> Strip:
     places = np.linspace(0, len(split) - 1, min(count, len(split))).round().astype(int).tolist()
     drawn = render(split.manifest.domains[domain], np.stack([split.picture(place, domain) for place in places]))
     return np.concatenate(list(drawn), axis=1)
-
-
-def _translated(
-    translator: Translator, asked: Split, source: str, target: str
-) -> Iterator[tuple[str, dict[str, NDArray[np.uint8]]]]:
-    for start in range(0, len(asked), _BATCH):
-        places = range(start, min(start + _BATCH, len(asked)))
-        pictures = translator.translate(np.stack([asked.picture(place, source) for place in places]))
-        yield from ((asked.keys[place], {target: made}) for place, made in zip(places, pictures, strict=True))

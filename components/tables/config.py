@@ -6,9 +6,9 @@ from typing import Annotated, Any, Self
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from components.evaluation.config import EvaluateConfig
+from components.models.card import GenerateConfig
 from components.schema import Section
 from components.systems import SystemConfig
-from components.systems.translator import GenerateConfig
 from components.training.config import TrainConfig
 
 Name = Annotated[str, Field(pattern="^[a-z0-9_]+$")]

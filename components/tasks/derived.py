@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from components.domain import Domain, Picture, Source
+from components.domain import Domain, Picture
 from components.faults import Fault
+from components.source import Source
+from components.task import Task
 from components.tasks.degrade import blurred, edges, filled, grey, small
 from components.tasks.derive import (
     AnyDerivation,
@@ -31,7 +33,7 @@ class DerivedSource:
     source: Source
     derivations: Mapping[str, AnyDerivation]
     domains: Mapping[str, Domain]
-    direction: tuple[str, str]
+    task: Task
 
     @property
     def name(self) -> str:
@@ -60,15 +62,13 @@ class DerivedSource:
         return pictures
 
 
-def derived(
-    source: Source, derivations: Mapping[str, AnyDerivation], direction: tuple[str, str] | None = None
-) -> DerivedSource:
+def derived(source: Source, derivations: Mapping[str, AnyDerivation], task: Task | None = None) -> DerivedSource:
     """Add derived domains to a source.
 
     Args:
         source: whose samples they are made of.
         derivations: by the name of the new domain; one may be made of another that stands before it.
-        direction: (source, target) domains of the default task, instead of the source's own.
+        task: the default task, instead of the source's own.
 
     Raises:
         Fault: one line naming the param that does not fit the source.
@@ -79,13 +79,11 @@ def derived(
             "each sample holds all domains"
         )
     domains = derived_domains(source.domains, derivations, source.size)
-    direction = direction or source.direction
-    for name in direction:
+    task = task or source.task
+    for name in task.domains:
         if name not in domains:
-            raise Fault(f"shard.direction: {_unknown(name, domains)}")
-    if direction[0] == direction[1]:
-        raise Fault(f"shard.direction: {direction[0]} would be translated into itself; there are {', '.join(domains)}")
-    return DerivedSource(source, derivations, domains, direction)
+            raise Fault(f"shard.task: {_unknown(name, domains)}")
+    return DerivedSource(source, derivations, domains, task)
 
 
 def derived_domains(

@@ -15,7 +15,8 @@ def encode(domain: Domain, batch: np.ndarray, device: torch.device | str = "cpu"
     """Turn uint8 pictures into network input.
 
     An image batch (N, H, W, 3) becomes (N, 3, H, W) in [-1, 1]; a label batch (N, H, W) of class indices
-    becomes one-hot (N, classes, H, W) in {0, 1} or, encoded in colour, (N, 3, H, W) in [-1, 1]. Bytes cross
+    becomes one-hot (N, classes, H, W) in {0, 1} or, encoded in colour, (N, 3, H, W) in [-1, 1]; categories (N,) become
+    one-hot (N, classes). Bytes cross
     to the device, floats are made there.
 
     A pixel that is not labelled is 0 in every channel of one-hot, and black in colour.
@@ -24,6 +25,10 @@ def encode(domain: Domain, batch: np.ndarray, device: torch.device | str = "cpu"
         Fault: a class index that the domain does not have.
     """
     classes = len(domain.classes)
+    if domain.kind == "category":
+        if stranger := domain.stranger(batch):
+            raise Fault(stranger)
+        return F.one_hot(torch.from_numpy(batch).to(device, non_blocking=True).long(), classes).float()
     if domain.kind == "label" and domain.stranger(batch.reshape(-1, batch.shape[-1])):
         raise Fault(next(filter(None, map(domain.stranger, batch))))
     drawn = render(domain, batch) if domain.in_colour else batch
@@ -38,10 +43,10 @@ def encode(domain: Domain, batch: np.ndarray, device: torch.device | str = "cpu"
 
 def decode(domain: Domain, batch: Tensor) -> np.ndarray:
     """Turn network output back into uint8: images (N, H, W, 3) from [-1, 1]; labels (N, H, W) by arg max or,
-    encoded in colour, by the nearest colour of the palette (of equals the first)."""
+    encoded in colour, by the nearest colour of the palette (of equals the first); categories (N,) by arg max."""
     if domain.kind == "label" and domain.in_colour:
         return _nearest(domain, batch).to(torch.uint8).cpu().numpy()
-    if domain.kind == "label":
+    if domain.kind in ("label", "category"):
         return batch.argmax(dim=1).to(torch.uint8).cpu().numpy()
     pixels = batch.float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
     return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -1,4 +1,4 @@
-"""What is asked of the data: which domain becomes which, and the jitter of training pictures."""
+"""The jitter of training pictures."""
 
 import numpy as np
 from PIL import Image
@@ -8,13 +8,6 @@ from components.domain import Domain
 from components.schema import Section
 
 Sample = dict[str, np.ndarray]
-
-
-class TaskConfig(Section):
-    """Which domain is translated into which; the data's own direction when not given."""
-
-    source: str
-    target: str
 
 
 class AugmentConfig(Section):
@@ -33,13 +26,16 @@ def augment(sample: Sample, domains: dict[str, Domain], config: AugmentConfig, s
     """Jitter all pictures of a sample alike; a pure function of the seed.
 
     Args:
-        sample: uint8 pictures of one size, (H, W, 3) or (H, W), by domain.
+        sample: uint8 pictures of one size, (H, W, 3) or (H, W), by domain; a category stays as it is.
         seed: decides the crop and the flips.
     """
     rng = np.random.default_rng(seed)
     offset, flips = rng.random(2), rng.random(2) < 0.5
     out = {}
     for name, picture in sample.items():
+        if domains[name].kind == "category":
+            out[name] = picture
+            continue
         if config.resize is not None:
             picture = _enlarge_and_crop(picture, domains[name], config.resize, offset)
         if config.horizontal_flip and flips[0]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from components.systems.translator import Card
+from components.models.card import Card
 
 NOTE = "mlflow.note.content"  # the tag that MLflow's page shows as a run's description
 _SHOWN = ("fid", "kid", "fcn_class_iou", "labels_class_iou", "l1")
@@ -15,15 +15,15 @@ def describe_run(run: dict[str, Any], cards: list[Card], metrics: dict[str, Any]
     Args:
         run: run.json. metrics: SYSTEM.json.
     """
-    directions = " and ".join(" to ".join(card.task) for card in cards)
+    directions = " and ".join(card.task.title for card in cards)
     parts = [f"{run['system']['name']}, {directions}, {run['steps']:,} steps on data manifest {run['manifest'][:12]}."]
     for card in cards:
-        rows = metrics[card.direction]["rows"]
+        rows = metrics[card.name]["rows"]
         there = [row for row in _ROWS if row in rows]
         figures = [name for name, entry in rows["model"].items() if name.startswith(_SHOWN) and "value" in entry]
         if not figures:
             continue
-        parts += ["", f"| {card.direction} | " + " | ".join(there) + " |", "| --- |" + " --- |" * len(there)]
+        parts += ["", f"| {card.name} | " + " | ".join(there) + " |", "| --- |" + " --- |" * len(there)]
         for name in figures:
             cells = [f"{rows[row][name]['value']:.4g}" if name in rows[row] else "" for row in there]
             parts.append(f"| {name} | " + " | ".join(cells) + " |")

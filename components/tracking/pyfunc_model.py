@@ -1,6 +1,6 @@
 """The registered model's code: MLflow copies this file into the model and runs it when the model is loaded.
 
-Weights are safetensors and the architecture is rebuilt from translator.json, so nothing is unpickled.
+Weights are safetensors and the architecture is rebuilt from generator.json, so nothing is unpickled.
 """
 
 import base64
@@ -20,13 +20,13 @@ from PIL import Image
 from components.domain import Domain
 from components.faults import Fault
 from components.files import sha256_file
-from components.systems.translator import Translator
+from components.models.generator import Generator
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-class TranslatorModel(mlflow.pyfunc.PythonModel):
-    """uint8 pictures in, uint8 pictures out, as `Translator` makes them."""
+class GeneratorModel(mlflow.pyfunc.PythonModel):
+    """uint8 pictures out, as `Generator` makes them, of uint8 pictures or of seeds and conditions."""
 
     def load_context(self, context: Any) -> None:
         """Load the translator from the model's artifacts.
@@ -39,7 +39,7 @@ class TranslatorModel(mlflow.pyfunc.PythonModel):
         try:
             if (found := sha256_file(card)) != expected:
                 raise Fault(f"{card}: has the sha256 {found[:12]}, and was registered with {expected[:12]}")
-            self._translator = Translator.load(card.parent)
+            self._generator = Generator.load(card.parent)
         except Fault as fault:
             raise MlflowException.invalid_parameter_value(str(fault)) from fault
 
@@ -49,12 +49,14 @@ class TranslatorModel(mlflow.pyfunc.PythonModel):
         model_input: np.ndarray,  # the one annotation that MLflow neither checks by nor warns about
         params: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> np.ndarray:
-        """Translate a batch.
+        """Make a batch.
 
         Args:
-            model_input: uint8 array (N, H, W) of class indices or (N, H, W, 3) of RGB, as the source is;
-                or PNG bytes, one or a list; or {"png": [...]} or a DataFrame with such a column. What comes
-                as JSON may be nested lists of integers, and base64 text for PNG bytes.
+            model_input: of a model that translates, a uint8 array (N, H, W) of class indices or (N, H, W, 3) of RGB,
+                as the source is; or PNG bytes, one or a list; or {"png": [...]} or a DataFrame with such a column. What
+                comes as JSON may be nested lists of integers, and base64 text for PNG bytes. Of one that makes pictures
+                from noise, {"seed": [...]}, a DataFrame with such a column, or a list of integers; where it takes a
+                condition, a further column "condition" holds the names of its classes.
 
         Returns:
             uint8 array, (N, H, W, 3) for an image target, (N, H, W) for labels.
@@ -63,10 +65,35 @@ class TranslatorModel(mlflow.pyfunc.PythonModel):
             MlflowException: naming the picture at fault by its index.
         """
         try:
-            batch = to_batch(model_input, self._translator.source, self._translator.size)
-            return self._translator.translate(batch)
+            generator = self._generator
+            if "source" in generator.needs:
+                return generator.translate(to_batch(model_input, generator.source, generator.size))
+            seeds, conditions = to_seeds(model_input, generator.card.condition)
+            return generator.make(seeds=seeds, conditions=conditions)
         except Fault as fault:
             raise MlflowException.invalid_parameter_value(str(fault)) from fault
+
+
+def to_seeds(given: Any, condition: Domain | None) -> tuple[list[int], np.ndarray | None]:
+    """Seeds, and the indices of the classes that are asked for, (N,), where the model takes a condition.
+
+    Raises:
+        Fault: a column is missing or unknown, a seed is no integer from 0 on, or a condition is no class.
+    """
+    wanted = {"seed"} | ({"condition"} if condition else set())
+    if not (isinstance(given, Mapping) or hasattr(given, "columns")):
+        given = {"seed": given}
+    if set(given) != wanted:
+        raise Fault(f"the columns {' and '.join(sorted(wanted))} are taken, not {', '.join(sorted(map(str, given)))}")
+    seeds = np.atleast_1d(np.asarray(given["seed"]))
+    if seeds.ndim != 1 or seeds.dtype.kind not in "iu" or (seeds < 0).any():
+        raise Fault("seeds are integers from 0 to 2^63 - 1")
+    if condition is None:
+        return seeds.tolist(), None
+    names = [str(name) for name in np.atleast_1d(np.asarray(given["condition"]))]
+    if unknown := [name for name in names if name not in condition.classes]:
+        raise Fault(f"condition {unknown[0]}: no such class; there are {', '.join(condition.classes)}")
+    return seeds.tolist(), np.array([condition.classes.index(name) for name in names], np.uint8)
 
 
 def to_batch(pictures: Any, domain: Domain, size: tuple[int, int]) -> np.ndarray:
@@ -143,4 +170,4 @@ def _decode(data: bytes | bytearray | str, i: int, domain: Domain, size: tuple[i
         raise Fault(f"picture {i}: a broken PNG ({error})") from error
 
 
-mlflow.models.set_model(TranslatorModel())
+mlflow.models.set_model(GeneratorModel())

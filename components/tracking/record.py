@@ -15,7 +15,8 @@ import yaml
 from components.faults import Fault
 from components.files import exists, read_json, sha256_file, sha256_json
 from components.home import AnyPath
-from components.systems.translator import read_cards
+from components.models.card import read_cards
+from components.task import Task
 from components.tracking.note import NOTE, describe_run
 
 ALARMS = "alarms"  # of run.json, and what their points are named by
@@ -111,7 +112,7 @@ def gather(outputs: Outputs, commit: str) -> Record:
         tags = alarm_tags(alarms) | {
             "pix2pipe.system": run["system"]["name"],
             "pix2pipe.manifest": run["manifest"],
-            "pix2pipe.protocol": metrics[first.direction]["protocol"]["hash"],
+            "pix2pipe.protocol": metrics[first.name]["protocol"]["hash"],
             "pix2pipe.weights": first.weights_sha256,
             "pix2pipe.checkpoint": f"{first.checkpoint} (step {first.step})",
             "pix2pipe.mode": first.mode,
@@ -125,8 +126,8 @@ def gather(outputs: Outputs, commit: str) -> Record:
             "mlflow.source.git.commit": run["git_commit"].removesuffix("-dirty"),
         }
         for card in further:
-            name = plain_name(card.direction)
-            tags[f"pix2pipe.protocol.{name}"] = metrics[card.direction]["protocol"]["hash"]
+            name = plain_name(card.name)
+            tags[f"pix2pipe.protocol.{name}"] = metrics[card.name]["protocol"]["hash"]
             tags[f"pix2pipe.weights.{name}"] = card.weights_sha256
     except (KeyError, TypeError) as error:
         raise Fault(f"{outputs.run / 'run.json'} or {outputs.metrics_file}: lacks {error}; run dvc repro") from error
@@ -142,9 +143,9 @@ def gather(outputs: Outputs, commit: str) -> Record:
     )
 
 
-def run_name(system: str, task: Iterable[str], steps: int, key: str) -> str:
+def run_name(system: str, task: Task, steps: int, key: str) -> str:
     """What a training is called on MLflow's pages: what it is, how long, and what tells it from others like it."""
-    return f"{system} {' to '.join(task)}, {steps:,} steps, {key[:6]}"
+    return f"{system} {task.title}, {steps:,} steps, {key[:6]}"
 
 
 def read_curves(path: Path, part: str) -> list[Point]:

@@ -10,8 +10,9 @@ import numpy as np
 import components
 from components.faults import Fault
 from components.files import read_json, sha256_file, sha256_json, write_json
+from components.models.card import CARD, WEIGHTS, Card, read_cards
+from components.models.generator import Generator
 from components.scratch import scratch
-from components.systems.translator import CARD, WEIGHTS, Card, Translator, read_cards
 from components.tracking.config import RegisterConfig
 from components.tracking.record import Outputs
 from components.tracking.store import Store, faults_of_the_store
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
 
 # What a translator is made of, and so what a version carries of this project's code: all below `systems`
 # that has to do with networks, and nothing that reads data, trains or tracks.
-_CODE = ("domain.py", "faults.py", "files.py", "schema.py", "networks", "objectives", "systems", "tasks")
+_CODE = (
+    *("domain.py", "faults.py", "files.py", "schema.py", "task.py"),
+    *("models/__init__.py", "models/card.py", "models/generator.py"),
+    *("networks", "objectives", "systems", "tasks"),
+)
 _REQUIREMENTS = ("mlflow", "numpy", "pillow", "pydantic", "safetensors", "torch")
 MEASURED, REPLICATES = "measured.json", "replicates.parquet"  # beside the card, for reviews of later versions
 _MODEL_CODE = Path(__file__).with_name("pyfunc_model.py")
@@ -42,11 +47,11 @@ def register_all(store: Store, run_id: str, outputs: Outputs, config: RegisterCo
     metrics = read_json(outputs.metrics_file)
     made: dict[str, dict[str, Any]] = {}
     for card in read_cards(outputs.generated):
-        name = "-".join([config.model, *((card.task[0], "to", card.task[1]) if made else ())])
-        folder, measured = outputs.generated / card.direction, metrics[card.direction]
-        replicates = outputs.metrics / f"replicates/{card.direction}.parquet"
+        name = "-".join([config.model, *((card.task.title.replace(" ", "-"),) if made else ())])
+        folder, measured = outputs.generated / card.name, metrics[card.name]
+        replicates = outputs.metrics / f"replicates/{card.name}.parquet"
         version = register_translator(store, run_id, folder, measured, replicates, name, config.alias)
-        made[card.direction] = {
+        made[card.name] = {
             "model": name,
             "alias": config.alias,
             "version": int(version.version),
@@ -66,16 +71,16 @@ def register_translator(
 
     Args:
         run_id: the graph's run, which the version belongs to.
-        folder: of translator.json and generator.safetensors.
+        folder: of generator.json and generator.safetensors.
         measured: what the evaluation found of this translator.
         replicates: Parquet of its figures on resampled test sets; the version keeps it and `measured`, so that a
             later one can be compared with it.
         model: name of the registered model.
 
     Raises:
-        Fault: a file is missing or is not what translator.json says, or MLflow refuses.
+        Fault: a file is missing or is not what generator.json says, or MLflow refuses.
     """
-    card = Translator.load(folder, "cpu").card
+    card = Generator.load(folder, "cpu").card
     if not replicates.is_file():
         raise Fault(f"{replicates}: not found; run dvc repro evaluate")
     tags = {
@@ -126,7 +131,7 @@ def _ensure_model(store: Store, model: str, card: Card) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
-        store.client.create_registered_model(model, description=f"Translates {card.task[0]} to {card.task[1]}.")
+        store.client.create_registered_model(model, description=f"Makes {card.task.title}.")
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
@@ -148,7 +153,7 @@ def _log_model(
         files = {"card": generated / CARD, "weights": generated / WEIGHTS}
         files |= {"measured": temporary / MEASURED, "replicates": temporary / REPLICATES}
         info = mlflow.pyfunc.log_model(
-            name=card.translation,
+            name=card.use,
             python_model=str(_MODEL_CODE),
             artifacts={
                 name: path.resolve().as_uri() for name, path in files.items()
@@ -157,32 +162,37 @@ def _log_model(
             model_config={"card_sha256": sha256_file(generated / CARD)},  # the card names the sha256 of the weights
             pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS],
             signature=_signature(card),
-            input_example=np.zeros((1, *_shape(card, "source")), np.uint8),
-            metadata={"key": card.key, "weights_sha256": card.weights_sha256, "source": card.source.model_dump()},
+            input_example=_example(card),
+            metadata={"key": card.key, "weights_sha256": card.weights_sha256, "task": card.task.name},
         )
     return str(info.model_uri)
 
 
 def _signature(card: Card) -> Any:
-    """Tensors in and out, for people and tools to read; the model checks its input itself.
+    """What goes in and comes out, for people and tools to read; the model checks its input itself.
 
     MLflow's own check of a tensor signature would refuse PNG bytes and answers with the whole batch printed.
     It leaves the check to the model where the signature is marked as the model's own.
     """
     from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
+    from mlflow.types import ColSpec, Schema, TensorSpec
 
-    tensors = {
-        role: Schema([TensorSpec(np.dtype(np.uint8), (-1, *_shape(card, role)))]) for role in ("source", "target")
-    }
-    signature = ModelSignature(inputs=tensors["source"], outputs=tensors["target"])
+    made = Schema([TensorSpec(np.dtype(np.uint8), (-1, *card.target.shape(card.size)))])
+    given = Schema([TensorSpec(np.dtype(np.uint8), (-1, *card.source.shape(card.size)))]) if card.source else None
+    if given is None:
+        columns = [ColSpec("long", "seed"), *([ColSpec("string", "condition")] if card.condition else [])]
+        given = Schema(columns)
+    signature = ModelSignature(inputs=given, outputs=made)
     signature._is_signature_from_type_hint = True
     return signature
 
 
-def _shape(card: Card, role: str) -> tuple[int, ...]:
-    domain = card.source if role == "source" else card.target
-    return (*card.size, 3) if domain.kind == "image" else card.size
+def _example(card: Card) -> Any:
+    """One valid input."""
+    if card.source is not None:
+        return np.zeros((1, *card.source.shape(card.size)), np.uint8)
+    condition = {"condition": [card.condition.classes[0]]} if card.condition else {}
+    return {"seed": [0]} | condition
 
 
 def _copy_code(code: Path) -> Path:
@@ -194,5 +204,6 @@ def _copy_code(code: Path) -> Path:
         if (root / name).is_dir():
             shutil.copytree(root / name, code / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         else:
+            (code / name).parent.mkdir(exist_ok=True)
             shutil.copy(root / name, code / name)
     return code

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from components.faults import Fault
 from components.files import remove_folder, sha256_file
-from components.systems.translator import CARD, WEIGHTS
+from components.models.card import CARD, WEIGHTS
 from components.tracking.store import Store, faults_of_the_store
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def fetch_version(store: Store, version: Version, folder: Path) -> Path:
     """Bring the files of a version to `folder`, each of the sha256 that it was registered with.
 
     Returns:
-        The folder that `Translator.load` takes.
+        The folder that `Generator.load` takes.
 
     Raises:
         Fault: an artifact is missing or changed since, or the version is not one that `register` made.

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 
 from components.shards.loader import Stream, position_seed
+from components.shards.manifest import Manifest
 from components.shards.order import windows_at_once
 from components.shards.reader import Split, open_side
 from components.systems.system import Batch, Shape
+from components.task import Task
 from components.tasks.encoding import encode
 from components.tasks.paired import Sample, augment
 from components.training.group import Group
@@ -51,10 +53,12 @@ class Sides:
 
 
 def training_stream(run: Run, group: Group) -> Batches:
-    """This rank's part of every batch of the run: aligned pairs, or two sides drawn independently."""
-    if run.system.paired:
-        return _stream(run, group, Split(run.shards, "train", _open_shards(run, group), run.task), run.train.seed)
-    source, target = (open_side(run.shards, "train", name, open_shards=_open_shards(run, group)) for name in run.task)
+    """This rank's part of every batch of the run: samples as they lie, or two sides drawn independently."""
+    task, open_shards = run.task, _open_shards(run, group)
+    if task.source is None or run.system.paired:
+        split = Manifest.read(run.shards).side("train", task.target)
+        return _stream(run, group, Split(run.shards, split, open_shards, task.domains), run.train.seed)
+    source, target = (open_side(run.shards, "train", name, open_shards=open_shards) for name in task.domains)
     # Where the data is aligned both sides are one split, and only another seed keeps the pairs apart.
     other = position_seed(run.train.seed, _TARGET)
     return Sides(_stream(run, group, source, run.train.seed, 0.5), _stream(run, group, target, other, 0.5))
@@ -86,22 +90,28 @@ def _open_shards(run: Run, group: Group) -> int:
 def to_batch(
     pictures: Sample,
     seeds: np.ndarray,
-    task: tuple[str, str],
+    task: Task,
     shape: Shape,
     device: torch.device,
     pin_memory: bool = False,
 ) -> Batch:
-    """`source` and `target`, (N, C, H, W) float32 on the device, and `seeds`, (N,) int64 on the CPU.
+    """`target` and, as the task has them, `source` and `condition`, float32 on the device, and `seeds`, (N,) int64 on
+    the CPU: (N, C, H, W) of pictures, one-hot (N, classes) of a category.
 
     With `pin_memory` the bytes cross to a GPU from page-locked memory, so the copy runs beside the
     computation; nothing changes where the device is the CPU.
     """
-    source, target = (_staged(pictures[name], device, pin_memory) for name in task)
-    return {
-        "source": encode(shape.source, source, device),
-        "target": encode(shape.target, target, device),
-        "seeds": torch.from_numpy(seeds),
+    roles = {
+        "source": (task.source, shape.translated),
+        "target": (task.target, shape.target),
+        "condition": (task.condition, shape.asked),
     }
+    batch = {
+        role: encode(domain, _staged(pictures[name], device, pin_memory), device)
+        for role, (name, domain) in roles.items()
+        if name is not None and domain is not None
+    }
+    return batch | {"seeds": torch.from_numpy(seeds)}
 
 
 def _staged(pictures: np.ndarray, device: torch.device, pin_memory: bool) -> np.ndarray:

@@ -1,12 +1,14 @@
 """TrainConfig: how any system is trained."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from components.schema import Section
-from components.tasks.paired import AugmentConfig, TaskConfig
+from components.task import Task
+from components.tasks.paired import AugmentConfig
 
+Share = Annotated[float, Field(ge=0, lt=1)]
 Placement = Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"]
 
 
@@ -16,10 +18,13 @@ class TrainConfig(Section):
     `num_workers` data-parallel processes share each batch of `batch_size` samples through Ray Train; 0
     trains in this process without Ray. Each `checkpoint_every` steps the run is validated on
     `validation_samples` of the val split, draws a sample grid and is saved; the last `keep_checkpoints` and
-    the best are kept. The learning rate is constant for `constant_share` of the steps and falls linearly to
-    0 over the rest; `learning_rates` overrides it for single phases. Networks see a label map as `labels`
-    says: one_hot, a channel a class, or colour, drawn in its palette. Samples are shuffled within
-    `shuffle_shards` shards in each of `lanes` places of the split at once (docs/scale.md); a split of no more
+    the best are kept. `optimizer`, `learning_rate`, `betas` (of Adam), `eps`, `momentum` (of RMSProp and SGD) and
+    `weight_decay` are, where null, those that the system was published with; `learning_rates` overrides the rate for
+    single optimizers or networks. With `schedule` linear the rate is constant for `constant_share` of the steps and
+    falls linearly to 0 over the rest; halved, it is halved after each `half_life` steps; exponential, it falls
+    evenly, by half in as many. Networks see a label map as `labels` says: one_hot, a channel a class, or colour, drawn
+    in its palette. Samples are shuffled within `shuffle_shards` shards in each of `lanes` places of the split at once
+    (docs/scale.md); a split of no more
     than `shuffle_shards` is shuffled as a whole. An epoch is a pass over the training samples; where the two
     sides are drawn independently, over the larger side.
 
@@ -29,14 +34,20 @@ class TrainConfig(Section):
     may take to give a sign of life, and how long lost ranks may wait for room on the nodes.
     """
 
-    task: TaskConfig | None = None
+    task: Task | None = None
     labels: Literal["one_hot", "colour"] = "one_hot"
     steps: PositiveInt | None = None
     epochs: PositiveInt | None = None
     batch_size: PositiveInt = 1
-    learning_rate: PositiveFloat = 2e-4
+    optimizer: Literal["adam", "rmsprop", "sgd"] | None = None
+    learning_rate: PositiveFloat | None = None
     learning_rates: dict[str, PositiveFloat] = Field(default_factory=dict)
-    betas: tuple[float, float] = (0.5, 0.999)
+    betas: tuple[Share, Share] | None = None
+    eps: PositiveFloat | None = None
+    momentum: Share | None = None
+    weight_decay: NonNegativeFloat | None = None
+    schedule: Literal["linear", "halved", "exponential"] = "linear"
+    half_life: PositiveInt | None = None
     constant_share: float = Field(default=0.5, ge=0, le=1)
     ema: float = Field(default=0.0, ge=0, lt=1)
     augment: AugmentConfig = AugmentConfig()
@@ -65,8 +76,8 @@ class TrainConfig(Section):
     def _one_length(self) -> Self:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("give either steps or epochs")
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError("betas lie in [0, 1)")
+        if (self.schedule == "linear") != (self.half_life is None):
+            raise ValueError("half_life goes with schedule halved or exponential, which need it")
         if self.backend == "nccl" and self.workers_per_gpu > 1:
             raise ValueError("nccl refuses two ranks on one GPU; set backend to gloo or workers_per_gpu to 1")
         return self

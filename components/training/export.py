@@ -19,10 +19,12 @@ from components.files import (
     write_json,
     write_text,
 )
+from components.models.card import Card, GenerateConfig
+from components.models.generator import export_generators
 from components.shards.manifest import Manifest
 from components.systems import AnySystemConfig, SystemConfig, build
-from components.systems.translator import Card, GenerateConfig, export_translators
 from components.systems.weights import load_weights, require_sha256
+from components.task import Task
 from components.training import log
 from components.training.alarms import ALARMS, Alarms
 from components.training.checkpoint import META, WEIGHTS, Checkpoint
@@ -60,7 +62,7 @@ def export_run(run: Run, out: Path) -> None:
                 "key": run.key,
                 "system": run.system.model_dump(mode="json"),
                 "train": run.train.model_dump(mode="json"),
-                "task": {"source": run.task[0], "target": run.task[1]},
+                "task": run.task.model_dump(mode="json"),
                 "manifest": Manifest.read(run.shards).sha256,
                 "git_commit": git_commit(),
                 "steps": last.step,
@@ -72,7 +74,7 @@ def export_run(run: Run, out: Path) -> None:
 
 
 def export_trained(out: Path, config: GenerateConfig, shards: Path, folder: Path) -> list[Card]:
-    """Write the translators of an exported run, from the checkpoint that `config` names, below `folder`.
+    """Write the generators of an exported run, from the checkpoint that `config` names, below `folder`.
 
     Args:
         out: where `export_run` wrote.
@@ -84,13 +86,13 @@ def export_trained(out: Path, config: GenerateConfig, shards: Path, folder: Path
     run = read_json(out / "run.json")
     system = TypeAdapter[AnySystemConfig](SystemConfig).validate_python(run["system"])
     train = TrainConfig.model_validate(run["train"])
-    task = (run["task"]["source"], run["task"]["target"])
+    task = Task.model_validate(run["task"])
     shape = Run(system, train, shards, out, task, run["key"]).shape()
     file, exported = out / "checkpoints" / config.checkpoint / WEIGHTS, run["checkpoints"][config.checkpoint]
     require_sha256(file, exported["sha256"], "run.json", "run dvc repro -f train")
     weights = load_weights(file)
     lineage = {"checkpoint": config.checkpoint, "step": exported["step"]}
-    return export_translators(folder, weights, system, shape, task, config, lineage | {"key": run["key"]})
+    return export_generators(folder, weights, system, shape, task, config, lineage | {"key": run["key"]})
 
 
 def git_commit() -> str:

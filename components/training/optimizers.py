@@ -1,10 +1,13 @@
-"""One fused Adam for each optimizer that the phases name, and the papers' learning-rate schedule."""
+"""The optimizers that the phases name, by their published settings, and learning-rate schedules."""
 
-from torch import nn
-from torch.optim import Adam
+from dataclasses import fields, replace
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, Optimizer, RMSprop
 
 from components.faults import Fault
-from components.systems.system import Phase, System
+from components.systems.system import Phase, Published, System
 from components.training.config import TrainConfig
 
 NETWORK = "network"  # the key of a group of parameters under which the name of their network stands
@@ -15,23 +18,38 @@ def learned(system: System, phase: Phase) -> list[nn.Parameter]:
     return [p for name in phase.learns for p in system.networks[name].parameters()]
 
 
-def make_optimizers(system: System, config: TrainConfig) -> dict[str, Adam]:
-    """An Adam for each name of an optimizer among the phases, with a group of parameters for each network.
+def settled(published: Published, config: TrainConfig) -> Published:
+    """The settings of a run: those of `train` where it has them, else those that the system was published with."""
+    given = {field.name: getattr(config, field.name) for field in fields(Published)}
+    return replace(published, **{name: value for name, value in given.items() if value is not None})
+
+
+def make_optimizers(system: System, config: TrainConfig) -> dict[str, Optimizer]:
+    """One for each name of an optimizer among the phases, with a group of parameters for each network.
 
     Raises:
         Fault: `train.learning_rates` names neither an optimizer nor a network that learns.
     """
-    learners = _learners(system)
     require_rates_known(system, config)
+    settings = settled(system.published, config)
     return {
-        name: Adam(
+        name: _make(
+            settings,
             [{"params": list(system.networks[network].parameters()), NETWORK: network} for network in networks],
-            lr=config.learning_rate,
-            betas=config.betas,
-            fused=True,
         )
-        for name, networks in learners.items()
+        for name, networks in _learners(system).items()
     }
+
+
+def _make(settings: Published, groups: list[dict[str, Any]]) -> Optimizer:
+    rate, decay = settings.learning_rate, settings.weight_decay
+    match settings.optimizer:
+        case "adam":
+            return Adam(groups, rate, settings.betas, settings.eps, decay, fused=True)
+        case "rmsprop":
+            return RMSprop(groups, rate, eps=settings.eps, momentum=settings.momentum, weight_decay=decay)
+        case "sgd":
+            return SGD(groups, rate, momentum=settings.momentum, weight_decay=decay, fused=True)
 
 
 def require_rates_known(system: System, config: TrainConfig) -> None:
@@ -56,31 +74,34 @@ def _learners(system: System) -> dict[str, dict[str, None]]:
     return learners
 
 
-def require_moments(optimizer: Adam) -> None:
-    """Refuse a loaded state whose moments are not of the shapes of the parameters, which Adam itself never asks.
+def require_moments(optimizer: Optimizer) -> None:
+    """Refuse a loaded state whose moments are not of the shapes of the parameters, which no optimizer itself asks.
 
     Raises:
         ValueError: of one.
     """
     for parameter, state in optimizer.state.items():
-        for name in ("exp_avg", "exp_avg_sq"):
-            if state[name].shape != parameter.shape:
-                raise ValueError(f"{name} is {tuple(state[name].shape)}, not {tuple(parameter.shape)}")
+        for name, value in state.items():
+            if isinstance(value, Tensor) and name != "step" and value.shape != parameter.shape:
+                raise ValueError(f"{name} is {tuple(value.shape)}, not {tuple(parameter.shape)}")
 
 
-def rate_factor(step: int, steps: int, constant_share: float) -> float:
-    """The learning rate of a step (from 0) as a share of the full one: constant, then linear to 0."""
-    constant = int(steps * constant_share)
-    return 1.0 if step < constant else (steps - step) / (steps - constant)
+def rate_factor(config: TrainConfig, step: int, steps: int) -> float:
+    """The learning rate of a step (from 0) as a share of the full one, as `train.schedule` says."""
+    if config.schedule == "linear":
+        constant = int(steps * config.constant_share)
+        return 1.0 if step < constant else (steps - step) / (steps - constant)
+    assert config.half_life is not None
+    return 0.5 ** (step // config.half_life if config.schedule == "halved" else step / config.half_life)
 
 
-def set_rates(optimizers: dict[str, Adam], config: TrainConfig, step: int, steps: int) -> None:
+def set_rates(system: System, optimizers: dict[str, Optimizer], config: TrainConfig, step: int, steps: int) -> None:
     """Set each network's learning rate for a step; a pure function, so nothing of it is saved.
 
     A rate of `train.learning_rates` that names the network comes before one that names its optimizer.
     """
-    factor = rate_factor(step, steps, config.constant_share)
+    factor, rate = rate_factor(config, step, steps), settled(system.published, config).learning_rate
     for name, optimizer in optimizers.items():
-        whole = config.learning_rates.get(name, config.learning_rate)
+        whole = config.learning_rates.get(name, rate)
         for group in optimizer.param_groups:
             group["lr"] = factor * config.learning_rates.get(group[NETWORK], whole)

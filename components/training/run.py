@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.domain import Domain
 from components.faults import Fault
 from components.files import sha256_json
 from components.home import AnyPath
@@ -11,6 +12,7 @@ from components.shards.manifest import Manifest
 from components.shards.reader import open_side
 from components.systems import AnySystemConfig, unpaired_systems
 from components.systems.system import Shape
+from components.task import Task
 from components.training.checkpoint import CheckpointStore
 from components.training.code import code_sha256
 from components.training.config import TrainConfig
@@ -26,14 +28,14 @@ class Run:
     Attributes:
         shards: where every node can read the manifest of the data.
         folder: `runs_root/key`: checkpoints, log.jsonl, sample grids, throughput.json.
-        task: the domains (source, target).
+        task: what is made of what, no more of it than the system needs.
     """
 
     system: AnySystemConfig
     train: TrainConfig
     shards: AnyPath
     folder: AnyPath
-    task: tuple[str, str]
+    task: Task
     key: str
 
     @property
@@ -43,23 +45,24 @@ class Run:
 
     def shape(self) -> Shape:
         """What the system must fit."""
-        manifest = Manifest.read(self.shards)
-        source, target = (
-            domain.model_copy(update={"encoding": self.train.labels}) if domain.kind == "label" else domain
-            for domain in (manifest.domains[name] for name in self.task)
+        manifest, task = Manifest.read(self.shards), self.task
+        source, target, asked = (
+            None if name is None else as_seen(manifest.domains[name], self.train)
+            for name in (task.source, task.target, task.condition)
         )
+        assert target is not None
         frequencies: tuple[float, ...] = ()
         if target.kind == "label":
-            counts = open_side(self.shards, "train", self.task[1]).histogram(self.task[1])
+            counts = open_side(self.shards, "train", task.target).histogram(task.target)
             if target.ignore is not None:
                 counts[target.ignore : target.ignore + 1] = 0
             frequencies = tuple((counts / max(1, counts.sum())).tolist())
-        return Shape(source, target, manifest.size, frequencies)
+        return Shape(source, target, manifest.size, frequencies, asked)
 
     def num_steps(self) -> int:
         """Steps of the whole run; an epoch of two sides of unequal size is one of the larger."""
         manifest = Manifest.read(self.shards)
-        return self.train.num_steps(max(manifest.count(manifest.side("train", name)) for name in self.task))
+        return self.train.num_steps(max(manifest.count(manifest.side("train", name)) for name in self.task.domains))
 
 
 def plan(
@@ -67,28 +70,26 @@ def plan(
     train: TrainConfig,
     shards: AnyPath,
     runs_root: AnyPath,
-    task: tuple[str, str] | None = None,
+    task: Task | None = None,
 ) -> Run:
     """Settle what a run is, before anything is computed.
 
     Args:
-        task: overrides both the params' and the data's direction.
+        task: overrides both the params' and the data's own.
 
     Raises:
-        Fault: the task names a domain that the shards do not have, or one domain twice; or the system learns
-            from pairs, and the shards hold none.
+        Fault: the task names a domain that the shards do not have, or lacks what the system needs; or the system
+            learns from pairs, and the shards hold none.
     """
     manifest = Manifest.read(shards)
-    if task is None:
-        task = (train.task.source, train.task.target) if train.task else manifest.direction
-    for role, name in zip(("source", "target"), task, strict=True):
-        if name not in manifest.domains:
+    task = asked_of(system, task or train.task or manifest.task)
+    for role in ("source", "target", "condition"):
+        name = getattr(task, role)
+        if name is not None and name not in manifest.domains:
             raise Fault(f"train.task.{role}: no domain {name}; the shards have {', '.join(manifest.domains)}")
-    if task[0] == task[1]:
-        raise Fault(f"train.task: source and target are both {task[0]}")
-    if system.paired and not manifest.aligned:
+    if "source" in system.needs and system.paired and not manifest.aligned:
         raise Fault(
-            f"system.name: {system.name} learns from aligned pairs, and {task[0]} and {task[1]} are two sides "
+            f"system.name: {system.name} learns from aligned pairs, and {task.source} and {task.target} are two sides "
             f"without pairs; systems that learn without: {', '.join(unpaired_systems())}"
         )
     if train.num_workers and train.batch_size % train.num_workers:
@@ -98,12 +99,32 @@ def plan(
         "system": _plain(system),
         "train": train.decisive(),
         "manifest": manifest.sha256,
-        "task": list(task),
+        "task": task.model_dump(mode="json"),
     }
     key = sha256_json(decisive)[:16]
     folder = runs_root / key
     folder = folder.resolve() if isinstance(folder, Path) else folder
     return Run(system, train, manifest.published(shards), folder, task, key)
+
+
+def asked_of(system: AnySystemConfig, task: Task) -> Task:
+    """What a system makes of a task: it takes no more of it than it needs.
+
+    Raises:
+        Fault: it needs what the task does not have.
+    """
+    for need in sorted(system.needs):
+        if getattr(task, need) is None:
+            has = f"{task.title} has none" if need == "source" else f"the data's task, {task.title}, asks for none"
+            what = "a source to translate" if need == "source" else "a condition (a category)"
+            raise Fault(f"system.name: {system.name} needs {what}, and {has}; name one in train.task or shard.task")
+    kept = {need: getattr(task, need) for need in system.needs}
+    return Task(target=task.target, **kept)
+
+
+def as_seen(domain: Domain, train: TrainConfig) -> Domain:
+    """A domain as networks see it: a label map as `train.labels` says."""
+    return domain.model_copy(update={"encoding": train.labels}) if domain.kind == "label" else domain
 
 
 def _plain(config: Section) -> dict[str, object]:

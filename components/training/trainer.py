@@ -73,7 +73,7 @@ class Trainer:
         due = [phase for phase in self.system.phases if phase.takes_place(moment)]
         if not self._rehearsed.issuperset(phase.name for phase in due):
             self._rehearse(due, dict(batch), moment)
-        set_rates(self.optimizers, self.config, index, self.steps)
+        set_rates(self.system, self.optimizers, self.config, index, self.steps)
         # What is random in a network (dropout) is a function of the step, so there is no RNG state to keep.
         torch.manual_seed((self.config.seed << 32) + index * self.group.world + self.group.rank)
         for phase in due:

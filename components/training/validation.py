@@ -11,7 +11,7 @@ from components.files import atomic_path
 from components.home import AnyPath
 from components.shards.manifest import Manifest
 from components.shards.reader import open_side
-from components.systems.system import Batch, Shape
+from components.systems.system import Batch, Given, Shape
 from components.tasks.encoding import content_seed, decode, render
 from components.training.alarms import DIVERSITY, diversity
 from components.training.batches import to_batch
@@ -27,13 +27,15 @@ class Validation:
     """Figures over samples of the val split, shared among the ranks, and a grid of eight, evenly spaced.
 
     Networks are in eval mode and carry their averages where the run keeps an EMA. Of an unaligned set the
-    samples of the two sides are put together as they lie, and a grid shows no true target.
+    samples of the two sides are put together as they lie, and a grid shows no true target; nor does one of pictures
+    that are made from noise.
     """
 
     def __init__(self, run: Run, shape: Shape, trainer: Trainer, group: Group) -> None:
         self._run, self._shape, self._trainer, self._group = run, shape, trainer, group
-        self._sides = [open_side(run.shards, "val", name) for name in run.task]
-        self._aligned = Manifest.read(run.shards).aligned
+        task = run.task
+        self._sides = [open_side(run.shards, "val", name) for name in task.domains]
+        self._paired = task.source is not None and Manifest.read(run.shards).aligned
         self._samples = self._evenly(run.train.validation_samples)
         self._pictures = self._evenly(_PICTURES)
 
@@ -54,24 +56,32 @@ class Validation:
         return {name: mean / count for name, mean in zip(sums, means, strict=True)}
 
     def draw(self, step: int) -> dict[str, float]:
-        """Write samples/step_N.png: for each translation sources, what is made of them, and the true targets.
+        """Write samples/step_N.png: for each use its sources, what is made of them, and the true targets, as there are.
 
         Returns:
-            The `diversity` of what each translation made (`diversity_back` of a reverse one); only on rank 0.
+            The `diversity` of what each use made (`diversity_back` on the way back); only on rank 0.
         """
         if not self._group.leads:
             return {}
-        system, batch = self._trainer.system, self._batch(self._pictures)
-        domains = {"source": self._shape.source, "target": self._shape.target}
+        system, batch, shape = self._trainer.system, self._batch(self._pictures), self._shape
         rows, diversities = [], {}
         with self._looking():
-            for translation in system.translations.values():
-                start, end = ("target", "source") if translation.reverse else ("source", "target")
-                made = translation.run(system.networks[translation.network], batch[start], batch["seeds"])
-                shown = [(start, batch[start]), (end, made), (end, batch[end])]
-                diversities[f"{DIVERSITY}{'_back' * translation.reverse}"] = diversity(made, batch[end])
-                rows += [render(domains[name], decode(domains[name], x)) for name, x in shown[: 2 + self._aligned]]
-        save_grid(self._run.folder / "samples" / f"step_{step:06d}.png", tuple(rows))
+            for use in system.uses.values():
+                domain = shape.made_by(use)
+                if domain.kind == "category":
+                    continue  # a judge that reads one has no picture to show
+                ends = ("target", "source") if use.makes == "source" else ("source", "target")
+                given = Given(batch["seeds"], *(batch.get(name) for name in (ends[0], "condition")))
+                made = use.run(system.networks[use.network], given)
+                diversities[f"{DIVERSITY}{'_back' * (use.makes == 'source')}"] = diversity(made, batch[ends[1]])
+                if "source" in use.needs:
+                    start = shape.target if use.makes == "source" else shape.source
+                    rows.append(render(start, decode(start, batch[ends[0]])))
+                rows.append(render(domain, decode(domain, made)))
+                if self._paired:
+                    rows.append(render(domain, decode(domain, batch[ends[1]])))
+        if rows:
+            save_grid(self._run.folder / "samples" / f"step_{step:06d}.png", tuple(rows))
         return {name: value for name, value in diversities.items() if value is not None}
 
     def _evenly(self, count: int) -> list[tuple[int, int]]:
@@ -83,9 +93,11 @@ class Validation:
     def _batch(self, places: list[tuple[int, int]]) -> Batch:
         pictures = {
             name: np.stack([side.picture(place[i], name) for place in places])
-            for i, (name, side) in enumerate(zip(self._run.task, self._sides, strict=True))
+            for i, (name, side) in enumerate(zip(self._run.task.domains, self._sides, strict=True))
         }
-        seeds = np.asarray([content_seed(picture) for picture in pictures[self._run.task[0]]])
+        task = self._run.task
+        seeded = task.target if task.source is None else task.source
+        seeds = np.asarray([content_seed(picture) for picture in pictures[seeded]])
         return to_batch(pictures, seeds, self._run.task, self._shape, self._group.device)
 
     @contextmanager

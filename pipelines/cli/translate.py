@@ -11,15 +11,15 @@ from tqdm import tqdm
 from components.faults import Fault
 from components.files import atomic_path
 from components.home import LOCAL
+from components.models.generator import Generator
 from components.models.tiles import count_tiles, translate_picture
 from components.params import load_params
 from components.scratch import scratch
+from components.source import BadSample
 from components.sources.formats import EXTENSIONS
 from components.sources.given import as_given
 from components.sources.passed import PassedOver
 from components.sources.pictures import open_picture
-from components.sources.source import BadSample
-from components.systems.translator import Translator
 from components.tasks.encoding import render
 from components.tracking.store import open_store, tracking_uri
 from components.tracking.versions import fetch_version, find_version
@@ -32,7 +32,7 @@ def translate_folder(chosen: argparse.Namespace) -> None:
     work = _plan(chosen.folder, chosen.out, chosen.force)
     with scratch() as folder:
         version = find_version(store, chosen.model or config.model, chosen.version)
-        translator = Translator.load(fetch_version(store, version, folder))
+        translator = Generator.load(fetch_version(store, version, folder))
         bad = []
         with tqdm(total=len(work), unit="picture", desc=f"translate with {version.name}") as bar:
             for path, out in work.items():
@@ -76,7 +76,7 @@ def _plan(folder: Path, out: Path, force: bool) -> dict[Path, Path]:
     return work
 
 
-def _translate(translator: Translator, path: Path, name: str, out: Path) -> None:
+def _translate(translator: Generator, path: Path, name: str, out: Path) -> None:
     picture = as_given(open_picture(path, name), translator.source, name)
     count = count_tiles(translator, *picture.shape[:2])
     with tqdm(total=count, unit="tile", desc=name, leave=False, disable=count < 50) as bar:

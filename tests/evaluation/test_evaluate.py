@@ -23,6 +23,8 @@ from components.shards.writer import write_set
 from components.systems.fcn8s import FCN8sConfig, fcn8s
 from components.systems.judge import Judge, JudgeCard, load_judge
 from components.systems.system import Shape
+from components.task import Task
+from tests.conftest import TO_LABELS, TO_PHOTO
 
 CONFIG = EvaluateConfig(num_bootstrap=60)
 NETWORK = "efficientnet_lite0"
@@ -45,7 +47,7 @@ def judge(splits: tuple[Split, Split]) -> Judge:
         system=config,
         source=shape.source,
         target=shape.target,
-        task=("photo", "labels"),
+        task=TO_LABELS,
         size=shape.size,
         manifest="0",
         key="k",
@@ -66,7 +68,7 @@ def generate(folder: Path, test: Split, target: str, edit: Edit, keys: list[str]
     made = [edit(test.picture(i, target)) for i in range(len(test))]
     samples = zip(keys or test.keys, ({target: picture} for picture in made), strict=True)
     domains = {target: test.domains[target]}
-    write_set(folder, "generated", domains, (target, target), made[0].shape[:2], {"test": list(samples)})
+    write_set(folder, "generated", domains, Task(target=target), made[0].shape[:2], {"test": list(samples)})
     return Split(folder, "test")
 
 
@@ -79,7 +81,7 @@ def noisy(picture: np.ndarray) -> np.ndarray:
 def done(splits: tuple[Split, Split], judge: Judge, kept: Path, tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     folder = tmp_path_factory.mktemp("made") / "generated"
     generated = generate(folder, splits[1], "photo", noisy)
-    return evaluate(CONFIG, *splits, generated, ("labels", "photo"), judge, kept)
+    return evaluate(CONFIG, *splits, generated, TO_PHOTO, judge, kept)
 
 
 def test_each_row_has_the_figures_that_mean_something_there(done: Evaluation) -> None:
@@ -161,7 +163,7 @@ def test_perfect_pictures_and_kept_features(
     splits: tuple[Split, Split], judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     generated = generate(tmp_path / "generated", splits[1], "photo", lambda x: x)
-    args = (CONFIG, *splits, generated, ("labels", "photo"), judge, tmp_path / "cache")
+    args = (CONFIG, *splits, generated, TO_PHOTO, judge, tmp_path / "cache")
     first = evaluate(*args)
     model, real = first.metrics["rows"]["model"], first.metrics["rows"]["real"]
     assert model[f"fid_{NETWORK}"]["value"] == pytest.approx(0, abs=1e-6)
@@ -176,7 +178,7 @@ def test_perfect_pictures_and_kept_features(
 
 def test_photo_to_labels(splits: tuple[Split, Split], judge: Judge, tmp_path: Path) -> None:
     generated = generate(tmp_path / "generated", splits[1], "labels", lambda x: np.where(x == 1, 2, x).astype(np.uint8))
-    metrics = evaluate(CONFIG, *splits, generated, ("photo", "labels"), judge).metrics
+    metrics = evaluate(CONFIG, *splits, generated, TO_LABELS, judge).metrics
     rows = metrics["rows"]
     truth = np.stack([splits[1].picture(i, "labels") for i in range(len(splits[1]))])
     assert rows["model"]["labels_pixel_accuracy"]["value"] == pytest.approx((truth != 1).mean())
@@ -201,11 +203,13 @@ def test_without_labels(tmp_path: Path, tiny_shards: Path) -> None:
         ]
         for name, split in whole.items()
     }
-    write_set(tmp_path / "shards", "maps", domains, ("map", "photo"), (32, 32), samples)
+    write_set(tmp_path / "shards", "maps", domains, Task(source="map", target="photo"), (32, 32), samples)
     train, test = (Split(tmp_path / "shards", name) for name in ("train", "test"))
     write_json(tmp_path / "judge" / "judge.json", {"skipped": "the task has no labels"})
     generated = generate(tmp_path / "generated", test, "photo", noisy)
-    metrics = evaluate(CONFIG, train, test, generated, ("map", "photo"), load_judge(tmp_path / "judge")).metrics
+    metrics = evaluate(
+        CONFIG, train, test, generated, Task(source="map", target="photo"), load_judge(tmp_path / "judge")
+    ).metrics
     assert set(metrics["rows"]["model"]) == {
         *(f"{name}_{NETWORK}" for name in ("fid", "kid", "inception_score")),
         "l1",
@@ -215,14 +219,14 @@ def test_without_labels(tmp_path: Path, tiny_shards: Path) -> None:
     assert "no judge" in metrics["skipped"]["fcn"]
     assert metrics["protocol"]["judge"] is None
     mean = np.mean([train.picture(i, "photo") for i in range(len(train))], axis=(0, 1, 2))
-    painted = flat_painter(train, test, ("map", "photo"), 0)(0)
+    painted = flat_painter(train, test, Task(source="map", target="photo"), 0)(0)
     np.testing.assert_array_equal(painted, np.broadcast_to(mean.round(), (32, 32, 3)))
 
 
 def test_rows_of_pictures(splits: tuple[Split, Split], tmp_path: Path) -> None:
     train, test = splits
     generated = generate(tmp_path / "generated", test, "photo", noisy)
-    rows = {row.name: row for row in build_rows(train, test, generated, ("labels", "photo"), 0)}
+    rows = {row.name: row for row in build_rows(train, test, generated, TO_PHOTO, 0)}
     assert list(rows) == ["model", "real", "floor", "mean_colour", "mismatched", "input"]
     photos = np.stack([train.picture(i, "photo") for i in range(len(train))])
     labels = np.stack([train.picture(i, "labels") for i in range(len(train))])
@@ -246,7 +250,7 @@ def test_derangement_moves_everything(count: int) -> None:
 
 def test_faults_of_generated_pictures(splits: tuple[Split, Split], tmp_path: Path) -> None:
     train, test = splits
-    task = ("labels", "photo")
+    task = TO_PHOTO
 
     def rows(edit: Edit = noisy, keys: list[str] | None = None) -> None:
         build_rows(train, test, generate(tmp_path / "generated", test, "photo", edit, keys), task, 0)
@@ -256,7 +260,13 @@ def test_faults_of_generated_pictures(splits: tuple[Split, Split], tmp_path: Pat
     with pytest.raises(Fault, match="pictures are 16x16, the test split's 32x32"):
         rows(edit=lambda x: x[:16, :16])
     with pytest.raises(Fault, match="has no domain labels"):
-        build_rows(train, test, generate(tmp_path / "generated", test, "photo", noisy), ("photo", "labels"), 0)
+        build_rows(
+            train,
+            test,
+            generate(tmp_path / "generated", test, "photo", noisy),
+            TO_LABELS,
+            0,
+        )
     samples = [(test.keys[0], test.read(0)[1])]
     write_set(tmp_path / "one", "one", test.domains, task, (32, 32), {"test": samples})
     one = Split(tmp_path / "one", "test")
@@ -268,7 +278,7 @@ def test_protocol_is_how_and_not_what(
     done: Evaluation, splits: tuple[Split, Split], judge: Judge, kept: Path, tmp_path: Path
 ) -> None:
     generated = generate(tmp_path / "generated", splits[1], "photo", lambda x: 255 - x)
-    other = evaluate(CONFIG, *splits, generated, ("labels", "photo"), judge, kept).metrics
+    other = evaluate(CONFIG, *splits, generated, TO_PHOTO, judge, kept).metrics
     assert other["rows"] != done.metrics["rows"]
     assert other["protocol"] == done.metrics["protocol"]
     require_comparable(other, done.metrics, ("a.json", "b.json"))
@@ -295,6 +305,7 @@ def test_protocol_hash_changes_with_each_part(done: Evaluation) -> None:
         "is_splits": 5,
         "confidence": 90.0,
         "sources": whole.test,
+        "condition": "kind",
     }
     assert set(edits) == set(Protocol.model_fields)
     hashes = {name: whole.model_copy(update={name: value}).hash for name, value in edits.items()}

@@ -11,6 +11,7 @@ from components.evaluation.evaluate import Evaluation, evaluate
 from components.evaluation.verdict import sentence
 from components.shards.reader import Split
 from components.shards.writer import write_set
+from components.task import Task
 from tests.conftest import tiny_sample
 
 CONFIG = EvaluateConfig(num_bootstrap=60, is_splits=2)
@@ -29,7 +30,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         split: [(f"{split}_{i}", pictures(100 * s + i)) for i in range(count)]
         for s, (split, count) in enumerate({"train": 16, "val": 2, "test": 12}.items())
     }
-    write_set(root, "tiny", DOMAINS, ("dark", "photo"), (32, 32), splits)
+    write_set(root, "tiny", DOMAINS, Task(source="dark", target="photo"), (32, 32), splits)
     return root
 
 
@@ -37,8 +38,12 @@ def measured(data: Path, folder: Path, make) -> Evaluation:
     """Of a model that makes what `make` gives of a sample's two pictures."""
     test = Split(data, "test")
     made = [(key, {"photo": make(both)}) for key, both in map(test.read, range(len(test)))]
-    write_set(folder, "tiny", {"photo": DOMAINS["photo"]}, ("dark", "photo"), (32, 32), {"test": made})
-    return evaluate(CONFIG, Split(data, "train"), test, Split(folder, "test"), ("dark", "photo"), None)
+    write_set(
+        folder, "tiny", {"photo": DOMAINS["photo"]}, Task(source="dark", target="photo"), (32, 32), {"test": made}
+    )
+    return evaluate(
+        CONFIG, Split(data, "train"), test, Split(folder, "test"), Task(source="dark", target="photo"), None
+    )
 
 
 def test_a_model_that_gives_back_its_input_is_no_better_than_it(data, tmp_path):

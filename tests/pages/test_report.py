@@ -21,6 +21,7 @@ from components.search.config import TuneConfig
 from components.search.outcome import write_outcome
 from components.shards.reader import Split
 from components.tasks.encoding import render
+from tests.conftest import TO_PHOTO
 from tests.pages.demo.served import overflowing
 from tests.stage_outputs import BOTH_WAYS, build_outputs, rewrite
 
@@ -113,7 +114,7 @@ def test_groups_are_made_by_the_figure_alone(project: Path) -> None:
     import pyarrow.parquet as pq
 
     data = project / "data"
-    task, table = ("labels", "photo"), data / "metrics/per_sample/labels_to_photo.parquet"
+    task, table = TO_PHOTO, data / "metrics/per_sample/labels_to_photo.parquet"
     generated = data / "generated/labels_to_photo"
     rows = pq.read_table(table).to_pydict()
     for name, reverse in (("l1", False), ("psnr", True)):
@@ -182,7 +183,7 @@ def test_a_direction_shows_its_own_rows_of_the_grids(both_ways: Path) -> None:
     samples = both_ways / "data/runs/samples"
     last = np.asarray(Image.open(samples / "step_000040.png"))
     for place in (0, 1):
-        rows = over_time(samples, 2, True, place, 2)
+        rows = over_time(samples, 2, ("source", "made", "real"), place, 2)
         assert [row.label for row in rows] == ["source", "step 10", "step 40", "real"]
         for row, at in ((rows[0], 0), (rows[2], 1), (rows[3], 2)):
             data = base64.b64decode(row.picture.partition(",")[2])
@@ -244,7 +245,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, tiny_shards: Path) -> Path
     root = build_outputs(tmp_path_factory.mktemp("hostile"), tiny_shards)
     metrics = root / "data/metrics/pix2pix.json"
     metrics.write_text(metrics.read_text().replace('"forest"', '"<script>alert(1)</script>&"'))
-    rewrite(root / "data/generated/labels_to_photo/translator.json", {"source": _source(root), "checkpoint": HOSTILE})
+    rewrite(root / "data/generated/labels_to_photo/generator.json", {"source": _source(root), "checkpoint": HOSTILE})
     rewrite(root / "data/runs/run.json", {"git_commit": HOSTILE})
     version = {"model": HOSTILE, "alias": "candidate", "version": 1}
     rewrite(root / "data/registered/version.json", {"versions": {"labels_to_photo": version}})

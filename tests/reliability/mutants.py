@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from components.source import BadSample
 from components.sources.fit import FolderCut, fitted
 from components.sources.folder_config import Side
 from components.sources.pictures import open_picture
-from components.sources.source import BadSample
 
 CUT = FolderCut(name="folder", image_size=16)
 SIDES = (

@@ -21,6 +21,7 @@ from components.evaluation.objective import Objective
 from components.evaluation.protocol import NetworkProtocol
 from components.faults import Fault
 from components.shards.reader import Split
+from tests.conftest import TO_PHOTO
 from tests.evaluation.test_evaluate import generate
 
 PROMISE = pytest.mark.promise(
@@ -137,7 +138,7 @@ PICTURES = {
 def test_the_table_says_it_beside_the_figure(tally, kind: str, tiny_shards: Path, tmp_path: Path, network) -> None:
     train, test = Split(tiny_shards, "train"), Split(tiny_shards, "test")
     made = generate(tmp_path / "made", test, "photo", PICTURES[kind])
-    row = evaluate(CONFIG, train, test, made, ("labels", "photo"), None, only=[]).metrics["rows"]["model"]
+    row = evaluate(CONFIG, train, test, made, TO_PHOTO, None, only=[]).metrics["rows"]["model"]
     fid, kernel = (row[name] for name in FIGURES["distances"])
     score = row[FIGURES["score"]]
     tally.count("biased: 8 images for 1280 dimensions" in fid["note"], f"{kind}: FID of few")
@@ -173,18 +174,18 @@ def test_pictures_of_another_size_or_type_are_refused(tally, tiny_shards: Path, 
         "none": good[:0],
     }
     for figure in ("fid_efficientnet_lite0", "kid_efficientnet_lite0", "l1", "psnr", "ssim"):
-        objective = Objective(figure, CONFIG, train, val, ("labels", "photo"), None, tmp_path / "cache")
+        objective = Objective(figure, CONFIG, train, val, TO_PHOTO, None, tmp_path / "cache")
         for what, pictures in odd.items():
             held = refuses(lambda pictures=pictures, objective=objective: objective.measure(pictures))
             tally.count(held, f"{figure}: {what}")
     for what in ("NaN", "floats from 0 to 1", "int64", "booleans", "grey", "four channels", "channels first"):
         tally.count(refuses(lambda what=what: network.extract(odd[what])), f"features: {what}")
     small = generate(tmp_path / "small", test, "photo", lambda picture: picture[::2, ::2])
-    told = refuses(lambda: evaluate(CONFIG, train, test, small, ("labels", "photo"), None, only=[]))
+    told = refuses(lambda: evaluate(CONFIG, train, test, small, TO_PHOTO, None, only=[]))
     tally.count(told, "generated at half the size")
     sizes = iter([good[0], good[1][::2, ::2]] * len(test))
     mixed = generate(tmp_path / "mixed", test, "photo", lambda _: next(sizes))
-    told = refuses(lambda: evaluate(CONFIG, train, test, mixed, ("labels", "photo"), None, only=[]))
+    told = refuses(lambda: evaluate(CONFIG, train, test, mixed, TO_PHOTO, None, only=[]))
     tally.count(told, "generated at mixed sizes")
 
 

@@ -20,6 +20,7 @@ from components.training.batches import training_stream
 from components.training.group import Group
 from components.training.run import Run
 from components.training.terms import NotFinite, TermLog
+from tests.conftest import TO_PHOTO
 from tests.training.helpers import small_run, weights_of
 
 PROMISE = "9 NaN or inf in a sample, a gradient or a weight; a flat image: one decision at one step, samples named"
@@ -134,7 +135,7 @@ def test_flat_pictures_train(tmp_path, tally, norm):
     domains["photo"] = Domain(kind="image")
     flat = {"labels": np.zeros((32, 32), np.uint8), "photo": np.full((32, 32, 3), 77, np.uint8)}
     splits = {split: [(f"{split}{i}", flat) for i in range(8)] for split in ("train", "val", "test")}
-    write_set(tmp_path / "shards", "flat", domains, ("labels", "photo"), (32, 32), splits)
+    write_set(tmp_path / "shards", "flat", domains, TO_PHOTO, (32, 32), splits)
     run = small_run(tmp_path / "shards", tmp_path / "runs", norm=norm, steps=8, checkpoint_every=8)
     loop.fit(run, Group())
     tally.count(finite(run) and run.checkpoints.last().step == 8, norm)

@@ -153,7 +153,11 @@ def lose_the_place_in_the_data(patch: pytest.MonkeyPatch) -> None:
 
 def lose_the_place_in_the_schedule(patch: pytest.MonkeyPatch) -> None:
     whole = trainer.set_rates
-    patch.setattr(trainer, "set_rates", lambda optimizers, config, step, steps: whole(optimizers, config, 0, steps))
+
+    def at_the_start(system: Any, optimizers: Any, config: Any, _step: int, steps: int) -> None:
+        whole(system, optimizers, config, 0, steps)
+
+    patch.setattr(trainer, "set_rates", at_the_start)
 
 
 def lose_the_seed_of_the_step(patch: pytest.MonkeyPatch) -> None:

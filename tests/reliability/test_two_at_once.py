@@ -20,7 +20,7 @@ from components.locks import alone
 from components.shards import cache
 from components.shards.reader import Split
 from components.shards.writer import write_set
-from tests.conftest import write_tiny
+from tests.conftest import TO_PHOTO, write_tiny
 from tests.reliability.following import PATIENCE_S, REFUSED, Followed, Reader
 from tests.test_graph import SMALL, start
 from tests.training.helpers import small_run
@@ -165,7 +165,15 @@ def test_a_set_of_shards_that_is_replaced_is_read_whole_or_refused(tmp_path, tal
     def write(version: int) -> None:
         sample = {"photo": np.full((8, 8, 3), version, np.uint8), "labels": np.zeros((8, 8), np.uint8)}
         splits = {"train": [(f"s{i}", sample) for i in range(12)]}
-        write_set(tmp_path / "set", "test", domains, ("labels", "photo"), (8, 8), splits, samples_per_shard=3)
+        write_set(
+            tmp_path / "set",
+            "test",
+            domains,
+            TO_PHOTO,
+            (8, 8),
+            splits,
+            samples_per_shard=3,
+        )
 
     def read() -> set[int]:
         split = Split(tmp_path / "set", "train")

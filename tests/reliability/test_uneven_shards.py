@@ -16,6 +16,7 @@ from components.shards.loader import Stream
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.tar import TarWriter, encode
+from components.task import Task
 
 PROMISE = pytest.mark.promise("5 uneven shards over ranks and loader threads: equal steps, each sample once, no hang")
 SIZES = ([7], [1, 12], [9, 0, 4], [5, 1, 8, 2], [1, 1, 1, 1, 30], [2, 9, 3, 11, 1, 6], [6, 4, 0, 13, 1, 2, 8])
@@ -36,7 +37,7 @@ def written(root, sizes):
     manifest = Manifest(
         source="uneven",
         domains=domains,
-        direction=("photo", "photo"),
+        task=Task(target="photo"),
         size=(1, 1),
         splits={"train": tuple(entries)},
         totals={"train": {}},

@@ -15,14 +15,16 @@ from components.evaluation.config import InceptionWeights
 from components.evaluation.features import inception
 from components.faults import Fault
 from components.files import read_json, sha256_file
+from components.models.card import CARD, WEIGHTS, read_cards
+from components.models.generator import Generator
 from components.networks import frozen
 from components.networks.lite0 import open_lite0
 from components.shards.manifest import Manifest
 from components.systems.fcn8s import FCN8sConfig, fcn8s
 from components.systems.judge import export_judge, load_judge
 from components.systems.system import Shape
-from components.systems.translator import CARD, WEIGHTS, Translator, read_cards
 from components.systems.weights import read_weights
+from tests.conftest import TO_LABELS
 from tests.reliability.payloads import PROMISE, QUIET, Payload, damaged, payloads, refused, wrong
 from tests.stage_outputs import BOTH_WAYS, build_outputs, rewrite
 
@@ -52,9 +54,9 @@ def test_a_payload_in_a_models_place_is_not_run(tally, tmp_path: Path, translato
         (folder / WEIGHTS).write_bytes(data)
         rewrite(folder / CARD, {"weights_sha256": honest})
         names = (str(folder / WEIGHTS), honest, sha256_file(folder / WEIGHTS))
-        tally.count(refused(lambda: Translator.load(folder), *names) and not mark.exists(), f"translator: {what}")
+        tally.count(refused(lambda: Generator.load(folder), *names) and not mark.exists(), f"translator: {what}")
         agree(folder, CARD, WEIGHTS)
-        held = refused(lambda: Translator.load(folder), str(folder / WEIGHTS)) and not mark.exists()
+        held = refused(lambda: Generator.load(folder), str(folder / WEIGHTS)) and not mark.exists()
         tally.count(held, f"translator, hash agrees: {what}")
         for suffix in (".pth", ".safetensors"):
             path = tmp_path / f"features{suffix}"
@@ -74,12 +76,12 @@ def test_weights_that_do_not_fit_are_refused_even_if_their_hash_agrees(tally, tm
     for what, weights in wrong(good):
         save_file(weights, folder / WEIGHTS)
         agree(folder, CARD, WEIGHTS)
-        tally.count(refused(lambda: Translator.load(folder), str(folder / WEIGHTS), "cyclegan"), f"translator: {what}")
+        tally.count(refused(lambda: Generator.load(folder), str(folder / WEIGHTS), "cyclegan"), f"translator: {what}")
     judge, domains = tmp_path / "judge", Manifest.read(tiny_shards).domains
     shape = Shape(domains["photo"], domains["labels"], (32, 32))
     weights, config = dict(fcn8s(FCN8sConfig(width=2), shape).networks.state_dict()), FCN8sConfig(width=2)
     card = {"system": config, "source": shape.source, "target": shape.target, "size": shape.size}
-    export_judge(judge, weights, **card, task=("photo", "labels"), manifest="m", key="k")
+    export_judge(judge, weights, **card, task=TO_LABELS, manifest="m", key="k")
     file = judge / "weights.safetensors"
     honest = sha256_file(file)
     for what, weights in wrong(load_file(file)):
@@ -106,7 +108,7 @@ def test_swapped_translators_are_refused(tally, translator: Path, tmp_path: Path
     for names in ((WEIGHTS,), (CARD,)):
         swap(*names)
         hashes = [sha256_file(there / WEIGHTS), read_json(there / CARD)["weights_sha256"]]
-        held = refused(lambda: Translator.load(there), str(there / WEIGHTS), *hashes)
+        held = refused(lambda: Generator.load(there), str(there / WEIGHTS), *hashes)
         tally.count(held, f"swapped: {names}")
         swap(*names)
     swap(CARD, WEIGHTS)
@@ -115,9 +117,9 @@ def test_swapped_translators_are_refused(tally, translator: Path, tmp_path: Path
     rewrite(there / CARD, {"task": ["../../labels", "photo"]})
     tally.count(refused(lambda: read_cards(translator), str(there / CARD)), "a card that points elsewhere")
     rewrite(there / CARD, {"task": ["labels", "photo"]})
-    assert Translator.load(there).card in read_cards(translator)
+    assert Generator.load(there).card in read_cards(translator)
     (there / WEIGHTS).unlink()
-    tally.count(refused(lambda: Translator.load(there), str(there / WEIGHTS), "not found"), "no weights")
+    tally.count(refused(lambda: Generator.load(there), str(there / WEIGHTS), "not found"), "no weights")
 
 
 @PROMISE
@@ -179,7 +181,7 @@ def test_a_network_that_gives_no_numbers_makes_no_pictures(tally, translator: Pa
         ("labels_to_photo", np.zeros((2, 32, 32), np.uint8)),
         ("photo_to_labels", np.zeros((2, 32, 32, 3), np.uint8)),
     ):
-        made = Translator.load(translator / name, "cpu")
+        made = Generator.load(translator / name, "cpu")
         made.translate(pictures)
         with torch.no_grad():
             for weight in made._network.parameters():

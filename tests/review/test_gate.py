@@ -10,10 +10,11 @@ import torch
 from components.domain import Domain
 from components.evaluation.config import EvaluateConfig, InceptionWeights
 from components.evaluation.intervals import draws, mean_figure
+from components.models.card import Card
 from components.review.config import ReviewConfig, figure_names
 from components.review.gate import judge, words
 from components.review.kept import Kept
-from components.systems.translator import Card
+from components.task import Task
 from components.tracking.versions import Version
 from tests.stage_outputs import SYSTEM
 
@@ -33,10 +34,10 @@ def kept(number: int, psnr: float = 20.0, l1: float = 9.0, protocol: str = "a", 
         rows[row][name] = figure.as_json()
     values = {
         "system": SYSTEM,
-        "translation": "generator",
+        "use": "generator",
         "source": Domain(kind="image"),
         "target": Domain(kind="image"),
-        "task": ("map", "photo"),
+        "task": Task(source="map", target="photo"),
         "size": (32, 32),
         "mode": "eval",
         "batch_size": 4,
@@ -103,7 +104,7 @@ def test_figures_of_two_protocols_are_not_compared() -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"task": ("photo", "map")}, "what is translated"),
+        ({"task": Task(source="photo", target="map")}, "what is made"),
         ({"size": (64, 64)}, "the size"),
         ({"source": Domain(kind="label", classes=("a", "b"), palette=((0, 0, 0), (1, 1, 1)))}, "what map is"),
     ],

@@ -16,10 +16,10 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from components.faults import Fault
+from components.models.card import CARD, WEIGHTS
 from components.review.promote import promote, rollback
 from components.review.review import AGAINST, find_standing
 from components.shards.reader import Split
-from components.systems.translator import CARD, WEIGHTS
 from components.tracking import promotions
 from components.tracking.promotions import Promotion, append_promotion, champions, read_promotions
 from components.tracking.store import open_store

@@ -9,12 +9,13 @@ from typing import Any
 from components.cluster.tuner import Search
 from components.evaluation.config import EvaluateConfig
 from components.files import write_json
+from components.models.card import GenerateConfig
 from components.search.config import TuneConfig
 from components.search.ledger import Ledger
 from components.search.meter import Measure
 from components.search.space import Values
-from components.systems.translator import GenerateConfig
 from components.training.run import Run
+from tests.conftest import TO_PHOTO
 from tests.training.helpers import small_run
 
 DEADLY, HUGE = 0.007, 1e30  # learning rates: one kills the process of its trial, the other gives NaN
@@ -57,7 +58,7 @@ def small_search(shards: Path, folder: Path, **config: Any) -> Search:
         GenerateConfig(),
         shards,
         folder / "no-judge",
-        ("labels", "photo"),
+        TO_PHOTO,
     )
     run = partial(make_run, shards, folder / "runs", tune)
     return Search(tune, Ledger(folder / "trials"), folder, run, measure, dict(START), True)

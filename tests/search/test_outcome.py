@@ -13,6 +13,7 @@ from components.search.ledger import Ledger, Rung, Trial
 from components.search.outcome import find_winner, read_winner, write_outcome
 from components.shards.reader import Split
 from components.shards.writer import write_set
+from tests.conftest import TO_LABELS, TO_PHOTO
 from tests.stage_outputs import write_search
 
 CONFIG = TuneConfig(num_seeds=3, finalists=2, max_steps=40, grace_steps=10)
@@ -88,8 +89,8 @@ def test_an_objective_is_the_figure_that_evaluate_gives(tiny_shards, tmp_path, f
     )
     samples = [(key, {"photo": picture}) for key, picture in zip(test.keys, made, strict=True)]
     domains = {"photo": test.domains["photo"]}
-    write_set(tmp_path / "made", "tiny", domains, ("labels", "photo"), (32, 32), {"test": samples})
-    config, task = EvaluateConfig(num_bootstrap=40, is_splits=2), ("labels", "photo")
+    write_set(tmp_path / "made", "tiny", domains, TO_PHOTO, (32, 32), {"test": samples})
+    config, task = EvaluateConfig(num_bootstrap=40, is_splits=2), TO_PHOTO
     whole = evaluate(config, train, test, Split(tmp_path / "made", "test"), task, None)
     found = Objective(figure, config, train, test, task, None).measure(made)
     expected = whole.metrics["rows"]["model"][figure]
@@ -98,9 +99,9 @@ def test_an_objective_is_the_figure_that_evaluate_gives(tiny_shards, tmp_path, f
 
 def test_some_samples_are_a_protocol_of_their_own_and_the_rest_is_not_looked_at(tiny_shards):
     train, test = Split(tiny_shards, "train"), Split(tiny_shards, "test")
-    config, task = EvaluateConfig(num_bootstrap=40), ("labels", "photo")
+    config, task = EvaluateConfig(num_bootstrap=40), TO_PHOTO
     whole, part = (Objective("l1", config, train, test, task, None, samples=n) for n in (None, 3))
-    assert part.sources.shape == (3, 32, 32)
+    assert len(part.asked) == 3
     truth = np.stack([test.picture(i, "photo") for i in (0, 4, 7)])
     assert part.measure(truth).value == 0
     assert part.protocol.hash != whole.protocol.hash == Objective("l1", config, train, test, task, None).protocol.hash
@@ -112,6 +113,6 @@ def test_a_figure_that_cannot_be_measured_is_refused_with_those_that_can(tiny_sh
     train, test = Split(tiny_shards, "train"), Split(tiny_shards, "test")
     config = EvaluateConfig(num_bootstrap=40)
     with pytest.raises(Fault, match=r"fcn_class_iou cannot be measured here \(no judge.*it is one of fid_eff.*l1"):
-        Objective("fcn_class_iou", config, train, test, ("labels", "photo"), None)
-    assert Objective(None, config, train, test, ("photo", "labels"), None).figure == "labels_class_iou"
-    assert Objective(None, config, train, test, ("labels", "photo"), None).figure == "kid_efficientnet_lite0"
+        Objective("fcn_class_iou", config, train, test, TO_PHOTO, None)
+    assert Objective(None, config, train, test, TO_LABELS, None).figure == "labels_class_iou"
+    assert Objective(None, config, train, test, TO_PHOTO, None).figure == "kid_efficientnet_lite0"

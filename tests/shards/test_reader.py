@@ -91,7 +91,7 @@ def test_broken_index_is_named_when_it_is_needed(copy):
 def test_broken_manifest_is_named(copy):
     for change, message in (
         (lambda m: m.pop("size"), r"manifest.json: not a manifest \(size: Field required\); run dvc repro -f shard"),
-        (lambda m: m.update(version=1), r"manifest.json: version 1 of the layout, not 2: .*run dvc repro -f shard"),
+        (lambda m: m.update(version=1), r"manifest.json: version 1 of the layout, not 3: .*run dvc repro -f shard"),
         (lambda m: m["totals"]["val"].clear(), r"not a manifest \(.*totals of val"),
         (lambda m: m["splits"]["val"][0].pop("samples"), r"not a manifest \(splits.val.0.samples"),
     ):

@@ -14,7 +14,7 @@ from components.shards.order import EpochOrder
 from components.shards.reader import Split, open_side
 from components.shards.verify import verify
 from components.shards.writer import write_set
-from tests.conftest import TINY_CLASSES, TINY_PALETTE, tiny_sample
+from tests.conftest import TINY_CLASSES, TINY_PALETTE, TO_PHOTO, tiny_sample
 
 COUNTS = {"train": (21, 10), "val": (3, 2), "test": (5, 9)}
 
@@ -35,7 +35,7 @@ def write(root, store=None):
         for split, counts in COUNTS.items()
         for side, name in enumerate(domains)
     }
-    write_set(root, "tiny", domains, ("labels", "photo"), (32, 32), splits, samples_per_shard=8, store=store)
+    write_set(root, "tiny", domains, TO_PHOTO, (32, 32), splits, samples_per_shard=8, store=store)
     return root
 
 

@@ -20,7 +20,8 @@ from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.tar import TarWriter, encode
 from components.shards.writer import write_set, write_shards
-from tests.conftest import TINY_CLASSES, TINY_PALETTE, tiny_sample
+from components.task import Task
+from tests.conftest import TINY_CLASSES, TINY_PALETTE, TO_PHOTO, tiny_sample
 
 DOMAINS = {
     "labels": Domain(kind="label", classes=TINY_CLASSES, palette=TINY_PALETTE),
@@ -42,7 +43,7 @@ class Generated:
     bad: frozenset[str] = frozenset()
     name: str = "generated"
     domains: dict[str, Domain] = field(default_factory=lambda: DOMAINS)
-    direction: tuple[str, str] = ("labels", "photo")
+    task: Task = TO_PHOTO
     size: tuple[int, int] = (32, 32)
 
     @property
@@ -154,7 +155,7 @@ def test_the_longest_names_fit_a_tar_and_longer_ones_are_refused(tmp_path):
     keys = [character * 80 for character in "abc"]
     domains = {longest: Domain(kind="image"), "photo": Domain(kind="image")}
     splits = {"train": [(key, {longest: picture, "photo": picture}) for key in keys]}
-    write_set(tmp_path / "s", "x", domains, (longest, "photo"), (32, 32), splits)
+    write_set(tmp_path / "s", "x", domains, Task(source=longest, target="photo"), (32, 32), splits)
     split = Split(tmp_path / "s", "train")
     assert split.keys == keys
     np.testing.assert_array_equal(split.read(2)[1][longest], picture)

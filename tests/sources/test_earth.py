@@ -21,6 +21,7 @@ from components.sources.earth_cut import (
     merge_codes,
     nearest_resize,
 )
+from components.task import Task
 
 CUT = EarthCut(image_size=16, stride=8)
 
@@ -151,10 +152,10 @@ def test_further_pictures_lie_on_the_photos_grid(raw):
         Image.fromarray(globe(width)).save(raw / "earth" / f"{name}.jpg", quality=100, subsampling=0)
     files = {name: {} for name in ("labels.tif", "relief.jpg", "winter.jpg", "photo.jpg")}
     write_json(raw / "earth" / "source.json", {"name": "earth", "files": files})
-    source = open_source(raw, CUT.model_copy(update={"direction": ("photo", "winter")}))
+    source = open_source(raw, CUT)
     assert list(source.domains) == ["labels", "photo", "winter", "relief"]
     assert {domain.kind for name, domain in source.domains.items() if name != "labels"} == {"image"}
-    assert source.direction == ("photo", "winter")
+    assert source.task == Task(source="labels", target="photo")
     assert len({id(units) for units in source.splits.values()}) == 3
     for unit in [units[0] for units in source.splits.values()] + source.splits["train"][-2:]:
         pictures = source.read(unit)
@@ -170,17 +171,6 @@ def test_further_pictures_lie_on_the_photos_grid(raw):
 
 def off(one, other):
     return np.abs(one.astype(int) - other)[2:-2, 2:-2].mean()
-
-
-def test_a_direction_without_its_picture_is_refused(raw):
-    with pytest.raises(
-        Fault, match=r"direction: winter was not fetched; name it in fetch.pictures, which had labels, photo"
-    ):
-        open_source(raw, EarthCut(image_size=16, stride=8, direction=("photo", "winter")))
-    with pytest.raises(ValidationError, match="direction goes from photo to itself"):
-        EarthCut(direction=("photo", "photo"))
-    with pytest.raises(ValidationError, match="'labels', 'photo', 'winter', 'night', 'map' or 'relief'"):
-        EarthCut(direction=("photo", "moon"))
 
 
 def test_fetch_takes_the_pictures_asked_for(tmp_path, monkeypatch):

@@ -11,8 +11,9 @@ from components.faults import Fault
 from components.shards.config import ShardConfig
 from components.shards.reader import Split
 from components.shards.writer import write_shards
+from components.source import BadSample
 from components.sources import CutConfig, FetchConfig, fetch, open_source
-from components.sources.source import BadSample
+from tests.conftest import TO_LABELS, TO_PHOTO
 
 PALETTE = {"wall": [0, 0, 222], "window": [0, 128, 255], "door": [255, 80, 0]}
 COLOURS = np.array(list(PALETTE.values()), np.uint8)
@@ -68,7 +69,7 @@ def counts(source):
 
 def test_side_by_side_through_fetch_and_shard(facades, tmp_path):
     source = opened(facades)
-    assert source.direction == ("labels", "photo")
+    assert source.task == TO_PHOTO
     assert counts(source) == {"train": 18, "val": 4, "test": 2}
     write_shards(source, tmp_path / "shards", ShardConfig(num_workers=2))
     split = Split(tmp_path / "shards", "train")
@@ -115,7 +116,7 @@ def test_folders(tmp_path, pattern):
         tmp_path / "mine", layout="folders", direction="AtoB", b={"name": "labels", "classes": ["x", "y", "z"]}
     )
     assert counts(source) == {"train": 3, "val": 3, "test": 3}
-    assert source.direction == ("photo", "labels")
+    assert source.task == TO_LABELS
     pair = source.splits["val"][2]
     assert pair.key == "val_2"
     np.testing.assert_array_equal(source.read(pair)["labels"], labels(2))

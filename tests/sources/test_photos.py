@@ -13,8 +13,9 @@ from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.verify import verify
 from components.shards.writer import write_shards
+from components.source import BadSample
 from components.sources import CutConfig, FetchConfig, fetch, open_source
-from components.sources.source import BadSample
+from components.task import Task
 from components.tasks.derive import EdgesConfig, GreyConfig
 from components.tasks.derived import derive, derived
 
@@ -67,11 +68,11 @@ def test_photos_through_fetch_and_shard_with_their_edges(album, tmp_path):
     assert len(found) == len(set(found)) == 12
     assert set(found) == there
     edges = EdgesConfig(of="photo")
-    made = derived(source, {"edges": edges}, ("edges", "photo"))
+    made = derived(source, {"edges": edges}, Task(source="edges", target="photo"))
     manifest = write_shards(made, tmp_path / "s", ShardConfig(samples_per_shard=4, num_workers=2))
     assert verify(tmp_path / "s")[1] == []
     assert manifest.aligned
-    assert manifest.direction == ("edges", "photo")
+    assert manifest.task == Task(source="edges", target="photo")
     assert list(manifest.domains) == ["photo", "edges"]
     by_key = {single.key: single for singles in source.splits.values() for single in singles}
     split = Split(tmp_path / "s", "train")
@@ -166,11 +167,13 @@ def test_a_broken_photo_is_named_and_too_few_are_refused(album, tmp_path):
         opened(tmp_path, tmp_path / "one")
 
 
-def test_without_a_direction_there_is_no_task(album, tmp_path):
+def test_photos_alone_are_made_from_noise_unless_something_is_derived(album, tmp_path):
     source = opened(tmp_path, album)
-    for derivations in ({}, {"grey": GreyConfig(of="photo")}):
-        with pytest.raises(Fault, match=r"shard.direction: photo would be translated into itself; there are photo"):
-            derived(source, derivations)
+    assert derived(source, {}).task == Task(target="photo")
+    made = derived(source, {"grey": GreyConfig(of="photo")}, Task(source="grey", target="photo"))
+    assert made.task.name == "grey_to_photo"
+    with pytest.raises(Fault, match=r"shard\.task: grey: no such domain; there are photo"):
+        derived(source, {}, Task(source="grey", target="photo"))
 
 
 PALETTE = {"wall": [0, 0, 222], "window": [0, 128, 255]}
@@ -183,7 +186,7 @@ PALETTE = {"wall": [0, 0, 222], "window": [0, 128, 255]}
         ({"b": {"name": "b", "palette": PALETTE}}, "layout photos has one side, a, and b is given"),
         ({"a": {"name": "labels", "palette": PALETTE}}, r"a\.palette makes a label map"),
         ({"a": {"name": "labels", "classes": ["x", "y"]}}, r"a\.classes makes a label map"),
-        ({"direction": "BtoA"}, "with layout photos shard.direction names both domains"),
+        ({"direction": "BtoA"}, "with layout photos shard.task names both domains"),
         ({"path": "", "a": {"name": "photo", "path": "x"}}, r"a\.path and b\.path are for layout unpaired"),
         ({"path": "https://example.org/a.zip"}, "a URL needs sha256"),
     ],

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from components.source import BadSample
 from components.sources.keys import sample_keys
 from components.sources.palette import nearest_colour
 from components.sources.pictures import as_indices, as_rgb, open_picture
-from components.sources.source import BadSample
 
 GREY = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)
 

@@ -8,11 +8,12 @@ from pydantic import ValidationError
 from components.domain import Domain
 from components.shards.dark import dark_domains
 from components.shards.writer import write_set
+from components.source import BadSample
 from components.sources.fit import FolderCut, fitted
 from components.sources.folder_config import Side
 from components.sources.given import as_given
 from components.sources.pictures import as_indices, as_rgb, open_picture
-from components.sources.source import BadSample
+from components.task import Task
 
 CUT = FolderCut(name="folder", image_size=4)
 DEEP = np.arange(0, 4096, 256, dtype=np.uint16).reshape(4, 4)
@@ -51,7 +52,7 @@ def test_the_upper_half_that_is_never_used_is_said(tmp_path):
         tmp_path / "set",
         "x",
         domains,
-        ("dark", "light"),
+        Task(source="dark", target="light"),
         (4, 4),
         {"train": samples, "val": [], "test": []} | {"val": samples[:2], "test": samples[:2]},
     )

@@ -14,8 +14,9 @@ from components.shards.manifest import Manifest
 from components.shards.reader import open_side
 from components.shards.verify import verify
 from components.shards.writer import write_shards
+from components.source import BadSample
 from components.sources import CutConfig, FetchConfig, fetch, open_source
-from components.sources.source import BadSample
+from components.task import Task
 
 
 def photo(seed, width=24, height=24):
@@ -60,7 +61,7 @@ def counts(source):
 
 def test_two_sides_through_fetch_and_shard(animals, tmp_path):
     source = opened(tmp_path, path=animals, direction="BtoA")
-    assert source.direction == ("zebra", "horse")
+    assert source.task == Task(source="zebra", target="horse")
     assert counts(source) == {
         "train/horse": 19,
         "train/zebra": 10,
@@ -134,7 +135,7 @@ def test_two_sources_each_with_a_place_of_its_own(tmp_path):
         "b": {"name": "winter", "path": str(archive), "sha256": sha256_file(archive)},
     }
     source = opened(tmp_path, **sides)
-    assert source.direction == ("summer", "winter")
+    assert source.task == Task(source="summer", target="winter")
     assert counts(source) == {
         "train/summer": 10,
         "train/winter": 5,

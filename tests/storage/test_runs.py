@@ -13,17 +13,19 @@ import torch
 from components import remote
 from components.faults import Fault
 from components.files import listed
+from components.models.asked import open_asked
+from components.models.card import GenerateConfig
+from components.models.generator import Generator
 from components.node_cache import fresh_cache
-from components.systems.translator import GenerateConfig, Translator
 from components.training import log
 from components.training.checkpoint import Checkpoint, CheckpointStore
 from components.training.clock import THROUGHPUT
 from components.training.export import export_run, export_trained
 from components.training.group import Group
 from components.training.loop import fit
+from components.training.making import Making, made, make_part
 from components.training.progress import Progress
 from components.training.trainer import Trainer
-from components.training.translate import Translation, translate_part, translated
 from tests.conftest import write_tiny
 from tests.training.helpers import small_run, weights_of
 
@@ -126,23 +128,24 @@ def test_a_run_resumed_from_a_root_is_bitwise_the_uninterrupted_local_one(
     for run, out in ((whole, tmp_path / "a"), (there, tmp_path / "b")):
         export_run(run, out / "run")
         (card,) = export_trained(out / "run", GenerateConfig(), run.shards, out)
-        assert Translator.load(out / card.direction, "cpu").card == card
+        assert Generator.load(out / card.name, "cpu").card == card
     same = ["checkpoints/last/weights.safetensors", "curves.csv", "validation.csv", "run.json"]
     for name in same:
         assert (tmp_path / "a/run" / name).read_bytes() == (tmp_path / "b/run" / name).read_bytes()
 
-    for name in ("translator.json", "generator.safetensors"):
+    for name in ("generator.json", "generator.safetensors"):
         remote.upload(tmp_path / "b/labels_to_photo" / name, root / "work" / name)
-    made = []
+    sets = []
     for job, ranks in (
-        (Translation(tmp_path / "a/labels_to_photo", whole.shards, "test", tmp_path / "parts"), 1),
-        (Translation(root / "work", there.shards, "test", root / "parts"), 3),
+        (Making(tmp_path / "a/labels_to_photo", whole.shards, tmp_path / "parts"), 1),
+        (Making(root / "work", there.shards, root / "parts"), 3),
     ):
         for rank in range(ranks):
-            translate_part(job, Group(rank, ranks))
-        made.append({key: pictures["photo"].tobytes() for key, pictures in translated(job, card, ranks)})
-    assert made[0] == made[1]
-    assert list(made[0]) == [f"tiny_test_{i:03d}" for i in range(8)]
+            make_part(job, Group(rank, ranks))
+        asked = open_asked(job.shards, card)
+        sets.append({key: pictures["photo"].tobytes() for key, pictures in made(job, asked, ranks)})
+    assert sets[0] == sets[1]
+    assert list(sets[0]) == [f"tiny_test_{i:03d}" for i in range(8)]
 
 
 def test_no_step_waits_for_the_log_and_a_checkpoint_finds_it_whole(root, proxy, monkeypatch):

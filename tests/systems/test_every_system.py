@@ -16,13 +16,15 @@ from components.faults import Fault
 from components.networks.layers import SyncBatchNorm2d
 from components.objectives.replay_pool import ReplayPool
 from components.systems import AnySystemConfig, SystemConfig, build
-from components.systems.system import System
+from components.systems.system import Given, System
+from components.task import Task
 from components.training import loop
 from components.training.config import TrainConfig
 from components.training.group import Group
 from components.training.loop import fit, load
 from components.training.run import Run, plan
 from components.training.trainer import Trainer
+from tests.conftest import TO_LABELS, TO_PHOTO, write_kinds
 from tests.training.helpers import weights_of
 
 RESNET = {"name": "resnet", "width": 4, "blocks": 1}
@@ -37,7 +39,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "bigan": {"generator": RESNET, "pool_size": 2} | PATCHES,
     "simgan": {"generator": RESNET, "history_size": 2} | PATCHES,
     "feature_gan": {"generator": RESNET, "history_size": 2} | PATCHES,
+    "dcgan": {"latent": 8, "width": 4, "norm": "sync_batch"},
+    "cgan": {"latent": 8, "networks": {"name": "convolutions", "width": 4, "norm": "sync_batch"}},
+    "wgan_gp": {"latent": 8, "width": 4, "num_critic": 2},
     "fcn8s": {"width": 2, "dropout": 0},
+    "classifier": {"width": 2, "dropout": 0},
 }
 REMEMBER = ("cyclegan", "bigan", "simgan", "feature_gan")
 
@@ -47,8 +53,17 @@ def run_of(name: str, shards: Path, root: Path, system: dict[str, Any] | None = 
     config = TypeAdapter(SystemConfig).validate_python({"name": name} | (system or SMALL[name]))
     settings = {"steps": 2, "batch_size": 4, "checkpoint_every": 1, "log_every": 1, "validation_samples": 4, "ema": 0.9}
     settings |= {"learning_rate": 1e-3, "labels": "one_hot" if config.paired else "colour"}
-    task = train.pop("task", ("photo", "labels") if name == "fcn8s" else ("labels", "photo"))
+    if name in ("cgan", "classifier"):
+        shards = kinds_beside(shards)
+    tasks = {"fcn8s": TO_LABELS, "cgan": None, "classifier": Task(source="photo", target="kind")}
+    task = train.pop("task", tasks.get(name, TO_PHOTO))
     return plan(config, TrainConfig(**(settings | train)), shards, root, task)
+
+
+def kinds_beside(shards: Path) -> Path:
+    """Photos of three kinds, for the systems whose task has a category."""
+    kinds = shards.parent / "kinds"
+    return kinds if kinds.exists() else write_kinds(kinds)
 
 
 def test_no_system_is_left_out():
@@ -138,17 +153,24 @@ def test_a_picture_does_not_depend_on_its_batch(tiny_shards, tmp_path, name):
     torch.manual_seed(0)
     system.networks.eval().requires_grad_(False)
     shape = run_of(name, tiny_shards, tmp_path).shape()
-    for translation in system.translations.values():
-        source = shape.target if translation.reverse else shape.source
-        pictures = torch.rand(3, source.channels, *shape.size)
+    for use in system.uses.values():
         seeds, turned = torch.arange(3), torch.tensor([2, 0, 1])
-        network = system.networks[translation.network]
+        source = condition = None
+        if "source" in use.needs:
+            channels = (shape.target if use.makes == "source" else shape.source).channels
+            source = torch.rand(3, channels, *shape.size)
+        if "condition" in use.needs:
+            condition = torch.eye(3)
+        network = system.networks[use.network]
+        given = [None if x is None else (x, x[turned]) for x in (source, condition)]
         with torch.inference_mode():
-            made = translation.run(network, pictures, seeds)
-            again = translation.run(network, pictures[turned], seeds[turned])
-        end = shape.source if translation.reverse else shape.target
-        assert made.shape == (3, end.channels, *shape.size)
-        assert torch.equal(made[turned], again)
+            made, again = (
+                use.run(network, Given(s, *(None if pair is None else pair[i] for pair in given)))
+                for i, s in enumerate((seeds, seeds[turned]))
+            )
+        end = shape.made_by(use)
+        assert made.shape == ((3, 3) if end.kind == "category" else (3, end.channels, *shape.size))
+        assert torch.allclose(made[turned], again, atol=0 if "source" in use.needs else 1e-6)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -157,10 +179,9 @@ def test_what_a_system_says_of_itself_holds_together(tiny_shards, tmp_path, name
     system = build(run.system, run.shape())
     learning = {network for phase in system.phases for network in phase.learns}
     assert learning == set(system.networks)
-    translating = {translation.network for translation in system.translations.values()}
-    assert translating <= set(system.averaged) <= learning
-    ways = [translation.reverse for translation in system.translations.values()]
-    assert ways in ([False], [False, True])
+    assert {use.network for use in system.uses.values()} <= set(system.averaged) <= learning
+    assert [use.makes for use in system.uses.values()] in (["target"], ["target", "source"])
+    assert all(use.needs == run.system.needs for use in system.uses.values())
 
 
 def system_of(run: Run) -> System:

@@ -10,6 +10,8 @@ from torch import nn
 
 from components.domain import Domain
 from components.faults import Fault
+from components.models.card import Card
+from components.models.generator import Generator
 from components.objectives.history import History
 from components.params import parse_params
 from components.systems import build, unpaired_systems
@@ -20,8 +22,8 @@ from components.systems.discogan import DiscoGANConfig
 from components.systems.feature_gan import FeatureGANConfig
 from components.systems.parts import EncoderDecoderConfig, PatchGANConfig, ResNetConfig
 from components.systems.simgan import SimGANConfig
-from components.systems.system import Moment, Shape, System
-from components.systems.translator import Card, Translator
+from components.systems.system import Given, Moment, Shape, System
+from components.task import Task
 
 START = Moment(step=0, steps=1, images=0)
 
@@ -61,9 +63,9 @@ def test_bigan_tells_pairs_with_a_made_target_from_pairs_with_a_made_source():
     seen = []
     system.networks["discriminator"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     figures = terms(system, batch)
-    forward, backward = system.translations.values()
-    fake = forward.run(system.networks["generator"], batch["source"], batch["seeds"])
-    fake_back = backward.run(system.networks["generator_back"], batch["target"], batch["seeds"])
+    forward, backward = system.uses.values()
+    fake = forward.run(system.networks["generator"], Given(batch["seeds"], batch["source"]))
+    fake_back = backward.run(system.networks["generator_back"], Given(batch["seeds"], batch["target"]))
     pair, pair_back = torch.cat([batch["source"], fake], 1), torch.cat([fake_back, batch["target"]], 1)
     assert [x.shape for x in seen] == [(2, 7, 32, 32)] * 4
     for x, y in zip(seen, (pair, pair_back, pair, pair_back), strict=True):
@@ -73,6 +75,11 @@ def test_bigan_tells_pairs_with_a_made_target_from_pairs_with_a_made_source():
     assert figures["generators.adversarial_back"] == pytest.approx(logits_back.square().mean().item(), rel=1e-4)
     assert figures["discriminator.fake"] == pytest.approx(0.5 * logits.square().mean().item(), rel=1e-4)
     assert figures["discriminator.real"] == pytest.approx(0.5 * (logits_back - 1).square().mean().item(), rel=1e-4)
+
+
+def on_source(use):
+    """A use as a function of its network, its sources and its seeds."""
+    return lambda network, source, seeds: use.run(network, Given(seeds, source))
 
 
 def test_discogan_reconstructs_both_ways_in_squared_error():
@@ -85,7 +92,7 @@ def test_discogan_reconstructs_both_ways_in_squared_error():
     )
     system, batch = made(config), some_batch()
     figures = terms(system, batch)
-    networks, forward, backward = system.networks, *(t.run for t in system.translations.values())
+    networks, forward, backward = system.networks, *(on_source(use) for use in system.uses.values())
     fake = forward(networks["generator"], batch["source"], batch["seeds"])
     again = backward(networks["generator_back"], fake, batch["seeds"])
     error = (again - batch["source"]).square().mean().item()
@@ -114,7 +121,7 @@ def test_the_published_discogan_has_no_skips_and_sees_the_whole_picture():
 def test_simgan_keeps_near_its_source_and_remembers():
     system, batch = made(SimGANConfig(lambda_self=4, **SMALL)), some_batch()
     figures = terms(system, batch)
-    fake = system.translations["forward"].run(system.networks["generator"], batch["source"], batch["seeds"])
+    fake = system.uses["forward"].run(system.networks["generator"], Given(batch["seeds"], batch["source"]))
     kept = (fake - batch["source"]).abs().mean().item()
     assert figures["generator.self"] == pytest.approx(4 * kept, rel=1e-4)
     assert isinstance(system.memories["history"], History)
@@ -152,14 +159,14 @@ def test_cogan_finds_the_latent_of_a_picture_it_drew():
     for module in generator.modules():  # far from the flat pictures of the papers' initialisation
         if isinstance(module, nn.ConvTranspose2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", mode="fan_out")
-    for direction, translation in enumerate(system.translations.values()):
+    for direction, translation in enumerate(system.uses.values()):
         latents = torch.randn(2, 6, generator=torch.Generator().manual_seed(5))
         given = torch.tanh(generator(latents, direction))
         wanted = torch.tanh(generator(latents, 1 - direction))
         with torch.inference_mode():
-            found = translation.run(generator, given, torch.tensor([11, 12]))
-            start = made(config.model_copy(update={"inversion_steps": 0})).translations
-            begun = list(start.values())[direction].run(generator, given, torch.tensor([11, 12]))
+            found = translation.run(generator, Given(torch.tensor([11, 12]), given))
+            start = made(config.model_copy(update={"inversion_steps": 0})).uses
+            begun = list(start.values())[direction].run(generator, Given(torch.tensor([11, 12]), given))
         assert (found - wanted).square().mean() < 0.05 * (begun - wanted).square().mean()
 
 
@@ -167,10 +174,10 @@ def test_cogan_inverts_under_any_mode_and_leaves_no_gradient():
     system = made(CoGANConfig(latent=4, width=4, norm="instance", inversion_steps=3))
     network, picture, seeds = system.networks["generator"], torch.rand(1, 3, 32, 32), torch.tensor([3])
     with torch.inference_mode():
-        one = system.translations["forward"].run(network, picture, seeds)
+        one = system.uses["forward"].run(network, Given(seeds, picture))
     with torch.no_grad():
-        two = system.translations["forward"].run(network, picture, seeds)
-        other = system.translations["forward"].run(network, picture, torch.tensor([4]))
+        two = system.uses["forward"].run(network, Given(seeds, picture))
+        other = system.uses["forward"].run(network, Given(torch.tensor([4]), picture))
     assert torch.equal(one, two)
     assert not torch.equal(one, other)  # the seed decides where the search begins
     assert not two.requires_grad
@@ -182,20 +189,20 @@ def test_cogan_translates_a_picture_alone_as_in_any_batch(direction):
     """Through the translator, to the byte: a search of many steps would make the least difference a large one."""
     config = CoGANConfig(latent=4, width=4, norm="batch", inversion_steps=60)
     system = made(config)
-    translation, fields = system.translations[direction], {"checkpoint": "last", "step": 1, "key": "k"}
+    translation, fields = system.uses[direction], {"checkpoint": "last", "step": 1, "key": "k"}
     card = Card(
         **fields,
         system=config,
-        translation=direction,
+        use=direction,
         source=COLOUR,
         target=COLOUR,
-        task=("a", "b"),
+        task=Task(source="a", target="b"),
         size=(32, 32),
         mode="eval",
         batch_size=4,
         weights_sha256="0",
     )
-    translator = Translator(card, system.networks["generator"], translation, torch.device("cpu"))
+    translator = Generator(card, system.networks["generator"], translation, torch.device("cpu"))
     pictures = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
     together = translator.translate(pictures)
     assert len({picture.tobytes() for picture in together}) == 6

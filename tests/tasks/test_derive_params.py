@@ -64,9 +64,9 @@ def test_every_task_can_be_taken_on_any_data_with_photos(config, data, tmp_path)
     for file in [*([ROOT / "configs" / data] if data else []), TASKS[0], config]:
         cli.main(["use", str(file), "--params", str(params)])
     shard = load_params(params).shard
-    assert shard.direction is not None
-    assert list(shard.derive) == [shard.direction[0]]
-    assert (shard.derive[shard.direction[0]].of, shard.direction[1]) == ("photo", "photo")
+    assert shard.task is not None
+    assert list(shard.derive) == [shard.task.source]
+    assert (shard.derive[shard.task.source].of, shard.task.target) == ("photo", "photo")
 
 
 def test_there_is_a_config_for_each_derivation():

@@ -14,10 +14,11 @@ from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.verify import verify
 from components.shards.writer import write_shards
+from components.task import Task
 from components.tasks.degrade import FILL
 from components.tasks.derive import Derivation, MaskedConfig
 from components.tasks.derived import derive, derived, hole_of
-from tests.conftest import TINY_CLASSES, TINY_PALETTE, tiny_sample
+from tests.conftest import TINY_CLASSES, TINY_PALETTE, TO_LABELS, TO_PHOTO, tiny_sample
 
 ALL = {
     "edges": {"name": "edges", "of": "photo"},
@@ -52,7 +53,7 @@ class Tiny:
         }
     )
     name: str = "tiny"
-    direction: tuple[str, str] = ("labels", "photo")
+    task: Task = TO_PHOTO
     size: tuple[int, int] = (32, 32)
 
     def read(self, unit: Unit):
@@ -61,11 +62,11 @@ class Tiny:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_shards_hold_the_derived_pictures_beside_the_photo(tmp_path, workers):
-    source = derived(Tiny(), configs(ALL), ("edges", "photo"))
+    source = derived(Tiny(), configs(ALL), Task(source="edges", target="photo"))
     config = ShardConfig(samples_per_shard=3, num_workers=workers)
     write_shards(source, tmp_path / "s", config)
     manifest = Manifest.read(tmp_path / "s")
-    assert manifest.direction == ("edges", "photo")
+    assert manifest.task == Task(source="edges", target="photo")
     assert list(manifest.domains) == ["labels", "photo", *ALL]
     assert all(manifest.domains[name] == Domain(kind="image") for name in ALL)
     split = Split(tmp_path / "s", "test")
@@ -77,7 +78,7 @@ def test_shards_hold_the_derived_pictures_beside_the_photo(tmp_path, workers):
             assert np.array_equal(pictures[name], derive(derivation, pictures["photo"], key)), name
             assert not np.array_equal(pictures[name], pictures["photo"]), name
     assert not verify(tmp_path / "s")[1]
-    write_shards(derived(Tiny(), configs(ALL), ("edges", "photo")), tmp_path / "again", config)
+    write_shards(derived(Tiny(), configs(ALL), Task(source="edges", target="photo")), tmp_path / "again", config)
     files = [path.relative_to(tmp_path / "s") for path in (tmp_path / "s").rglob("*") if path.is_file()]
     assert len(files) == 3 * 2 + 2
     assert all(sha256_file(tmp_path / "s" / file) == sha256_file(tmp_path / "again" / file) for file in files)
@@ -87,8 +88,8 @@ def test_nothing_derived_leaves_the_set_as_it_is(tmp_path):
     plain = write_shards(Tiny(), tmp_path / "plain", ShardConfig())
     same = write_shards(derived(Tiny(), {}, None), tmp_path / "same", ShardConfig())
     assert same == plain
-    turned = derived(Tiny(), {}, ("photo", "labels"))
-    assert (turned.direction, turned.name, turned.size) == (("photo", "labels"), "tiny", (32, 32))
+    turned = derived(Tiny(), {}, TO_LABELS)
+    assert (turned.task, turned.name, turned.size) == (TO_LABELS, "tiny", (32, 32))
 
 
 @pytest.mark.parametrize("name", list(ALL))
@@ -135,8 +136,7 @@ def test_one_may_be_made_of_another_that_stands_before_it():
         ({"grey": {"name": "grey", "of": "labels"}}, None, "labels is a label map; .* from images: photo"),
         ({"grey": {"name": "grey", "of": "phto"}}, None, "shard.derive.grey.of: phto: .* did you mean photo?"),
         ({"low": {"name": "small", "of": "photo", "factor": 5}}, None, "low.factor: 5 does not divide .* 32x32"),
-        ({}, ("edges", "photo"), "shard.direction: edges: no such domain; there are labels, photo"),
-        ({}, ("photo", "photo"), "shard.direction: photo would be translated into itself"),
+        ({}, Task(source="edges", target="photo"), "shard.task: edges: no such domain; there are labels, photo"),
     ],
 )
 def test_what_does_not_fit_the_source_is_refused_by_name(values, direction, message):

@@ -84,7 +84,7 @@ def test_a_copy_has_its_own_registry_and_the_original_keeps_its(project, tmp_pat
     assert [each.by for each in read_promotions(store, MODEL)] == ["Ann"]
     for version in find_standing(store, MODEL).versions:
         artifacts = fetch_version(store, version, tmp_path / "brought" / str(version.number))
-        assert (artifacts / "translator.json").is_file()
+        assert (artifacts / "generator.json").is_file()
     with sqlite3.connect(copy / ".pix2pipe/mlflow.db") as connection:
         assert str(project) not in "\n".join(connection.iterdump())
     connection.close()

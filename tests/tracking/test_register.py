@@ -14,9 +14,9 @@ import yaml
 
 from components.faults import Fault
 from components.files import read_json
+from components.models.card import read_cards
 from components.search.outcome import read_search, read_trials
 from components.shards.reader import Split
-from components.systems.translator import read_cards
 from components.tracking.config import RegisterConfig
 from components.tracking.live import LiveRun
 from components.tracking.record import Outputs, Record, dvc_revision, gather
@@ -214,7 +214,7 @@ def test_another_training_of_the_same_key_gets_its_own_run(project: Project) -> 
 
 
 def test_weights_that_are_not_the_cards_are_refused(project: Project, tmp_path: Path) -> None:
-    for name in ("translator.json", "generator.safetensors"):
+    for name in ("generator.json", "generator.safetensors"):
         (tmp_path / name).write_bytes((project.outputs.generated / "labels_to_photo" / name).read_bytes())
     with (tmp_path / "generator.safetensors").open("ab") as file:
         file.write(b"x")
@@ -234,7 +234,7 @@ def test_both_directions_are_models_of_their_own(tmp_path: Path, tiny_shards: Pa
     made = register_all(both.store, run_id, outputs, RegisterConfig(model="both"))
     assert list(made) == ["labels_to_photo", name]
     assert [(each["model"], each["version"]) for each in made.values()] == [("both", 1), ("both-photo-to-labels", 1)]
-    cards = {card.direction: card for card in read_cards(outputs.generated)}
+    cards = {card.name: card for card in read_cards(outputs.generated)}
     run = both.store.client.get_run(run_id)
     assert run.data.metrics["class_iou"] == pytest.approx(0.7 / 5, rel=1e-3)
     assert run.data.metrics[f"{name}/class_iou"] == pytest.approx(0.7 / 6, rel=1e-3)
@@ -248,7 +248,7 @@ def test_both_directions_are_models_of_their_own(tmp_path: Path, tiny_shards: Pa
         assert version.tags["weights_sha256"] == each["weights_sha256"] == cards[direction].weights_sha256
         assert version.tags["protocol_hash"] == each["protocol_hash"]
         model = mlflow.pyfunc.load_model(f"models:/{each['model']}@candidate")
-        source, target = cards[direction].task
+        source, target = cards[direction].task.source, cards[direction].task.target
         shape = {"labels": [32, 32], "photo": [32, 32, 3]}
         assert [tuple(model.metadata.signature.inputs.to_dict()[0]["tensor-spec"]["shape"])] == [(-1, *shape[source])]
         test, generated = Split(data / "shards", "test"), Split(outputs.generated / direction, "test")

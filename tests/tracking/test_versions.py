@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from components.faults import Fault
-from components.systems.translator import WEIGHTS, Translator
+from components.models.card import WEIGHTS
+from components.models.generator import Generator
 from components.tracking.config import RegisterConfig
 from components.tracking.record import Outputs, gather
 from components.tracking.registry import register_all
@@ -47,7 +48,7 @@ def test_found_by_number_and_alias(store: Store):
 def test_the_files_are_those_registered_or_refused(store: Store, tmp_path: Path):
     version = find_version(store, "tiny", "candidate")
     folder = fetch_version(store, version, tmp_path / "one")
-    assert Translator.load(folder, "cpu").card.weights_sha256 == version.tags["weights_sha256"]
+    assert Generator.load(folder, "cpu").card.weights_sha256 == version.tags["weights_sha256"]
     place = store.client.get_model_version_download_uri("tiny", "1")
     weights = Path(place.removeprefix("file://")) / "artifacts" / WEIGHTS
     whole = weights.read_bytes()

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from components.faults import Fault
-from components.systems.system import Batch, Moment, Phase, Shape, System, Terms, Translation
+from components.systems.system import Batch, Moment, Phase, Shape, System, Terms, Use, of_source
 from components.training import loop
 from components.training.config import TrainConfig
 from components.training.group import Group
@@ -69,7 +69,7 @@ def toy(_: object, shape: Shape) -> System:
             Phase("penalty", ("critic",), penalty, every=LAZY, optimizer="critic", partial=True, after=clip),
             Phase("generator", ("generator",), generator, partial=True),
         ),
-        {"generator": Translation("generator", lambda network, source, _: network(source, grown=True))},
+        {"generator": Use("generator", of_source(lambda network, source, _: network(source, grown=True)))},
         lambda networks, batch: {"l1": F.l1_loss(networks["generator"](batch["source"], True), batch["target"])},
     )
 
@@ -148,7 +148,7 @@ def test_a_rate_by_network_comes_before_one_by_optimizer():
     system = System(networks, (Phase("both", ("there", "back"), dict), Phase("critic", ("critic",), dict)), {}, dict)
     config = TrainConfig(steps=10, learning_rate=1e-3, learning_rates={"both": 1e-2, "back": 1e-4}, constant_share=0)
     optimizers = make_optimizers(system, config)
-    set_rates(optimizers, config, 5, 10)
+    set_rates(system, optimizers, config, 5, 10)
     rates = {name: [group["lr"] for group in optimizer.param_groups] for name, optimizer in optimizers.items()}
     assert rates == {"both": [5e-3, 5e-5], "critic": [5e-4]}
     with pytest.raises(Fault, match=r"learning_rates\.nobody"):

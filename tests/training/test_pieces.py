@@ -2,25 +2,54 @@
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
+from torch.optim import SGD, Adam, RMSprop
 
 from components.faults import Fault
 from components.systems import build
 from components.systems.pix2pix import Pix2PixConfig, UNetConfig
+from components.systems.system import Phase, Published, System
+from components.training.config import TrainConfig
 from components.training.ema import EMA
 from components.training.group import Group
 from components.training.loop import fit
-from components.training.optimizers import rate_factor
+from components.training.optimizers import make_optimizers, rate_factor
 from components.training.trainer import Trainer
 from tests.training.helpers import small_run
 
 
 def test_learning_rate_is_constant_then_linear_to_zero():
-    factors = [rate_factor(step, 200, 0.5) for step in range(200)]
+    config = TrainConfig(steps=200, constant_share=0.5)
+    factors = [rate_factor(config, step, 200) for step in range(200)]
     assert factors[:101] == [1.0] * 101
     assert factors[150] == pytest.approx(0.5)
     assert factors[199] == pytest.approx(0.01)
-    assert rate_factor(199, 200, 1.0) == 1.0
+    assert rate_factor(TrainConfig(steps=200, constant_share=1.0), 199, 200) == 1.0
+
+
+def test_rates_that_are_halved_or_fall_evenly():
+    halved = TrainConfig(steps=200, schedule="halved", half_life=50)
+    assert [rate_factor(halved, step, 200) for step in (0, 49, 50, 149, 150)] == [1, 1, 0.5, 0.25, 0.125]
+    falling = TrainConfig(steps=200, schedule="exponential", half_life=50)
+    assert [rate_factor(falling, step, 200) for step in (0, 50, 100)] == [1, 0.5, 0.25]
+    assert rate_factor(falling, 25, 200) == pytest.approx(2**-0.5)
+    for wrong in ({"schedule": "halved"}, {"half_life": 5}):
+        with pytest.raises(ValidationError, match="half_life goes with"):
+            TrainConfig(steps=1, **wrong)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("adam", Adam), ("rmsprop", RMSprop), ("sgd", SGD)])
+def test_an_optimizer_is_the_systems_own_unless_params_say_otherwise(name, kind):
+    networks = nn.ModuleDict({"g": nn.Linear(1, 1)})
+    own = Published(optimizer=name, learning_rate=0.5, betas=(0.1, 0.2), eps=0.3, momentum=0.4, weight_decay=0.6)
+    system = System(networks, (Phase("g", ("g",), dict),), {}, dict, published=own)
+    made = make_optimizers(system, TrainConfig(steps=1))["g"]
+    assert type(made) is kind
+    assert (made.defaults["lr"], made.defaults["weight_decay"]) == (0.5, 0.6)
+    mine = make_optimizers(system, TrainConfig(steps=1, learning_rate=0.01, weight_decay=0.0, optimizer="adam"))["g"]
+    assert type(mine) is Adam
+    assert (mine.defaults["lr"], mine.defaults["betas"], mine.defaults["weight_decay"]) == (0.01, (0.1, 0.2), 0.0)
 
 
 def test_ema_is_its_recurrence():

@@ -13,6 +13,7 @@ from components.systems import unpaired_systems
 from components.systems.cyclegan import CycleGANConfig
 from components.systems.parts import PatchGANConfig, ResNetConfig
 from components.systems.pix2pix import Pix2PixConfig
+from components.task import Task
 from components.training.batches import training_stream
 from components.training.config import TrainConfig
 from components.training.group import Group
@@ -39,7 +40,7 @@ def write_sides(root, counts=(HORSES, ZEBRAS)):
         for split, share in (("train", counts), ("val", (3, 2)), ("test", (2, 3)))
         for name, count in zip(domains, share, strict=True)
     }
-    write_set(root, "animals", domains, ("horse", "zebra"), (32, 32), splits, samples_per_shard=4)
+    write_set(root, "animals", domains, Task(source="horse", target="zebra"), (32, 32), splits, samples_per_shard=4)
     return root
 
 
@@ -57,7 +58,7 @@ def pairs(tmp_path_factory):
         split: [(f"{split}_{i:02d}", {name: flat(i) for name in domains}) for i in range(count)]
         for split, count in (("train", 50), ("val", 3), ("test", 3))
     }
-    write_set(root, "animals", domains, ("horse", "zebra"), (32, 32), splits, samples_per_shard=8)
+    write_set(root, "animals", domains, Task(source="horse", target="zebra"), (32, 32), splits, samples_per_shard=8)
     return root
 
 
@@ -91,7 +92,7 @@ def test_each_side_shows_each_picture_once_in_each_pass_over_it(sides, tmp_path,
 
 def test_an_epoch_is_a_pass_over_the_larger_side(sides, tmp_path):
     assert run_on(sides, tmp_path, steps=None, epochs=6).num_steps() == 6 * HORSES // 6
-    turned = plan(SMALL, TrainConfig(epochs=6, batch_size=6), sides, tmp_path, ("zebra", "horse"))
+    turned = plan(SMALL, TrainConfig(epochs=6, batch_size=6), sides, tmp_path, Task(source="zebra", target="horse"))
     assert turned.num_steps() == 6 * HORSES // 6
 
 
@@ -126,7 +127,7 @@ def test_each_side_has_its_own_jitter(tmp_path):
     ramp = np.broadcast_to(np.arange(32, dtype=np.uint8)[None, :, None], (32, 32, 3)).copy()
     sample = ("one", dict.fromkeys(domains, ramp))
     splits = {split: [sample] for split in ("train", "val", "test")}
-    write_set(root, "one", domains, ("horse", "zebra"), (32, 32), splits, samples_per_shard=1)
+    write_set(root, "one", domains, Task(source="horse", target="zebra"), (32, 32), splits, samples_per_shard=1)
     stream = training_stream(run_on(root, tmp_path), Group())
     pictures = [pictures for pictures, _ in stream.batches(0, 20)]
     flips = [np.concatenate([p[name][:, 0, 0, 0] > 15 for p in pictures]) for name in domains]

@@ -43,7 +43,7 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
     desk, uploads = Desk(), Bodies(most_held=5 * MAX_BYTES)
     strokes = Bodies(most_held=64 * max(easel.bytes for easel in easels), seconds=5)
     assets = {name: (path.read_bytes(), _TYPES[path.suffix]) for name, path in _ASSETS.items()}
-    by_direction = {easel.card.direction: easel for easel in easels}
+    by_direction = {easel.card.name: easel for easel in easels}
     page = _page(easels, note)
 
     def find(direction: str) -> Easel:
@@ -98,7 +98,7 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
 
 
 def _page(easels: Sequence[Easel], note: str) -> str:
-    inks = {easel.card.direction: _inks(easel) for easel in easels}
+    inks = {easel.card.name: _inks(easel) for easel in easels}
     return template(_HERE, "page.html").render(easels=easels, note=note, inks=inks, max_bytes=MAX_BYTES)
 
 

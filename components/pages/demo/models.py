@@ -10,9 +10,10 @@ import numpy as np
 from components.domain import Domain, Picture
 from components.faults import Fault
 from components.home import AnyPath
+from components.models.card import Card
+from components.models.generator import Generator
 from components.pages.demo.samples import Samples, alike, find_samples
 from components.scratch import scratch
-from components.systems.translator import Card, Translator
 from components.tasks.encoding import render
 from components.tracking.store import Store
 from components.tracking.versions import Version, fetch_version, find_version, list_versions, version_of_training
@@ -25,12 +26,12 @@ class Model:
     """A version of a registered model, ready to translate."""
 
     version: Version
-    translator: Translator
+    generator: Generator
 
     @property
     def card(self) -> Card:
         """What it was made with."""
-        return self.translator.card
+        return self.generator.card
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Easel:
     @property
     def source(self) -> Domain:
         """What is drawn."""
-        return self.card.source
+        return self.models[0].generator.source
 
     @property
     def bytes(self) -> int:
@@ -65,7 +66,7 @@ class Easel:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of a source: (H, W, 3), or (H, W) for labels."""
-        return (*self.card.size, 3) if self.source.kind == "image" else self.card.size
+        return self.source.shape(self.card.size)
 
     def translate(self, source: Picture) -> list[Picture]:
         """What each model makes of a source, as people see it: uint8 (H, W, 3).
@@ -73,7 +74,7 @@ class Easel:
         Raises:
             Fault: a label outside the classes, or a model gives values that are not finite.
         """
-        return [self.render(model.translator.translate(source[None]))[0] for model in self.models]
+        return [self.render(model.generator.translate(source[None]))[0] for model in self.models]
 
     def render(self, targets: np.ndarray) -> np.ndarray:
         """Targets (N, H, W[, 3]) as people see them."""
@@ -123,22 +124,23 @@ def load_easels(store: Store, versions: Sequence[Version], shards: AnyPath) -> l
 
 def _load(store: Store, version: Version) -> Model:
     with scratch() as folder:
-        translator = Translator.load(fetch_version(store, version, Path(folder)))
-    sys.stderr.write(f"pix2pipe: loaded {version.name}, weights {translator.card.weights_sha256[:12]}\n")
-    return Model(version, translator)
+        generator = Generator.load(fetch_version(store, version, Path(folder)))
+    sys.stderr.write(f"pix2pipe: loaded {version.name}, weights {generator.card.weights_sha256[:12]}\n")
+    return Model(version, generator)
 
 
 def _way_back(store: Store, model: Model) -> Version | None:
-    source, target = model.card.task
-    if model.card.reverse:
+    if model.card.makes == "source" or model.card.task.source is None:
         return None
-    return version_of_training(store, f"{model.version.model}-{target}-to-{source}", model.card.key)
+    back = model.card.task.back().title.replace(" ", "-")
+    return version_of_training(store, f"{model.version.model}-{back}", model.card.key)
 
 
 def _easel(models: Sequence[Model], shards: AnyPath) -> Easel:
     card = models[0].card
     samples = find_samples(shards, card)
-    drawn = samples.drawn if isinstance(samples, Samples) else card.source.kind == "image" and card.task[0] == "edges"
+    edges = models[0].generator.source.kind == "image" and card.task.source == "edges"
+    drawn = samples.drawn if isinstance(samples, Samples) else edges
     return Easel(tuple(models), samples, drawn)
 
 
@@ -153,4 +155,4 @@ def _require_one_task(first: Model, second: Model) -> None:
 
 
 def _task(card: Card) -> str:
-    return f"{card.task[0]} to {card.task[1]} at {card.size[1]}x{card.size[0]}"
+    return f"{card.task.source} to {card.task.target} at {card.size[1]}x{card.size[0]}"

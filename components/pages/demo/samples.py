@@ -8,9 +8,10 @@ from components.domain import Domain, Picture
 from components.evaluation.sides import open_sides
 from components.faults import Fault
 from components.home import AnyPath
+from components.models.card import Card
 from components.shards.manifest import MANIFEST, Manifest
 from components.shards.reader import Split
-from components.systems.translator import Card
+from components.task import Task
 
 _LOOKED_AT = 8  # samples that say whether a source is drawn
 
@@ -21,12 +22,12 @@ class Samples:
 
     Attributes:
         sources: those that show its source.
-        task: (source, target).
+        task: what is translated into what.
         paired: whether each shows the target too.
     """
 
     sources: Split
-    task: tuple[str, str]
+    task: Task
     paired: bool
 
     def __len__(self) -> int:
@@ -35,15 +36,21 @@ class Samples:
     def read(self, number: int) -> tuple[str, Picture, Picture | None]:
         """The key, the source and the truth (None without pairs) of a sample."""
         key, pictures = self.sources.read(number)
-        return key, pictures[self.task[0]], pictures[self.task[1]] if self.paired else None
+        return key, pictures[self.source], pictures[self.task.target] if self.paired else None
+
+    @property
+    def source(self) -> str:
+        """The domain that is translated."""
+        assert self.task.source is not None
+        return self.task.source
 
     @property
     def drawn(self) -> bool:
         """Whether the sources are drawings: images of black and white alone, as edges are."""
-        if self.sources.domains[self.task[0]].kind == "label":
+        if self.sources.domains[self.source].kind == "label":
             return False
         first = range(min(_LOOKED_AT, len(self)))
-        return all(np.isin(self.sources.picture(i, self.task[0]), (0, 255)).all() for i in first)
+        return all(np.isin(self.sources.picture(i, self.source), (0, 255)).all() for i in first)
 
 
 def find_samples(root: AnyPath, card: Card) -> Samples | str:
@@ -58,16 +65,17 @@ def find_samples(root: AnyPath, card: Card) -> Samples | str:
         manifest = Manifest.read(root)
         if manifest.size != card.size:
             return f"the pictures of {root} have another size"
-        for name, domain in zip(card.task, (card.source, card.target), strict=True):
-            if name not in manifest.domains or not alike(manifest.domains[name], domain):
+        for name, domain in ((card.task.source, card.source), (card.task.target, card.target)):
+            if name not in manifest.domains or domain is None or not alike(manifest.domains[name], domain):
                 return f"{root} holds no {name} as this model knows them"
         sides = open_sides(root, card.task)
-        sources = sides.sources or sides.test
-        return Samples(sources, card.task, manifest.aligned) if len(sources) else f"{root} has no test samples"
+        return Samples(sides.asked, card.task, manifest.aligned) if len(sides.asked) else f"{root} has no test samples"
     except Fault as fault:
         return str(fault)
 
 
-def alike(first: Domain, second: Domain) -> bool:
+def alike(first: Domain | None, second: Domain | None) -> bool:
     """Whether two domains hold the same pictures; how networks see them may differ."""
+    if first is None or second is None:
+        return first is second
     return first.model_copy(update={"encoding": second.encoding}) == second

@@ -6,10 +6,10 @@ import numpy as np
 from PIL import Image
 
 from components.domain import Domain, Picture
+from components.source import BadSample
 from components.sources.fit import middle
 from components.sources.given import as_given
 from components.sources.pictures import open_picture
-from components.sources.source import BadSample
 
 MAX_BYTES = 16_000_000  # of the file
 _MAX_DECODED = 100_000_000  # bytes while it is decoded: 12.5 million pixels, as telephones take them

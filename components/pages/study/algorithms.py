@@ -1,26 +1,24 @@
 """Algorithms: whose pictures a study shows, each a generated set on disk."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from components.evaluation.sides import open_sides
 from components.faults import Fault
 from components.home import AnyPath
+from components.models.asked import open_asked
+from components.models.card import CARD, Card, read_cards
+from components.models.generator import Generator
 from components.shards.manifest import MANIFEST, Manifest
-from components.shards.reader import Split
 from components.shards.writer import write_set
-from components.systems.translator import CARD, Card, Translator, read_cards
+from components.task import Task
 from components.tracking.store import Store
 from components.tracking.versions import Version, fetch_version, find_version
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .+_-]{0,39}")
 _VERSION = re.compile(r"(?:models:/)?([^/:@]+)@([A-Za-z0-9_-]+)")
-_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Algorithm:
             "key": self.card.key,
             "weights_sha256": self.card.weights_sha256,
             "pictures": Manifest.read(self.folder).sha256,
-            "reverse": self.card.reverse,
+            "makes": self.card.makes,
             "version": self.version,
             "run": self.run_id,
         }
@@ -78,14 +76,14 @@ def open_algorithms(
     found: list[Algorithm] = []
     for name, place in parts:
         first = found[0] if found else None
-        wanted = first.card.direction if first else direction
+        wanted = first.card.name if first else direction
         match = None if Path(place).is_dir() else _VERSION.fullmatch(place)
         if match:
             made = _registered(name, store(), match[1], match[2], shards, work)
         else:
             made = _generated(name, Path(place), wanted)
-        if wanted not in (None, made.card.direction):
-            raise Fault(f"{made.name}: translates {made.card.direction}, and the study is of {wanted}")
+        if wanted not in (None, made.card.name):
+            raise Fault(f"{made.name}: translates {made.card.name}, and the study is of {wanted}")
         if first and (made.card.target, made.card.size) != (first.card.target, first.card.size):
             raise Fault(f"{made.name}: its pictures are not of the kind and size of {first.name}'s")
         if made.name in [other.name for other in found]:
@@ -108,7 +106,7 @@ def _generated(name: str, path: Path, direction: str | None) -> Algorithm:
         path, direction = path.parent, path.name
     if not path.is_dir():
         raise Fault(f"{path}: is no folder of generated pictures and no MODEL@VERSION; run dvc repro generate")
-    cards = {card.direction: card for card in read_cards(path)}
+    cards = {card.name: card for card in read_cards(path)}
     chosen = direction or next(iter(cards))
     if chosen not in cards:
         raise Fault(f"{path}: has no direction {chosen}; it has {', '.join(cards)}")
@@ -120,27 +118,16 @@ def _registered(name: str, store: Store, model: str, which: str, shards: AnyPath
     manifest = Manifest.read(shards)
     weights = version.tags.get("weights_sha256", "")
     folder = work / f"{weights[:16]}-{version.tags.get('card_sha256', '')[:8]}-{manifest.sha256[:16]}"
-    translator = Translator.load(fetch_version(store, version, work / "versions" / _file_name(version)))
-    card = translator.card
-    if card.size != manifest.size or any(name not in manifest.domains for name in card.task):
+    generator = Generator.load(fetch_version(store, version, work / "versions" / _file_name(version)))
+    card = generator.card
+    if card.size != manifest.size or any(name not in manifest.domains for name in card.task.domains):
         have = ", ".join(manifest.domains)
-        raise Fault(
-            f"{version.name}: translates {card.direction} of {card.size}; {shards} has {have} of {manifest.size}"
-        )
+        raise Fault(f"{version.name}: translates {card.name} of {card.size}; {shards} has {have} of {manifest.size}")
     if not (folder / MANIFEST).exists():
-        test = {"test": _translated(translator, shards)}
-        write_set(folder, manifest.source, {card.task[1]: card.target}, card.task, card.size, test)
+        target = card.task.target
+        test = {"test": open_asked(shards, card).all(generator)}
+        write_set(folder, manifest.source, {target: card.target}, Task(target=target), card.size, test)
     return Algorithm(name, folder, card, version.name, version.run_id or None)
-
-
-def _translated(translator: Translator, shards: AnyPath) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    source, target = translator.card.task
-    sides = open_sides(shards, (source, target))
-    split: Split = sides.sources or sides.test
-    for start in range(0, len(split), _BATCH):
-        keys = split.keys[start : start + _BATCH]
-        batch = np.stack([split.picture(start + i, source) for i in range(len(keys))])
-        yield from ((key, {target: made}) for key, made in zip(keys, translator.translate(batch), strict=True))
 
 
 def _file_name(version: Version) -> str:

@@ -47,15 +47,16 @@ class Pictures:
 
     def __init__(self, shards: AnyPath, algorithms: list[Algorithm]) -> None:
         card = algorithms[0].card
-        self._target, self.size = card.task[1], card.size
+        self._target, self.size = card.task.target, card.size
         sides = open_sides(shards, card.task)
-        self.paired, self.manifest = sides.sources is None, sides.test.manifest.sha256
+        self.paired = card.task.source is not None and sides.sources is None
+        self.manifest = sides.test.manifest.sha256
         self._real = sides.test
         self._fake = {algorithm.name: Split(algorithm.folder, "test") for algorithm in algorithms}
         self._places = {id(split): _places(split) for split in (self._real, *self._fake.values())}
         common = set(self._fake[algorithms[0].name].keys)
         for algorithm in algorithms:
-            if stranger := set(self._fake[algorithm.name].keys) - set((sides.sources or sides.test).keys):
+            if stranger := set(self._fake[algorithm.name].keys) - set(sides.asked.keys):
                 raise Fault(f"{algorithm.folder}: sample {min(stranger)} is not in {shards}; run dvc repro generate")
             common &= set(self._fake[algorithm.name].keys)
         self._keys = sorted(common)

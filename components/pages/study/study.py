@@ -59,7 +59,7 @@ class Study:
         self._lock, self._joining = Lock(), Lock()
         self._waiting: OrderedDict[str, dict[str, bytes]] = OrderedDict()
         self.about: dict[str, Any] = {
-            "direction": algorithms[0].card.direction,
+            "direction": algorithms[0].card.name,
             "settings": settings.model_dump(mode="json", exclude={"participants"}),
             "paired": pictures.paired,
             "test": pictures.manifest,

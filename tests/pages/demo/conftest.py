@@ -12,9 +12,9 @@ from typing import IO
 
 import pytest
 
+from components.models.card import read_cards
 from components.systems.parts import PatchGANConfig, UNetConfig
 from components.systems.pix2pix import Pix2PixConfig
-from components.systems.translator import read_cards
 from components.tracking.config import RegisterConfig
 from components.tracking.record import Outputs, gather
 from components.tracking.registry import register_all, register_translator
@@ -50,8 +50,8 @@ def registry(tmp_path_factory: pytest.TempPathFactory, tiny_shards: Path) -> Reg
         run = log_record(store, gather(outputs, "b" * 40))
         register_all(store, run, outputs, RegisterConfig(model=model))
     back = read_cards(root / "c/data/generated")[1]
-    folder = root / "c/data/generated" / back.direction
-    replicates = root / f"c/data/metrics/replicates/{back.direction}.parquet"
+    folder = root / "c/data/generated" / back.name
+    replicates = root / f"c/data/metrics/replicates/{back.name}.parquet"
     register_translator(store, run, folder, {"protocol": {"hash": "ab" * 32}}, replicates, "tiny", "candidate")
     store.client.set_registered_model_alias("tiny", "candidate", "2")
     (root / "data").mkdir()

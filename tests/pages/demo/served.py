@@ -14,12 +14,14 @@ import uvicorn
 from playwright.sync_api import Page, expect
 
 from components.domain import Domain
+from components.models.card import GenerateConfig
+from components.models.generator import Generator, export_generators
 from components.pages.demo.models import Easel, Model
 from components.pages.demo.samples import Samples, find_samples
 from components.systems.system import Shape
-from components.systems.translator import GenerateConfig, Translator, export_translators
+from components.task import Task
 from components.tracking.versions import Version
-from tests.conftest import TINY_CLASSES, TINY_PALETTE
+from tests.conftest import TINY_CLASSES, TINY_PALETTE, TO_PHOTO
 from tests.stage_outputs import SYSTEM
 
 LABELS, PHOTO = Domain(kind="label", classes=TINY_CLASSES, palette=TINY_PALETTE), Domain(kind="image")
@@ -46,14 +48,14 @@ def served(app: Any) -> Iterator[str]:
 
 def make_model(
     folder: Path,
-    task: tuple[str, str] = ("labels", "photo"),
+    task: Task = TO_PHOTO,
     seed: int = 0,
     size: int = 32,
     model: str = "tiny",
     labels: Domain = LABELS,
 ) -> Model:
     """A model of random weights, as it comes out of the registry."""
-    ends = [{"labels": labels}.get(name, PHOTO) for name in task]
+    ends = [{"labels": labels}.get(name, PHOTO) for name in task.domains]
     shape = Shape(ends[0], ends[1], (size, size))
     torch.manual_seed(seed)
     from components.systems import build
@@ -62,9 +64,9 @@ def make_model(
         name: 8 * value if value.dim() == 4 else value
         for name, value in build(SYSTEM, shape).networks.state_dict().items()
     }
-    (card,) = export_translators(folder, weights, SYSTEM, shape, task, GenerateConfig(batch_size=4), LINEAGE)
+    (card,) = export_generators(folder, weights, SYSTEM, shape, task, GenerateConfig(batch_size=4), LINEAGE)
     version = Version(model, seed + 1, ("candidate",), {"weights_sha256": card.weights_sha256}, "", "", "", 0)
-    return Model(version, Translator.load(folder / card.direction, "cpu"))
+    return Model(version, Generator.load(folder / card.name, "cpu"))
 
 
 def make_easel(models: tuple[Model, ...], shards: Path, drawn: bool = False) -> Easel:

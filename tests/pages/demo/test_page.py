@@ -16,8 +16,9 @@ from components.pages.demo.app import demo_app
 from components.pages.demo.models import Model
 from components.shards.reader import Split
 from components.shards.writer import write_set
+from components.task import Task
 from components.tasks.degrade import edges
-from tests.conftest import TINY_PALETTE, tiny_sample
+from tests.conftest import TINY_PALETTE, TO_LABELS, tiny_sample
 from tests.pages.demo.served import (
     LABELS,
     MINUTE,
@@ -71,7 +72,7 @@ def _opened(context: BrowserContext, address: str) -> Iterator[Page]:
 
 def require_translated(page: Page, models: tuple[Model, ...], source: np.ndarray) -> None:
     for i, model in enumerate(models):
-        made = model.translator.translate(source[None])[0]
+        made = model.generator.translate(source[None])[0]
         assert np.array_equal(pixels(page, f"#labels_to_photo-{i}"), made), model.version.name
 
 
@@ -282,7 +283,7 @@ def test_the_result_and_the_drawing_are_downloaded(page: Page, models: tuple[Mod
         (
             "Download the photo by tiny version 2 as PNG",
             "photo_tiny_v2.png",
-            models[1].translator.translate(source[None])[0],
+            models[1].generator.translate(source[None])[0],
         ),
         ("Save drawing", "labels.png", np.asarray(TINY_PALETTE, np.uint8)[source]),
     ):
@@ -342,9 +343,16 @@ def test_edges_are_drawn_with_a_pen_and_photos_opened(context: BrowserContext, t
     photos = [tiny_sample(i)["photo"] for i in range(3)]
     samples = [(f"s{i}", {"edges": edges(photo, 0.1, 0.2, 1.0), "photo": photo}) for i, photo in enumerate(photos)]
     splits = {"train": samples, "val": samples[:1], "test": samples}
-    write_set(tmp_path / "shards", "tiny", {"edges": PHOTO, "photo": PHOTO}, ("edges", "photo"), (32, 32), splits)
-    there = make_model(tmp_path / "a", ("edges", "photo"))
-    back = make_model(tmp_path / "b", ("photo", "labels"))
+    write_set(
+        tmp_path / "shards",
+        "tiny",
+        {"edges": PHOTO, "photo": PHOTO},
+        Task(source="edges", target="photo"),
+        (32, 32),
+        splits,
+    )
+    there = make_model(tmp_path / "a", Task(source="edges", target="photo"))
+    back = make_model(tmp_path / "b", TO_LABELS)
     easels = [make_easel((there,), tmp_path / "shards"), make_easel((back,), tmp_path / "shards")]
     assert [easel.drawn for easel in easels] == [True, False]
     with served(demo_app(easels, "", "127.0.0.1")) as address:
@@ -357,7 +365,7 @@ def test_edges_are_drawn_with_a_pen_and_photos_opened(context: BrowserContext, t
             source = pixels(page, ".drawing")
             assert (source[16, 7:25] == 0).all()
             assert (source == 0).all(-1).sum() < 60  # a thin line
-            assert np.array_equal(pixels(page, "#edges_to_photo-0"), there.translator.translate(source[None])[0])
+            assert np.array_equal(pixels(page, "#edges_to_photo-0"), there.generator.translate(source[None])[0])
             # The other direction, of a photo that is not square: its middle, and labels in their colours.
             wide = np.concatenate([np.zeros((32, 8, 3), np.uint8), photos[0], np.zeros((32, 8, 3), np.uint8)], axis=1)
             Image.fromarray(wide).save(tmp_path / "wide.png")
@@ -365,5 +373,5 @@ def test_edges_are_drawn_with_a_pen_and_photos_opened(context: BrowserContext, t
             expect(page.locator("[data-direction=photo_to_labels] .shown")).to_have_text("From wide.png.")
             page.wait_for_selector("[data-direction=photo_to_labels] .made-all[aria-busy=false]")
             assert np.array_equal(pixels(page, "[data-direction=photo_to_labels] .drawing"), photos[0])
-            labels = back.translator.translate(photos[0][None])[0]
+            labels = back.generator.translate(photos[0][None])[0]
             assert np.array_equal(pixels(page, "#photo_to_labels-0"), np.asarray(LABELS.palette, np.uint8)[labels])

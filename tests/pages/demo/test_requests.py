@@ -50,7 +50,7 @@ def test_a_source_becomes_what_the_translator_makes_of_it(address: str, model: M
     assert status == 200
     got = json.loads(body)
     made = np.frombuffer(base64.b64decode(got["pictures"][0]), np.uint8).reshape(32, 32, 3)
-    assert np.array_equal(made, model.translator.translate(source[None])[0])
+    assert np.array_equal(made, model.generator.translate(source[None])[0])
     assert got["weights"] == [model.card.weights_sha256]
 
 

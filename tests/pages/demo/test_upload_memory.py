@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from components.domain import Domain
 from components.pages.demo.upload import decode_upload
-from components.sources.source import BadSample
+from components.source import BadSample
 
 kind, mode, side, form = sys.argv[1:]
 side = int(side)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from components.faults import Fault
+from components.models.card import WEIGHTS
 from components.pages.demo.models import choose_versions, load_easels
-from components.systems.translator import WEIGHTS
 from components.tracking.store import URI
 from components.tracking.versions import find_version, version_of_training
 from pipelines import cli
@@ -62,7 +62,7 @@ def test_the_champion_or_the_candidate_where_there_is_none(registry: Registry) -
 def test_both_ways_of_a_training_stand_on_one_page(registry: Registry) -> None:
     versions, _ = choose_versions(registry.store, "both", [])
     there, back = load_easels(registry.store, versions, registry.root / "data/shards")
-    assert (there.card.direction, back.card.direction) == ("labels_to_photo", "photo_to_labels")
+    assert (there.card.name, back.card.name) == ("labels_to_photo", "photo_to_labels")
     assert back.models[0].version.model == "both-photo-to-labels"
     assert back.card.key == there.card.key
     assert not isinstance(there.samples, str)

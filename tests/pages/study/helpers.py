@@ -7,6 +7,7 @@ import numpy as np
 
 from components.domain import Domain
 from components.files import write_json
+from components.models.card import CARD, Card
 from components.pages.study.algorithms import Algorithm, open_algorithms
 from components.pages.study.config import Settings
 from components.pages.study.pictures import Pictures
@@ -15,7 +16,7 @@ from components.pages.study.votes import Votes
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.writer import write_set
-from components.systems.translator import CARD, Card
+from tests.conftest import TO_PHOTO
 from tests.stage_outputs import SYSTEM
 
 SMALL = Settings(practice=2, trials=6, vigilance=2, max_missed=0, participants=20)
@@ -31,13 +32,20 @@ def write_generated(folder: Path, shards: Path, shift: int) -> Path:
         photo = test.picture(i, "photo").astype(int) + shift + random.integers(-20, 21, (*manifest.size, 3))
         made.append((key, {"photo": photo.clip(0, 255).astype(np.uint8)}))
     out = folder / "labels_to_photo"
-    write_set(out, "tiny", {"photo": Domain(kind="image")}, ("labels", "photo"), manifest.size, {"test": made})
+    write_set(
+        out,
+        "tiny",
+        {"photo": Domain(kind="image")},
+        TO_PHOTO,
+        manifest.size,
+        {"test": made},
+    )
     card = Card(
         system=SYSTEM,
-        translation="forward",
+        use="generator",
         source=manifest.domains["labels"],
         target=manifest.domains["photo"],
-        task=("labels", "photo"),
+        task=TO_PHOTO,
         size=manifest.size,
         mode="eval",
         batch_size=4,

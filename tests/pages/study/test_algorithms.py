@@ -103,9 +103,9 @@ def test_both_directions_can_be_asked_about(tmp_path: Path, tiny_shards: Path):
     shards, generated = project / "data/shards", project / "data/generated"
     named = [f"first={generated}", f"again={generated}"]
     forward = open_algorithms(named, generated, shards, None, tmp_path, no_store)  # type: ignore[arg-type]
-    assert {algorithm.card.direction for algorithm in forward} == {"labels_to_photo"}
+    assert {algorithm.card.name for algorithm in forward} == {"labels_to_photo"}
     back = open_algorithms([], generated, shards, "photo_to_labels", tmp_path, no_store)  # type: ignore[arg-type]
-    assert back[0].about()["reverse"]
+    assert back[0].about()["makes"]
     assert len(Pictures(shards, back).everything(back[0].name)) == 8  # label maps, drawn in their palette
     mixed = [f"first={generated}", f"other={generated / 'photo_to_labels'}"]
     with pytest.raises(Fault, match="other: translates photo_to_labels, and the study is of labels_to_photo"):

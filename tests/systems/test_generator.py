@@ -10,6 +10,8 @@ from safetensors.torch import load_file, save_file
 from components.domain import Domain
 from components.faults import Fault
 from components.files import sha256_file
+from components.models.card import CARD, WEIGHTS, GenerateConfig, read_cards
+from components.models.generator import Generator, export_generator, export_generators
 from components.systems import build
 from components.systems.cyclegan import CycleGANConfig
 from components.systems.fcn8s import FCN8sConfig, class_weights, fcn8s
@@ -23,17 +25,10 @@ from components.systems.parts import (
     UNetConfig,
 )
 from components.systems.pix2pix import Pix2PixConfig
-from components.systems.system import Shape
-from components.systems.translator import (
-    CARD,
-    WEIGHTS,
-    GenerateConfig,
-    Translator,
-    export_translator,
-    export_translators,
-    read_cards,
-)
+from components.systems.system import Given, Shape
+from components.task import Task
 from components.tasks.encoding import decode, encode
+from tests.conftest import TO_LABELS, TO_PHOTO
 
 LABELS = Domain(kind="label", classes=("a", "b", "c"), palette=((0, 0, 0), (9, 9, 9), (99, 0, 0)))
 FOUR = Domain(kind="label", classes=("a", "b", "c", "d"), palette=((0, 0, 0), (9, 9, 9), (99, 0, 0), (0, 99, 0)))
@@ -52,8 +47,11 @@ def export(folder, generator="texture_unet", mode="eval", shape=SHAPE):
     torch.manual_seed(0)
     weights = dict(build(config, shape).networks.state_dict())
     task = {"checkpoint": "last", "step": 1, "key": "k"}
-    export_translator(folder, weights, config, shape, ("labels", "photo"), GenerateConfig(mode=mode), task)
-    return Translator.load(folder)
+    export_generator(folder, weights, config, shape, TO_PHOTO, GenerateConfig(mode=mode), task)
+    return Generator.load(folder)
+
+
+FCN = FCN8sConfig()
 
 
 def labels(count):
@@ -68,7 +66,7 @@ def test_a_picture_does_not_depend_on_its_batch(tmp_path, generator, mode):
     assert whole.dtype == np.uint8
     assert whole.shape == (17, 32, 32, 3)
     for i in (0, 7, 16):
-        assert np.array_equal(whole[i], Translator.load(tmp_path).translate(batch[i : i + 1])[0])
+        assert np.array_equal(whole[i], Generator.load(tmp_path).translate(batch[i : i + 1])[0])
     torch.manual_seed(99)
     assert np.array_equal(whole, translator.translate(batch))
     assert len(translator.translate(batch[:0])) == 0
@@ -103,13 +101,13 @@ def test_weights_of_another_network_or_none_are_refused_by_name(tmp_path):
 
     put({key: value for key, value in good.items() if key != "out.bias"})
     with pytest.raises(Fault, match=r"not the weights of pix2pix's generator: it lacks out\.bias"):
-        Translator.load(tmp_path)
+        Generator.load(tmp_path)
     put(good | {"out.bias": torch.zeros(7)})
     with pytest.raises(Fault, match=r"out\.bias is \(7,\), not \(3,\)"):
-        Translator.load(tmp_path)
+        Generator.load(tmp_path)
     (tmp_path / WEIGHTS).write_bytes(b"not safetensors")
     with pytest.raises(Fault, match="sha256 differs"):
-        Translator.load(tmp_path)
+        Generator.load(tmp_path)
 
 
 def test_photo_to_labels_gives_class_indices(tmp_path):
@@ -128,20 +126,23 @@ def export_both_ways(folder, encoding="one_hot"):
     torch.manual_seed(0)
     weights = {key: 8 * value for key, value in build(system, shape).networks.state_dict().items()}
     lineage = {"checkpoint": "last", "step": 1, "key": "k"}
-    cards = export_translators(folder, weights, system, shape, ("labels", "photo"), GenerateConfig(), lineage)
+    cards = export_generators(folder, weights, system, shape, TO_PHOTO, GenerateConfig(), lineage)
     return system, shape, weights, cards
 
 
 @pytest.mark.parametrize("encoding", ["one_hot", "colour"])
 def test_each_direction_is_a_translator_of_its_own_network(tmp_path, encoding):
     system, shape, weights, cards = export_both_ways(tmp_path, encoding)
-    assert [card.direction for card in cards] == ["labels_to_photo", "photo_to_labels"]
-    assert [card.task for card in cards] == [("labels", "photo"), ("photo", "labels")]
-    assert [card.reverse for card in cards] == [False, True]
+    assert [card.name for card in cards] == ["labels_to_photo", "photo_to_labels"]
+    assert [card.task for card in cards] == [
+        TO_PHOTO,
+        TO_LABELS,
+    ]
+    assert [card.makes for card in cards] == ["target", "source"]
     assert read_cards(tmp_path) == cards
-    there, back = (Translator.load(tmp_path / card.direction, "cpu") for card in cards)
+    there, back = (Generator.load(tmp_path / card.name, "cpu") for card in cards)
     assert back.translate(there.translate(labels(3))).shape == (3, 32, 32)
-    translations = build(system, shape).translations
+    translations = build(system, shape).uses
     networks = build(system, shape).networks
     networks.load_state_dict(weights)
     networks.eval()
@@ -149,32 +150,31 @@ def test_each_direction_is_a_translator_of_its_own_network(tmp_path, encoding):
     for translator, name, pictures in ((there, "forward", labels(3)), (back, "backward", photos)):
         translation = translations[name]
         with torch.no_grad():
-            made = translation.run(
-                networks[translation.network], encode(translator.source, pictures), torch.zeros(3, dtype=torch.int64)
-            )
+            given = Given(torch.zeros(3, dtype=torch.int64), encode(translator.source, pictures))
+            made = translation.run(networks[translation.network], given)
         assert np.array_equal(translator.translate(pictures), decode(translator.target, made))
 
 
 def test_labels_in_colour_go_in_and_come_out_as_class_indices(tmp_path):
     cards = export_both_ways(tmp_path, "colour")[3]
     assert cards[0].source.encoding == cards[1].target.encoding == "colour"
-    back = Translator.load(tmp_path / "photo_to_labels", "cpu")
+    back = Generator.load(tmp_path / "photo_to_labels", "cpu")
     made = back.translate(np.random.default_rng(1).integers(0, 256, (4, 32, 32, 3)).astype(np.uint8))
     assert made.dtype == np.uint8
     assert set(np.unique(made)) <= {0, 1, 2, 3}
     with pytest.raises(Fault, match="label 4 at row 0, column 0 is outside the 4 classes"):
-        Translator.load(tmp_path / "labels_to_photo", "cpu").translate(np.full((1, 32, 32), 4, np.uint8))
+        Generator.load(tmp_path / "labels_to_photo", "cpu").translate(np.full((1, 32, 32), 4, np.uint8))
 
 
 def test_the_first_translation_alone_and_cards_that_are_not_there(tmp_path):
     system, shape, weights, cards = export_both_ways(tmp_path / "both")
     lineage = {"checkpoint": "last", "step": 1, "key": "k"}
-    task = ("labels", "photo")
-    assert export_translator(tmp_path / "one", weights, system, shape, task, GenerateConfig(), lineage) == cards[0]
-    with pytest.raises(Fault, match="has no translator; run dvc repro -f generate"):
+    task = TO_PHOTO
+    assert export_generator(tmp_path / "one", weights, system, shape, task, GenerateConfig(), lineage) == cards[0]
+    with pytest.raises(Fault, match="has no generator; run dvc repro -f generate"):
         read_cards(tmp_path / "one")
     (tmp_path / "both/photo_to_labels" / CARD).write_text("{}")
-    with pytest.raises(Fault, match=r"photo_to_labels/translator\.json: not a translator's card"):
+    with pytest.raises(Fault, match=r"photo_to_labels/generator\.json: not a generator's card"):
         read_cards(tmp_path / "both")
 
 
@@ -185,7 +185,7 @@ def test_weights_of_the_other_direction_are_refused(tmp_path):
     card = json.loads((there / CARD).read_text()) | {"weights_sha256": sha256_file(there / WEIGHTS)}
     (there / CARD).write_text(json.dumps(card))
     with pytest.raises(Fault, match="not the weights of cyclegan's generator"):
-        Translator.load(there)
+        Generator.load(there)
 
 
 def test_class_weights_balance_and_leave_out_what_never_occurs():
@@ -198,14 +198,20 @@ def test_class_weights_balance_and_leave_out_what_never_occurs():
 
 def test_judge_reads_photos_whichever_way_the_task_goes_and_survives_a_round_trip(tmp_path):
     domains = {"labels": LABELS, "photo": PHOTO, "map": PHOTO}
-    assert judge_task(("labels", "photo"), domains) == judge_task(("photo", "labels"), domains) == ("photo", "labels")
-    assert judge_task(("map", "photo"), domains) == ("photo", "labels")
-    assert judge_task(("photo", "map"), domains) == ("map", "labels")
-    assert judge_task(("map", "photo"), {"map": PHOTO, "photo": PHOTO}) is None
-    assert judge_task(("labels", "other"), {"labels": LABELS, "other": LABELS}) is None
+    assert judge_task(TO_PHOTO, domains, FCN) == judge_task(TO_LABELS, domains, FCN) == TO_LABELS
+    assert judge_task(Task(source="map", target="photo"), domains, FCN) == TO_LABELS
+    assert judge_task(Task(source="photo", target="map"), domains, FCN) == Task(source="map", target="labels")
+    assert judge_task(Task(source="map", target="photo"), {"map": PHOTO, "photo": PHOTO}, FCN) is None
+    assert judge_task(Task(source="labels", target="other"), {"labels": LABELS, "other": LABELS}, FCN) is None
     config = FCN8sConfig(width=2)
     system = fcn8s(config, Shape(PHOTO, LABELS, (32, 32)))
-    card = {"system": config, "source": PHOTO, "target": LABELS, "size": (32, 32), "task": ("photo", "labels")}
+    card = {
+        "system": config,
+        "source": PHOTO,
+        "target": LABELS,
+        "size": (32, 32),
+        "task": TO_LABELS,
+    }
     export_judge(tmp_path, dict(system.networks.state_dict()), **card, manifest="m", key="k")
     judge = load_judge(tmp_path)
     assert judge.predict(np.zeros((2, 32, 32, 3), np.uint8)).shape == (2, 3, 32, 32)

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from components.domain import Domain, Picture
 from components.faults import Fault
+from components.task import Task
 
 SPLITS = ("train", "val", "test")
 
@@ -33,8 +34,8 @@ class Source(Protocol):
         """What each picture of a sample is."""
 
     @property
-    def direction(self) -> tuple[str, str]:
-        """(source domain, target domain) of the default task."""
+    def task(self) -> Task:
+        """What is asked of the samples unless params ask for something else."""
 
     @property
     def size(self) -> tuple[int, int]:

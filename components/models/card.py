@@ -1,0 +1,103 @@
+"""Card: what stands beside the weights of a generator, all that is needed to run them."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import NonNegativeInt, PositiveInt, ValidationError
+
+from components.domain import Domain
+from components.faults import Fault
+from components.files import read_json
+from components.schema import Section
+from components.systems import SystemConfig
+from components.systems.system import Shape
+from components.task import Task
+
+CARD, WEIGHTS = "generator.json", "generator.safetensors"
+
+
+class GenerateConfig(Section):
+    """How test pictures are made.
+
+    Attributes:
+        checkpoint: `last`, or `best` by the validation metric.
+        mode: of BatchNorm and dropout. `train` is the authors' way for pix2pix: statistics of the picture
+            itself (batches of one) and dropout as noise. `eval` uses running statistics and no dropout.
+        batch_size: pictures made at once.
+        count: of a system without a source, how many pictures; null: as many as the test split has.
+        num_workers: ranks that share the pictures, through Ray; 0 is this process with every core.
+    """
+
+    checkpoint: Literal["last", "best"] = "last"
+    mode: Literal["train", "eval"] = "eval"
+    batch_size: PositiveInt = 16
+    count: PositiveInt | None = None
+    num_workers: NonNegativeInt = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class Card(Section):
+    """One use of a trained system.
+
+    Attributes:
+        use: its name in the system. makes: as there.
+        task: what it makes of what, as this use takes it: on the way back the system's source is its target.
+        source, target, condition: the domains of `task`, None where it has none.
+        size: (height, width) of source and target.
+    """
+
+    system: SystemConfig
+    use: str
+    makes: Literal["target", "source"] = "target"
+    task: Task
+    source: Domain | None
+    target: Domain
+    condition: Domain | None = None
+    size: tuple[PositiveInt, PositiveInt]
+    mode: Literal["train", "eval"]
+    batch_size: PositiveInt
+    checkpoint: str
+    step: int
+    key: str
+    weights_sha256: str
+
+    @property
+    def name(self) -> str:
+        """What its folders and its metrics are filed under, such as labels_to_photo."""
+        return self.task.name
+
+    def shape(self) -> Shape:
+        """What its system was built for, whichever way this use goes."""
+        if self.makes == "source":
+            assert self.source is not None
+            return Shape(self.target, self.source, self.size, asked=self.condition)
+        return Shape(self.source, self.target, self.size, asked=self.condition)
+
+
+def read_card(path: Path) -> Card:
+    """One generator.json.
+
+    Raises:
+        Fault: it is missing, or is not a generator's.
+    """
+    try:
+        return Card.model_validate(read_json(path))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise Fault(f"{path}: not a generator's card ({where}: {fault['msg']})") from error
+
+
+def read_cards(folder: Path) -> list[Card]:
+    """The cards of what `export_generators` wrote, the task's own first.
+
+    Raises:
+        Fault: there is none, or one is not a generator's, or is that of another task.
+    """
+    cards = {path: read_card(path) for path in sorted(folder.glob(f"*/{CARD}"))}
+    if not cards:
+        raise Fault(f"{folder}: has no generator; run dvc repro -f generate")
+    for path, card in cards.items():
+        if path.parent.name != card.name:
+            raise Fault(f"{path}: is the card of {card.name}; run dvc repro -f generate")
+    return sorted(cards.values(), key=lambda card: card.makes == "source")

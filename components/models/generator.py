@@ -1,0 +1,233 @@
+"""Generator: a trained generator as people use it, uint8 in and uint8 out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from components.domain import Domain
+from components.faults import Fault
+from components.files import atomic_path, sha256_file, write_json
+from components.models.card import CARD, WEIGHTS, Card, GenerateConfig, read_card
+from components.networks.tensors import write_tensors
+from components.systems import AnySystemConfig, build
+from components.systems.system import Given, Shape, Use
+from components.systems.weights import averaged, read_weights, require_sha256
+from components.task import Task
+from components.tasks.encoding import content_seed, decode, encode
+
+
+class Generator:
+    """Makes pictures; the same bytes in give the same bytes out, alone or in any batch.
+
+    Batches are padded to one fixed size, so the same arithmetic runs whatever is asked together, and what is random
+    (a latent, dropout, noise) is seeded: where pictures are translated from each source's own bytes, else as asked.
+    """
+
+    def __init__(self, card: Card, network: nn.Module, use: Use, device: torch.device) -> None:
+        self.card, self._use, self._device = card, use, device
+        self.target, self.size, self.needs = card.target, card.size, use.needs
+        self._network = network.to(device).train(card.mode == "train").requires_grad_(False)
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "auto") -> "Generator":
+        """Read a folder with generator.json and generator.safetensors.
+
+        Raises:
+            Fault: a file is missing, or the weights are not those of the card's network.
+        """
+        card = read_card(folder / CARD)
+        require_sha256(folder / WEIGHTS, card.weights_sha256, CARD, "run dvc repro -f generate")
+        system = build(card.system, card.shape())
+        if card.use not in system.uses:
+            raise Fault(f"system {card.system.name} has no use {card.use}; it has {', '.join(system.uses)}")
+        use = system.uses[card.use]
+        network = system.networks[use.network]
+        what = f"{card.system.name}'s {use.network}"
+        network.load_state_dict(read_weights(folder / WEIGHTS, network.state_dict(), what))
+        cuda = device != "cpu" and torch.cuda.is_available()
+        return cls(card, network, use, torch.device("cuda" if cuda else "cpu"))
+
+    @property
+    def source(self) -> Domain:
+        """What it translates.
+
+        Raises:
+            Fault: it makes pictures from noise.
+        """
+        if self.card.source is None:
+            raise Fault(f"{self.card.system.name} makes {self.card.task.title} from noise, and translates nothing")
+        return self.card.source
+
+    def translate(self, batch: np.ndarray) -> np.ndarray:
+        """Translate uint8 pictures, (N, H, W, 3) images or (N, H, W) class indices, of the card's size.
+
+        Raises:
+            Fault: as `make`; or it does not make pictures of a source alone.
+        """
+        if "source" not in self.needs:
+            raise Fault(f"{self.card.system.name} makes {self.card.task.title} from noise, and translates nothing")
+        return self.make(sources=batch)
+
+    @torch.inference_mode()
+    def make(
+        self,
+        *,
+        sources: np.ndarray | None = None,
+        conditions: np.ndarray | None = None,
+        seeds: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """Make uint8 pictures, (N, H, W, 3) images or (N, H, W) class indices.
+
+        Args:
+            sources: (N, H, W, 3) images or (N, H, W) class indices, uint8, of the card's size.
+            conditions: (N,) indices of the classes that are asked for.
+            seeds: of N pictures, below 2^63; with sources, by default their contents'.
+
+        Raises:
+            Fault: something that it needs is not given, or is of another size, kind or dtype; a class that is none;
+                or the network gives no finite values, which no picture can show.
+        """
+        count = self._check(sources, conditions, seeds)
+        fixed = 1 if self.card.mode == "train" else self.card.batch_size
+        parts = []
+        for start in range(0, count, fixed):
+            part = slice(start, start + fixed)
+            parts.append(
+                self._run(
+                    None if sources is None else sources[part],
+                    None if conditions is None else conditions[part],
+                    None if seeds is None else seeds[part],
+                    min(fixed, count - start),
+                    fixed,
+                )
+            )
+        empty = np.empty((0, *self.target.shape(self.size)), np.uint8)
+        return np.concatenate(parts) if parts else empty
+
+    def _check(self, sources: np.ndarray | None, conditions: np.ndarray | None, seeds: Sequence[int] | None) -> int:
+        """How many pictures are asked for."""
+        given = {"source": sources, "condition": conditions}
+        for need, values in given.items():
+            if (need in self.needs) != (values is not None):
+                has = "needs" if need in self.needs else "takes no"
+                raise Fault(f"{self.card.system.name} {has} {need} for {self.card.task.title}")
+        if sources is not None:
+            expected = self.source.shape(self.size)
+            if sources.dtype != np.uint8 or sources.shape[1:] != expected:
+                raise Fault(f"pictures are {sources.dtype} {sources.shape[1:]}; this generator takes uint8 {expected}")
+        counts = {len(values) for values in (sources, conditions, seeds) if values is not None}
+        if len(counts) != 1:
+            raise Fault(
+                f"{self.card.system.name}: as many seeds as conditions are needed, and there are {sorted(counts)}"
+                if counts
+                else f"{self.card.system.name}: give the seeds of the pictures"
+            )
+        return counts.pop()
+
+    def _run(
+        self,
+        sources: np.ndarray | None,
+        conditions: np.ndarray | None,
+        seeds: Sequence[int] | None,
+        count: int,
+        fixed: int,
+    ) -> np.ndarray:
+        fill = fixed - count
+        source = None if sources is None else np.concatenate([sources, np.repeat(sources[-1:], fill, axis=0)])
+        if seeds is None:
+            assert source is not None
+            drawn = torch.tensor([content_seed(picture) for picture in source])
+        else:
+            drawn = torch.tensor([*seeds, *([seeds[-1]] * fill)])
+        condition = None
+        if conditions is not None:
+            assert self.card.condition is not None
+            padded = np.concatenate([conditions, np.repeat(conditions[-1:], fill)]).astype(np.uint8)
+            condition = encode(self.card.condition, padded, self._device)
+        torch.manual_seed(int(drawn[0]))
+        encoded = None if source is None else encode(self.source, source, self._device)
+        made = self._use.run(self._network, Given(drawn, encoded, condition))
+        if not bool(made.isfinite().all()):
+            raise Fault(
+                f"{self.card.system.name} of step {self.card.step} gives values that are not finite; train again"
+            )
+        return decode(self.target, made)[:count]
+
+
+def export_generators(
+    folder: Path,
+    weights: dict[str, Tensor],
+    config: AnySystemConfig,
+    shape: Shape,
+    task: Task,
+    generate: GenerateConfig,
+    lineage: dict[str, Any],
+) -> list[Card]:
+    """Write every use of a system, each into a folder named by its task; the run's own task comes first.
+
+    Args:
+        weights: `network.key` and `ema.network.key`, as in a checkpoint; averages are taken where the run kept them.
+        shape, task: of the run.
+        lineage: `checkpoint`, `step` and `key` of the run.
+    """
+    uses = sorted(build(config, shape).uses.items(), key=lambda item: item[1].makes == "source")
+    if len({use.makes for _, use in uses}) < len(uses):
+        raise ValueError(f"system {config.name} has two uses that make the same")
+    cards = [_card(config, shape, task, generate, lineage, *item) for item in uses]
+    return [
+        _write(folder / card.name, averaged(weights, use.network), card)
+        for card, (_, use) in zip(cards, uses, strict=True)
+    ]
+
+
+def export_generator(
+    folder: Path,
+    weights: dict[str, Tensor],
+    config: AnySystemConfig,
+    shape: Shape,
+    task: Task,
+    generate: GenerateConfig,
+    lineage: dict[str, Any],
+) -> Card:
+    """Write the first use of a system alone, into `folder` itself; the arguments are as above."""
+    name, use = next(iter(build(config, shape).uses.items()))
+    card = _card(config, shape, task, generate, lineage, name, use)
+    return _write(folder, averaged(weights, use.network), card)
+
+
+def _card(
+    config: AnySystemConfig,
+    shape: Shape,
+    task: Task,
+    generate: GenerateConfig,
+    lineage: dict[str, Any],
+    name: str,
+    use: Use,
+) -> Card:
+    back = use.makes == "source"
+    return Card(
+        system=config,
+        use=name,
+        makes=use.makes,
+        task=task.back() if back else task,
+        source=shape.target if back else shape.translated,
+        target=shape.made_by(use),
+        condition=shape.asked,
+        size=shape.size,
+        mode=generate.mode,
+        batch_size=generate.batch_size,
+        weights_sha256="",  # until they are written
+        **lineage,
+    )
+
+
+def _write(folder: Path, weights: dict[str, Tensor], card: Card) -> Card:
+    with atomic_path(folder / WEIGHTS) as temporary:
+        write_tensors(temporary, weights)
+    card = card.model_copy(update={"weights_sha256": sha256_file(folder / WEIGHTS)})
+    write_json(folder / CARD, card.model_dump(mode="json"))
+    return card

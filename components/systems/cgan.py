@@ -1,0 +1,96 @@
+"""cGAN: pictures of a class that is asked for, from noise (Mirza and Osindero 2014, arXiv:1411.1784)."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, PositiveInt
+from torch import nn
+
+from components.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from components.networks.layers import NormName, init_normal
+from components.networks.maxout import MaxoutDiscriminator, MLPGenerator
+from components.objectives.adversarial import ADVERSARIAL, AdversarialName
+from components.objectives.penalties import PenaltyConfig
+from components.schema import Section
+from components.systems.from_noise import FromNoise, NoiseSection, require_levels
+from components.systems.system import Batch, Moment, Need, Phase, Published, Shape, System, Terms
+
+
+class ConvolutionsConfig(Section):
+    """DCGAN's networks with the condition joined to the input of every layer."""
+
+    name: Literal["convolutions"] = "convolutions"
+    width: PositiveInt = 64
+    kernel: Literal[4, 5] = 4
+    norm: NormName = "batch"
+
+
+class MaxoutConfig(Section):
+    """The paper's fully connected networks, of its own sizes."""
+
+    name: Literal["maxout"] = "maxout"
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+
+
+class CGANConfig(NoiseSection):
+    """The defaults are convolutional; configs/papers/cgan.yaml has the paper's own.
+
+    Attributes:
+        penalty: on the discriminator's gradient by the pictures; the paper has none.
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({"condition"})
+    name: Literal["cgan"] = "cgan"
+    networks: Annotated[ConvolutionsConfig | MaxoutConfig, Field(discriminator="name")] = ConvolutionsConfig()
+    adversarial: AdversarialName = "vanilla"
+    penalty: PenaltyConfig | None = None
+
+
+def cgan(config: CGANConfig, shape: Shape) -> System:
+    """Discriminator, then generator; a fake is shown to the discriminator with the class that it was made of.
+
+    Raises:
+        Fault: the task asks for no condition; or sides that the levels cannot halve.
+    """
+    loss, noise = ADVERSARIAL[config.adversarial], FromNoise(shape, config)
+
+    def discriminator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
+        asked = batch["condition"]
+        fake = batch["fake"] = noise.draw(networks["generator"], batch["seeds"], asked)
+        judged = networks["discriminator"](fake.detach(), asked), networks["discriminator"](batch["target"], asked)
+        terms = loss.discriminator(batch, *judged, share=1.0)
+        if config.penalty is not None:
+            terms["penalty"] = noise.penalised(config.penalty, networks, batch, fake)
+        return terms
+
+    def generator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
+        return {"adversarial": loss.generator(networks["discriminator"](batch["fake"], batch["condition"]))}
+
+    networks = make_conditional(config, shape)
+    return System(
+        networks=nn.ModuleDict({name: init_normal(network) for name, network in networks.items()}),
+        phases=(
+            Phase("discriminator", ("discriminator",), discriminator_terms),
+            Phase("generator", ("generator",), generator_terms),
+        ),
+        uses={"generator": noise.use()},
+        validation=noise.validation,
+        averaged=("generator",),
+        published=Published(learning_rate=2e-4, betas=(0.5, 0.999)),
+    )
+
+
+def make_conditional(config: CGANConfig, shape: Shape) -> dict[str, nn.Module]:
+    """Generator and discriminator, not yet initialised."""
+    channels, size, classes = shape.target.channels, shape.size, len(shape.condition.classes)
+    match config.networks:
+        case ConvolutionsConfig(width=width, kernel=kernel, norm=norm):
+            require_levels("cgan", size)
+            return {
+                "generator": DCGANGenerator(config.latent, channels, size, width, kernel, norm, classes),
+                "discriminator": DCGANDiscriminator(channels, size, width, kernel, norm, classes),
+            }
+        case MaxoutConfig(dropout=dropout):
+            return {
+                "generator": MLPGenerator(config.latent, channels, size, classes, dropout),
+                "discriminator": MaxoutDiscriminator(channels, size, classes, dropout),
+            }

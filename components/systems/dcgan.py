@@ -1,0 +1,68 @@
+"""DCGAN: convolutional networks that make pictures from noise (Radford et al. 2016, arXiv:1511.06434)."""
+
+from typing import Literal
+
+from pydantic import PositiveInt
+from torch import nn
+
+from components.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from components.networks.layers import NormName, init_normal
+from components.objectives.adversarial import ADVERSARIAL, AdversarialName
+from components.objectives.penalties import PenaltyConfig
+from components.systems.from_noise import FromNoise, NoiseSection, require_levels
+from components.systems.system import Batch, Moment, Phase, Published, Shape, System, Terms
+
+
+class DCGANConfig(NoiseSection):
+    """The paper's networks are `width` 128 and `kernel` 5; the usual small form is the default.
+
+    Attributes:
+        width: channels next to the pictures, doubled at each level away from them.
+        norm: of both networks; a penalty wants a discriminator without batch statistics.
+        penalty: on the discriminator's gradient; the paper has none.
+    """
+
+    name: Literal["dcgan"] = "dcgan"
+    width: PositiveInt = 64
+    kernel: Literal[4, 5] = 4
+    norm: NormName = "batch"
+    adversarial: AdversarialName = "vanilla"
+    penalty: PenaltyConfig | None = None
+
+
+def dcgan(config: DCGANConfig, shape: Shape) -> System:
+    """Discriminator, then generator, each at every step; real and fake pictures are two batches, and the generator
+    learns from the very fakes that the discriminator has seen.
+
+    Raises:
+        Fault: sides that the levels cannot halve.
+    """
+    require_levels("dcgan", shape.size)
+    loss, noise = ADVERSARIAL[config.adversarial], FromNoise(shape, config)
+
+    def discriminator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
+        fake = batch["fake"] = noise.draw(networks["generator"], batch["seeds"], None)
+        judged = networks["discriminator"](fake.detach()), networks["discriminator"](batch["target"])
+        terms = loss.discriminator(batch, *judged, share=1.0)
+        if config.penalty is not None:
+            terms["penalty"] = noise.penalised(config.penalty, networks, batch, fake)
+        return terms
+
+    def generator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
+        return {"adversarial": loss.generator(networks["discriminator"](batch["fake"]))}
+
+    channels = shape.target.channels
+    shared = (shape.size, config.width, config.kernel, config.norm, 0)
+    generator = DCGANGenerator(config.latent, channels, *shared)
+    discriminator = DCGANDiscriminator(channels, *shared)
+    return System(
+        networks=nn.ModuleDict({"generator": init_normal(generator), "discriminator": init_normal(discriminator)}),
+        phases=(
+            Phase("discriminator", ("discriminator",), discriminator_terms),
+            Phase("generator", ("generator",), generator_terms),
+        ),
+        uses={"generator": noise.use()},
+        validation=noise.validation,
+        averaged=("generator",),
+        published=Published(learning_rate=2e-4, betas=(0.5, 0.999)),
+    )
