@@ -18,7 +18,7 @@ from components.schema import Section
 from components.search.config import TuneConfig
 from components.search.space import check_space, extremes
 from components.shards.config import ShardConfig
-from components.sources import CutConfig, FetchConfig
+from components.sources import CutConfig, FetchConfig, shows
 from components.sources.earth import NAMES, EarthConfig
 from components.systems import SystemConfig
 from components.systems.judge import JudgeConfig
@@ -102,7 +102,7 @@ class Params(Section):
     @model_validator(mode="after")
     def _domains_there(self) -> Self:
         fetch, shard = self.fetch, self.shard
-        there = fetch.pictures if isinstance(fetch, EarthConfig) else tuple(side.name for side in fetch.sides)
+        there = shows(fetch, shard.cut).domains
         for param, name in shard.asked():
             if name not in there:
                 fault = ": no such domain; there are"

@@ -1,20 +1,19 @@
 """The plan of a run: what stages that come hours later would refuse, refused before the first one works."""
 
 import re
-from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import torch
 
-from components.domain import Colour, Domain, height_width
+from components.domain import Domain
 from components.evaluation.config import SSIM_WINDOW
 from components.faults import Fault
 from components.files import sha256_json, write_text
 from components.params import Params
 from components.shards.manifest import Manifest
-from components.sources.earth import EarthConfig
-from components.sources.earth_cut import LAND_COVER, EarthCut, earth_domains
-from components.sources.folder_config import FolderConfig
+from components.source import Shown
+from components.sources import shows
 from components.systems import AnySystemConfig, build, unpaired_systems
 from components.systems.judge import judge_task
 from components.systems.system import Shape
@@ -87,7 +86,7 @@ def check_shards(params: Params, manifest: Manifest) -> None:
     """
     data = _asked(params)
     differing: dict[str, tuple[object, object]] = {
-        "fetch.name": (data.source, manifest.source),
+        "fetch.name": (params.fetch.name, manifest.source),
         "shard.cut.image_size": (data.size, manifest.size),
         "shard.derive": (sorted(data.domains), sorted(manifest.domains)),
         "shard.task": (data.task, manifest.task),
@@ -108,9 +107,9 @@ def check_shards(params: Params, manifest: Manifest) -> None:
             raise Fault(f"{SHARDS} is not what params ask ({param}{both}); run dvc repro -f shard")
 
 
-def _drawn(domain: Domain) -> dict[str, Colour]:
+def _drawn(domain: Domain) -> dict[str, object]:
     """Each class and its colour. Their order is the manifest's: DVC takes no notice of it in params."""
-    return dict(zip(domain.classes, domain.palette, strict=True))
+    return dict(zip_longest(domain.classes, domain.palette))
 
 
 def check_data(manifest: Manifest) -> None:
@@ -136,7 +135,7 @@ def _check_ranks(section: str, train: TrainConfig) -> None:
         )
 
 
-def _check_task(param: str, task: Task, data: "_Data") -> None:
+def _check_task(param: str, task: Task, data: Shown) -> None:
     for name in task.domains:
         if name not in data.domains:
             raise Fault(f"{param}: {shown(name)}: no such domain; there are {', '.join(data.domains)}")
@@ -167,34 +166,14 @@ def _read_as(domain: Domain) -> dict[str, object]:
     return {"ignore": domain.ignore, "range": domain.range, "bands": domain.bands}
 
 
-@dataclass(frozen=True)
-class _Data:
+def _asked(params: Params) -> Shown:
     """What the shards hold that params ask for."""
-
-    source: str
-    domains: dict[str, Domain]
-    task: Task
-    size: tuple[int, int]
-    aligned: bool
-
-
-def _asked(params: Params) -> _Data:
-    fetch, shard = params.fetch, params.shard
-    size = height_width(shard.cut.image_size)
-    if isinstance(shard.cut, EarthCut):
-        assert isinstance(fetch, EarthConfig)
-        every = earth_domains(shard.cut)
-        domains = {str(name): every[name] for name in fetch.pictures}
-        task = LAND_COVER
-    else:
-        assert isinstance(fetch, FolderConfig)
-        domains = {side.name: side.domain() for side in fetch.sides}
-        task = fetch.task
-    aligned = not (isinstance(fetch, FolderConfig) and fetch.layout == "unpaired")
-    if shard.derive and not aligned:
+    shard = params.shard
+    shown_by = shows(params.fetch, shard.cut)
+    if shard.derive and not shown_by.aligned:
         raise Fault("shard.derive: pictures are derived where each sample holds all domains; fetch.layout is unpaired")
-    domains = derived_domains(domains, shard.derive, size)
-    return _Data(fetch.name, domains, shard.task or task, size, aligned)
+    domains = derived_domains(shown_by.domains, shard.derive, shown_by.size)
+    return shown_by._replace(domains=domains, task=shard.task or shown_by.task)
 
 
 def _brief(value: object) -> str:

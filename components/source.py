@@ -1,13 +1,26 @@
 """Source: raw pictures, listed by split and read one sample at a time."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from components.domain import Domain, Picture
 from components.faults import Fault
 from components.task import Task
 
 SPLITS = ("train", "val", "test")
+
+
+class Shown(NamedTuple):
+    """What the samples of a source hold, as far as params alone can tell.
+
+    Attributes:
+        size: (height, width) of every picture. aligned: whether each sample shows every domain.
+    """
+
+    domains: Mapping[str, Domain]
+    task: Task
+    size: tuple[int, int]
+    aligned: bool = True
 
 
 class BadSample(Fault):

@@ -9,17 +9,27 @@ from pydantic import Field
 
 from components.faults import Fault
 from components.schema import Section
-from components.source import Source
+from components.source import Shown, Source
 from components.sources.earth import LICENCE as EARTH_LICENCE
 from components.sources.earth import EarthConfig, fetch_earth
-from components.sources.earth_cut import EarthCut, open_earth
+from components.sources.earth_cut import EarthCut, open_earth, shows_earth
+from components.sources.fashion_mnist import LICENCE as FASHION_LICENCE
+from components.sources.fashion_mnist import (
+    FashionMNISTConfig,
+    FashionMNISTCut,
+    fetch_fashion,
+    open_fashion,
+    shows_fashion,
+)
 from components.sources.fit import FolderCut
 from components.sources.folder import fetch_folder
 from components.sources.folder_config import FolderConfig
-from components.sources.folder_cut import open_folder
+from components.sources.folder_cut import open_folder, shows_folder
 
-FetchConfig = Annotated[EarthConfig | FolderConfig, Field(discriminator="name")]
-CutConfig = Annotated[EarthCut | FolderCut, Field(discriminator="name")]
+AnyFetchConfig = EarthConfig | FolderConfig | FashionMNISTConfig
+AnyCutConfig = EarthCut | FolderCut | FashionMNISTCut
+FetchConfig = Annotated[AnyFetchConfig, Field(discriminator="name")]
+CutConfig = Annotated[AnyCutConfig, Field(discriminator="name")]
 
 
 @dataclass(frozen=True)
@@ -30,16 +40,20 @@ class SourceKind:
     cut: type[Section]
     fetch: Callable[[Any, Path, Path], None]
     open: Callable[[Path, Any], Source]
+    shows: Callable[[Any, Any], Shown]
     licence: str
 
 
 SOURCES: dict[str, SourceKind] = {
-    "earth": SourceKind(EarthConfig, EarthCut, fetch_earth, open_earth, EARTH_LICENCE),
-    "folder": SourceKind(FolderConfig, FolderCut, fetch_folder, open_folder, "that of your pictures"),
+    "earth": SourceKind(EarthConfig, EarthCut, fetch_earth, open_earth, shows_earth, EARTH_LICENCE),
+    "fashion_mnist": SourceKind(
+        FashionMNISTConfig, FashionMNISTCut, fetch_fashion, open_fashion, shows_fashion, FASHION_LICENCE
+    ),
+    "folder": SourceKind(FolderConfig, FolderCut, fetch_folder, open_folder, shows_folder, "that of your pictures"),
 }
 
 
-def fetch(config: EarthConfig | FolderConfig, root: Path, cache: Path) -> None:
+def fetch(config: AnyFetchConfig, root: Path, cache: Path) -> None:
     """Fill root/NAME with raw pictures and source.json (origin, licence, hashes).
 
     Args:
@@ -53,7 +67,12 @@ def fetch(config: EarthConfig | FolderConfig, root: Path, cache: Path) -> None:
     SOURCES[config.name].fetch(config, root, cache)
 
 
-def open_source(root: Path, cut: EarthCut | FolderCut) -> Source:
+def shows(fetch: AnyFetchConfig, cut: AnyCutConfig) -> Shown:
+    """What samples will hold, by params alone."""
+    return SOURCES[cut.name].shows(fetch, cut)
+
+
+def open_source(root: Path, cut: AnyCutConfig) -> Source:
     """The samples of what was fetched into `root`, cut as the params say.
 
     Raises:

@@ -12,8 +12,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from components.domain import Colour, Domain, ImageSize, Picture, height_width
 from components.faults import Fault
 from components.schema import Section
-from components.source import SPLITS, require_samples
-from components.sources.earth import NAMES, earth_rasters
+from components.source import SPLITS, Shown, require_samples
+from components.sources.earth import NAMES, EarthConfig, earth_rasters
 from components.sources.pictures import as_indices, as_rgb, open_picture
 from components.task import Task
 
@@ -112,6 +112,12 @@ def earth_domains(cut: EarthCut) -> dict[str, Domain]:
     palette = tuple(merged.colour for merged in cut.classes.values())
     labels = Domain(kind="label", classes=tuple(cut.classes), palette=palette)
     return {str(name): Domain(kind="image") for name in NAMES} | {"labels": labels}
+
+
+def shows_earth(fetch: EarthConfig, cut: EarthCut) -> Shown:
+    """What samples hold, by params alone."""
+    every = earth_domains(cut)
+    return Shown({str(name): every[name] for name in fetch.pictures}, LAND_COVER, height_width(cut.image_size))
 
 
 def open_earth(root: Path, cut: EarthCut) -> EarthSource:

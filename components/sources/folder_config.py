@@ -75,7 +75,8 @@ class FolderConfig(Section):
             where each side has its own.
         sha256: of the archive; a URL must have it.
         layout: side_by_side (A|B in one picture), folders (A/ and B/ with equal names), unpaired (trainA/, trainB/),
-            photos (pictures of `a` alone; what goes with them is derived: `shard.derive`).
+            photos (pictures of `a` alone), classes (pictures of `a`, each in the folder of its class: `b` names the
+            category, and `b.classes` the folders).
         direction: AtoB or BtoA: which side is translated into which.
         a, b: what the left picture or folder A is, and the right one or folder B; of photos there is `a` alone.
         splits: folder found -> split, where the names differ: {val: test} makes the folder val (unpaired:
@@ -87,7 +88,7 @@ class FolderConfig(Section):
     name: Literal["folder"]
     path: UserPath = ""
     sha256: Sha256 = ""
-    layout: Literal["side_by_side", "folders", "unpaired", "photos"] = "side_by_side"
+    layout: Literal["side_by_side", "folders", "unpaired", "photos", "classes"] = "side_by_side"
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     a: Side = Side(name="a")
     b: Side = Side(name="b")
@@ -99,6 +100,8 @@ class FolderConfig(Section):
     def _consistent(self) -> Self:
         if self.layout == "photos":
             self._check_photos()
+        elif self.layout == "classes":
+            self._check_classes()
         elif self.a.name == self.b.name:
             raise ValueError(f"a and b are both named {self.a.name}")
         if self.layout != "unpaired" and (self.a.path or self.b.path):
@@ -107,6 +110,14 @@ class FolderConfig(Section):
             raise ValueError("give path, or with layout unpaired a.path and b.path in its place")
         _check_url(self.path, self.sha256)
         return self
+
+    def _check_classes(self) -> None:
+        if len(self.b.classes) < 2 or self.b.palette or self.b.ignore is not None:
+            raise ValueError("layout classes has a folder for each class; name them in b.classes, such as [cat, dog]")
+        if self.a.domain().kind != "image" or self.direction != "AtoB":
+            raise ValueError("layout classes has photos, a, of the classes of b; a is no label map, and nothing turns")
+        if self.a.name == self.b.name:
+            raise ValueError(f"a and b are both named {self.a.name}")
 
     def _check_photos(self) -> None:
         if self.b != Side(name="b"):
@@ -125,11 +136,21 @@ class FolderConfig(Section):
         return (self.a,) if self.layout == "photos" else (self.a, self.b)
 
     @property
+    def domains(self) -> dict[str, Domain]:
+        """What the pictures of each side are; of the layout classes the second is a category."""
+        found = {side.name: side.domain() for side in self.sides}
+        if self.layout == "classes":
+            found[self.b.name] = Domain(kind="category", classes=self.b.classes)
+        return found
+
+    @property
     def task(self) -> Task:
         """From side to side; of photos alone pictures are made from noise, unless `shard.task` says otherwise."""
         first, last = self.sides[0].name, self.sides[-1].name
         if first == last:
             return Task(target=first)
+        if self.layout == "classes":
+            return Task(target=first, condition=last)
         return Task(source=first, target=last) if self.direction == "AtoB" else Task(source=last, target=first)
 
     @property

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from components.domain import Domain, Picture, height_width
-from components.source import BadSample, require_samples
+from components.source import BadSample, Shown, require_samples
+from components.sources.classes import Classed, find_classes
 from components.sources.fit import FolderCut, fitted
 from components.sources.folder import PICTURES, read_folder
-from components.sources.folder_config import Side
+from components.sources.folder_config import FolderConfig, Side
 from components.sources.layout import Pair, find_pairs
 from components.sources.leaks import Place, of_pairs, refuse_shared
 from components.sources.photos import find_photos
@@ -25,17 +28,13 @@ class _Folder:
     pictures: Path
     cut: FolderCut
     sides: tuple[Side, ...]
+    domains: dict[str, Domain]
     task: Task
 
     @property
     def name(self) -> str:
         """As in `fetch.name`."""
         return "folder"
-
-    @property
-    def domains(self) -> dict[str, Domain]:
-        """What the pictures of each side are."""
-        return {side.name: side.domain() for side in self.sides}
 
     @property
     def size(self) -> tuple[int, int]:
@@ -92,7 +91,29 @@ class SidesSource(_Folder):
         return {side.name: fitted(open_picture(self.pictures / single.file, single.file), side, self.cut, single.file)}
 
 
-def open_folder(root: Path, cut: FolderCut) -> PairsSource | SidesSource:
+@dataclass(frozen=True)
+class ClassesSource(_Folder):
+    """Pictures of one kind, each with the class of its folder."""
+
+    splits: dict[str, list[Classed]]
+
+    def read(self, one: Classed, /) -> dict[str, Picture]:
+        """The picture, of the size of the cut, and the index of its class.
+
+        Raises:
+            BadSample: the file is broken.
+        """
+        photo, kind = self.sides
+        picture = fitted(open_picture(self.pictures / one.file, one.file), photo, self.cut, one.file)
+        return {photo.name: picture, kind.name: np.array(one.kind, np.uint8)}
+
+
+def shows_folder(fetch: FolderConfig, cut: FolderCut) -> Shown:
+    """What samples hold, by params alone."""
+    return Shown(fetch.domains, fetch.task, height_width(cut.image_size), aligned=fetch.layout != "unpaired")
+
+
+def open_folder(root: Path, cut: FolderCut) -> PairsSource | SidesSource | ClassesSource:
     """The samples of data/raw/folder.
 
     Raises:
@@ -101,16 +122,23 @@ def open_folder(root: Path, cut: FolderCut) -> PairsSource | SidesSource:
     """
     config, hashes = read_folder(root)
     pictures = root / "folder" / PICTURES
+    shared = (pictures, cut, config.sides, config.domains, config.task)
+    if config.layout == "classes":
+        classed = find_classes(pictures, config)
+        require_samples("folder", classed, _ADVICE)
+        of_classes = ((hashes[one.file], Place(split, "", one.file)) for split, ones in classed.items() for one in ones)
+        refuse_shared(of_classes)
+        return ClassesSource(*shared, classed)
     if config.layout in ("unpaired", "photos"):
         singles = find_sides(pictures, config) if config.layout == "unpaired" else find_photos(pictures, config)
         require_samples("folder", singles, _ADVICE)
         refuse_shared(
             (hashes[one.file], Place(split, one.side, one.file)) for split, ones in singles.items() for one in ones
         )
-        return SidesSource(pictures, cut, config.sides, config.task, singles)
+        return SidesSource(*shared, singles)
     pairs = find_pairs(pictures, config)
     require_samples("folder", pairs, _ADVICE)
     is_image = config.a.domain().kind == "image", config.b.domain().kind == "image"
     files = {split: [(pair.a, pair.b) for pair in found] for split, found in pairs.items()}
     refuse_shared(of_pairs(files, hashes, is_image))
-    return PairsSource(pictures, cut, config.sides, config.task, config.layout == "side_by_side", pairs)
+    return PairsSource(*shared, config.layout == "side_by_side", pairs)
