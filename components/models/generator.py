@@ -52,6 +52,11 @@ class Generator:
         return cls(card, network, use, torch.device("cuda" if cuda else "cpu"))
 
     @property
+    def trained(self) -> tuple[nn.Module, Use]:
+        """The network itself, and how it is used."""
+        return self._network, self._use
+
+    @property
     def source(self) -> Domain:
         """What it translates.
 

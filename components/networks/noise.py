@@ -1,7 +1,42 @@
 """Noise that belongs to a sample, not to its place in a batch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 from torch import Tensor
+
+_sizes: ContextVar[list[tuple[str, int]] | None] = ContextVar("sizes", default=None)
+
+
+@contextmanager
+def counted_draws() -> Iterator[list[tuple[str, int]]]:
+    """List the kind (`normal` or `uniform`) and the values a sample of each draw inside the block."""
+    sizes: list[tuple[str, int]] = []
+    token = _sizes.set(sizes)
+    try:
+        yield sizes
+    finally:
+        _sizes.reset(token)
+
+
+def draw_rows(seeds: Tensor, count: int, kind: str) -> Tensor:
+    """(N, count) values on the CPU, `normal` (mean 0, deviation 1) or `uniform` (0 to 1), row i decided by seeds[i].
+
+    Seeds that are floating point are the values themselves, drawn elsewhere, and are given back: so a network that is
+    exported takes its noise as an input.
+    """
+    if (sizes := _sizes.get()) is not None:
+        sizes.append((kind, count))
+    if seeds.is_floating_point():
+        return seeds
+    drawn = torch.empty(len(seeds), count)
+    generator = torch.Generator()
+    for row, seed in zip(drawn, seeds.tolist(), strict=True):
+        generator.manual_seed(seed)
+        row.normal_(generator=generator) if kind == "normal" else row.uniform_(generator=generator)
+    return drawn
 
 
 def noise_maps(seeds: Tensor, sides: list[tuple[int, int]], device: torch.device) -> list[Tensor]:
@@ -10,11 +45,7 @@ def noise_maps(seeds: Tensor, sides: list[tuple[int, int]], device: torch.device
     Drawn on the CPU, so that a picture is the same on every device.
     """
     sizes = [height * width for height, width in sides]
-    drawn = torch.empty(len(seeds), sum(sizes))
-    generator = torch.Generator()
-    for row, seed in zip(drawn, seeds.tolist(), strict=True):
-        row.normal_(generator=generator.manual_seed(seed))
-    parts = drawn.to(device, non_blocking=True).split(sizes, dim=1)
+    parts = draw_rows(seeds, sum(sizes), "normal").to(device, non_blocking=True).split(sizes, dim=1)
     return [part.view(-1, 1, *side) for part, side in zip(parts, sides, strict=True)]
 
 
@@ -33,8 +64,5 @@ def latents(seeds: Tensor, size: int, device: torch.device, kind: str = "normal"
 
 def uniforms(seeds: Tensor, shape: tuple[int, ...] | torch.Size, device: torch.device) -> Tensor:
     """Numbers from 0 to 1, (N, *shape); sample i's are decided by seeds[i] alone. Drawn on the CPU."""
-    drawn = torch.empty(len(seeds), *shape)
-    generator = torch.Generator()
-    for row, seed in zip(drawn, seeds.tolist(), strict=True):
-        row.uniform_(generator=generator.manual_seed(seed))
-    return drawn.to(device, non_blocking=True)
+    drawn = draw_rows(seeds, torch.Size(shape).numel(), "uniform")
+    return drawn.to(device, non_blocking=True).unflatten(1, shape)

@@ -6,12 +6,11 @@ What a command runs stands as `module:function` of this package, so that help co
 import argparse
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeAlias
 
 from components.pages.study.config import Settings
+from pipelines.cli.command import Commands, add_command, add_params
 
-PARAMS, TABLES = Path("params.yaml"), Path("tables/params.yaml")
-_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+TABLES = Path("tables/params.yaml")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -28,26 +27,8 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(
-    commands: _Commands, name: str, run: str, does: str, example: str, more: str = ""
-) -> argparse.ArgumentParser:
-    """A command with its sentence in the list, the same and more in its own help, and an example."""
-    command = commands.add_parser(
-        name,
-        help=does[0].lower() + does[1:].rstrip("."),
-        description=f"{does} {more}".strip(),
-        epilog=f"example: {example}",
-    )
-    command.set_defaults(run=run)
-    return command
-
-
-def _params(command: argparse.ArgumentParser, default: Path = PARAMS, why: str = "") -> None:
-    command.add_argument("--params", type=Path, default=default, help=f"{why}default: {default}")
-
-
-def _data(commands: _Commands) -> None:
-    command = _command(
+def _data(commands: Commands) -> None:
+    command = add_command(
         commands,
         "verify",
         "data:verify_all",
@@ -57,8 +38,8 @@ def _data(commands: _Commands) -> None:
     )
     command.add_argument("root", nargs="?", help="check these shards alone: a folder, or one at s3://")
     lists = "List where pictures can come from, and their params."
-    _command(commands, "sources", "data:list_sources", lists, "pix2pipe sources")
-    command = _command(
+    add_command(commands, "sources", "data:list_sources", lists, "pix2pipe sources")
+    command = add_command(
         commands,
         "use",
         "data:use",
@@ -73,11 +54,11 @@ def _data(commands: _Commands) -> None:
         action="store_true",
         help="change what the file gives and keep all other values, as for data/tune/winner.yaml",
     )
-    _params(command)
+    add_params(command)
 
 
-def _jobs(commands: _Commands) -> None:
-    command = _command(
+def _jobs(commands: Commands) -> None:
+    command = add_command(
         commands,
         "spread",
         "jobs:spread_cells",
@@ -87,8 +68,8 @@ def _jobs(commands: _Commands) -> None:
     )
     command.add_argument("runs", nargs="*", metavar="RUN", help="default: all of cells.run")
     command.add_argument("--cpus", type=int, default=1, help="that each takes; default: 1")
-    _params(command, TABLES)
-    command = _command(
+    add_params(command, TABLES)
+    command = add_command(
         commands,
         "submit",
         "jobs:submit_job",
@@ -99,18 +80,18 @@ def _jobs(commands: _Commands) -> None:
     command.add_argument("stages", nargs="*", metavar="STAGE", help="default: the whole graph")
     command.add_argument("--detach", action="store_true", help="do not wait for its end")
     follows = "Follow a job's log to its end and bring its results home."
-    command = _command(commands, "attach", "jobs:attach_job", follows, "pix2pipe attach pix2pipe-3f2a")
+    command = add_command(commands, "attach", "jobs:attach_job", follows, "pix2pipe attach pix2pipe-3f2a")
     command.add_argument("job", help="its id, as pix2pipe jobs lists it")
     ends = "End a job; what it has finished is kept."
-    command = _command(commands, "stop", "jobs:stop_job", ends, "pix2pipe stop pix2pipe-3f2a")
+    command = add_command(commands, "stop", "jobs:stop_job", ends, "pix2pipe stop pix2pipe-3f2a")
     command.add_argument("job", help="its id, as pix2pipe jobs lists it")
-    _command(
+    add_command(
         commands, "jobs", "jobs:list_jobs", "List the cluster's jobs of this project, newest last.", "pix2pipe jobs"
     )
 
 
-def _review(commands: _Commands) -> None:
-    command = _command(
+def _review(commands: Commands) -> None:
+    command = add_command(
         commands,
         "review",
         "review:show",
@@ -120,7 +101,7 @@ def _review(commands: _Commands) -> None:
     )
     command.add_argument("version", nargs="?", help="its number or an alias; default: list all")
     _of_model(command)
-    command = _command(
+    command = add_command(
         commands,
         "promote",
         "review:promote_version",
@@ -130,7 +111,7 @@ def _review(commands: _Commands) -> None:
     command.add_argument("version", help="its number or an alias")
     command.add_argument("--override", action="store_true", help="although the gate did not pass it")
     _of_model(command, signed=True)
-    command = _command(
+    command = add_command(
         commands,
         "rollback",
         "review:roll_back",
@@ -147,11 +128,11 @@ def _of_model(command: argparse.ArgumentParser, signed: bool = False) -> None:
         command.add_argument("--by", required=True, metavar="NAME", help="who decides; it is recorded")
         command.add_argument("--why", required=True, metavar="TEXT", help="and for what reason")
     command.add_argument("--model", help="default: register.model of the params")
-    _params(command)
+    add_params(command)
 
 
-def _demo(commands: _Commands) -> None:
-    command = _command(
+def _demo(commands: Commands) -> None:
+    command = add_command(
         commands,
         "translate",
         "translate:translate_folder",
@@ -166,9 +147,24 @@ def _demo(commands: _Commands) -> None:
     command.add_argument("--out", type=Path, required=True, help="the folder that the PNGs are written to")
     command.add_argument("--force", action="store_true", help="replace pictures that are there")
     command.add_argument("--model", help="default: register.model of the params")
-    _params(command)
+    add_params(command)
+    command = add_command(
+        commands,
+        "export",
+        "export:export_version",
+        "Write a version of the model as one ONNX or TorchScript file, which runs without pix2pipe.",
+        "pix2pipe export champion --format onnx --out winter.onnx",
+        "Pictures go in and come out as bytes. The file is checked against the version's own pixels, and what is in it "
+        "is printed as JSON.",
+    )
+    command.add_argument("version", help="its number or an alias")
+    command.add_argument("--format", choices=("onnx", "torchscript"), required=True, help="of the file")
+    command.add_argument("--out", type=Path, required=True, help="the file that is written")
+    command.add_argument("--force", action="store_true", help="replace a file that is there")
+    command.add_argument("--model", help="default: register.model of the params")
+    add_params(command)
     serves = "Serve a page that translates what is drawn on it."
-    command = _command(commands, "demo", "demo:serve_demo", serves, "pix2pipe demo --version champion candidate")
+    command = add_command(commands, "demo", "demo:serve_demo", serves, "pix2pipe demo --version champion candidate")
     command.add_argument(
         "--version",
         nargs="+",
@@ -180,10 +176,10 @@ def _demo(commands: _Commands) -> None:
     command.add_argument("--model", help="a registered model; default: register.model of the params")
     command.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine alone")
     command.add_argument("--port", type=int, default=8000, help="default: 8000; 0: any that is free")
-    _params(command)
+    add_params(command)
 
 
-def _study(commands: _Commands) -> None:
+def _study(commands: Commands) -> None:
     study = commands.add_parser(
         "study",
         help="ask people which pictures are real; docs/study.md",
@@ -191,7 +187,7 @@ def _study(commands: _Commands) -> None:
         epilog="example: pix2pipe study serve --participants 20 --codes 20",
     )
     actions = study.add_subparsers(required=True, metavar="ACTION")
-    command = _command(
+    command = add_command(
         actions,
         "serve",
         "study:serve_study",
@@ -205,11 +201,11 @@ def _study(commands: _Commands) -> None:
     command.add_argument("--port", type=int, default=8001, help="default: 8001; 0: any that is free")
     command.add_argument("--name", action="append", default=[], help="by which else people reach this machine")
     writes = "Write what the votes say, for dvc metrics, the report and MLflow."
-    command = _command(actions, "result", "study:write_result", writes, "pix2pipe study result")
+    command = add_command(actions, "result", "study:write_result", writes, "pix2pipe study result")
     command.add_argument("--votes", type=Path, help="default: .pix2pipe/study/votes.db")
     command.add_argument("--out", type=Path, help="default: study/result.json")
-    _params(command, why="for register.experiment; ")
-    command = _command(
+    add_params(command, why="for register.experiment; ")
+    command = add_command(
         actions,
         "simulate",
         "study:simulate_study",
@@ -247,4 +243,4 @@ def _settings(command: argparse.ArgumentParser) -> None:
     ):
         default = Settings.model_fields[name.replace("-", "_")].default
         command.add_argument(f"--{name}", type=int, default=default, help=f"{help_}; default: {default}")
-    _params(command, why="for register.experiment; ")
+    add_params(command, why="for register.experiment; ")
