@@ -25,6 +25,8 @@ class Generator:
 
     Batches are padded to one fixed size, so the same arithmetic runs whatever is asked together, and what is random
     (a latent, dropout, noise) is seeded: where pictures are translated from each source's own bytes, else as asked.
+    Without padding a picture costs what one picture costs, and a value may be 1 of 255 off where a device sums a
+    smaller batch in another order.
     """
 
     def __init__(self, card: Card, network: nn.Module, use: Use, device: torch.device) -> None:
@@ -67,15 +69,18 @@ class Generator:
             raise Fault(f"{self.card.system.name} makes {self.card.task.title} from noise, and translates nothing")
         return self.card.source
 
-    def translate(self, batch: np.ndarray) -> np.ndarray:
+    def translate(self, batch: np.ndarray, padded: bool = True) -> np.ndarray:
         """Translate uint8 pictures, (N, H, W, 3) images or (N, H, W) class indices, of the card's size.
+
+        Args:
+            padded: as of `make`.
 
         Raises:
             Fault: as `make`; or it does not make pictures of a source alone.
         """
         if "source" not in self.needs:
             raise Fault(f"{self.card.system.name} makes {self.card.task.title} from noise, and translates nothing")
-        return self.make(sources=batch)
+        return self.make(sources=batch, padded=padded)
 
     @torch.inference_mode()
     def make(
@@ -84,6 +89,7 @@ class Generator:
         sources: np.ndarray | None = None,
         conditions: np.ndarray | None = None,
         seeds: Sequence[int] | None = None,
+        padded: bool = True,
     ) -> np.ndarray:
         """Make uint8 pictures, (N, H, W, 3) images or (N, H, W) class indices.
 
@@ -91,6 +97,7 @@ class Generator:
             sources: (N, H, W, 3) images or (N, H, W) class indices, uint8, of the card's size.
             conditions: (N,) indices of the classes that are asked for.
             seeds: of N pictures, below 2^63; with sources, by default their contents'.
+            padded: whether batches are filled up to the card's size, as `generate` does, for its very pixels.
 
         Raises:
             Fault: something that it needs is not given, or is of another size, kind or dtype; a class that is none;
@@ -107,7 +114,7 @@ class Generator:
                     None if conditions is None else conditions[part],
                     None if seeds is None else seeds[part],
                     min(fixed, count - start),
-                    fixed,
+                    fixed if padded else min(fixed, count - start),
                 )
             )
         empty = np.empty((0, *self.target.shape(self.size)), np.uint8)

@@ -67,9 +67,9 @@ class GeneratorModel(mlflow.pyfunc.PythonModel):
         try:
             generator = self._generator
             if "source" in generator.needs:
-                return generator.translate(to_batch(model_input, generator.source, generator.size))
+                return generator.translate(to_batch(model_input, generator.source, generator.size), padded=False)
             seeds, conditions = to_seeds(model_input, generator.card.condition)
-            return generator.make(seeds=seeds, conditions=conditions)
+            return generator.make(seeds=seeds, conditions=conditions, padded=False)
         except Fault as fault:
             raise MlflowException.invalid_parameter_value(str(fault)) from fault
 

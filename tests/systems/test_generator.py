@@ -72,6 +72,18 @@ def test_a_picture_does_not_depend_on_its_batch(tmp_path, generator, mode):
     assert len(translator.translate(batch[:0])) == 0
 
 
+@pytest.mark.parametrize("generator", list(GENERATORS))
+def test_without_padding_one_picture_is_one_and_at_most_1_of_255_off(tmp_path, generator):
+    translator, batch = export(tmp_path, generator), labels(3)
+    network, sizes = translator.trained[0], []
+    network.register_forward_hook(lambda _module, given, _made: sizes.append(len(given[0])))
+    whole = translator.translate(batch)
+    for i in range(3):
+        alone = translator.translate(batch[i : i + 1], padded=False)[0]
+        assert np.abs(alone.astype(int) - whole[i]).max() <= 1
+    assert sizes == [16, 1, 1, 1]
+
+
 def test_noise_is_the_samples_own(tmp_path):
     """Two sources with one differing pixel far away differ all over; equal sources are equal."""
     translator = export(tmp_path)

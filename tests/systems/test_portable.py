@@ -17,6 +17,7 @@ from components.systems.parts import ResNetConfig
 from tests.systems.test_every_system import SMALL, build, run_of
 from tests.systems.test_generator import GENERATORS, LABELS, PHOTO, SHAPE, export
 
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 

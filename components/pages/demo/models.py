@@ -74,7 +74,7 @@ class Easel:
         Raises:
             Fault: a label outside the classes, or a model gives values that are not finite.
         """
-        return [self.render(model.generator.translate(source[None]))[0] for model in self.models]
+        return [self.render(model.generator.translate(source[None], padded=False))[0] for model in self.models]
 
     def render(self, targets: np.ndarray) -> np.ndarray:
         """Targets (N, H, W[, 3]) as people see them."""
