@@ -3,11 +3,15 @@
 import shutil
 from pathlib import Path
 
+from PIL import Image
+
 from components.cluster.workers import Workers
-from components.files import put_file, remove_folder, sha256_file, write_bytes
+from components.files import atomic_path, put_file, remove_folder, sha256_file, write_bytes
 from components.home import LOCAL, AnyPath, shared
 from components.models.asked import open_asked
 from components.models.card import CARD, WEIGHTS, Card
+from components.models.generator import Generator
+from components.models.sheets import sheet, ways
 from components.params import Params
 from components.shards.manifest import Manifest
 from components.shards.writer import write_set
@@ -46,8 +50,18 @@ def main(params: Params, clock: Clock) -> None:
             write_set(out, shards.source, domains, Task(target=target), card.size, {"test": pictures}, store=store)
             for name in (WEIGHTS, CARD):
                 write_bytes(out / name, (WORK / card.name / name).read_bytes())
+            if card.source is None:
+                _draw(out)
     remove_folder(work)
     shutil.rmtree(WORK, ignore_errors=True)
+
+
+def _draw(out: Path) -> None:
+    """Sheets of pictures from noise, for people to look at."""
+    generator = Generator.load(out)
+    for name, picture in (("sheet", sheet(generator)), ("ways", ways(generator))):
+        with atomic_path(out / f"{name}.png") as temporary:
+            Image.fromarray(picture).save(temporary, format="PNG")
 
 
 def _for_all_ranks(root: AnyPath, cards: list[Card]) -> AnyPath:

@@ -10,7 +10,6 @@ from PIL import Image
 
 from components.evaluation.evaluate import evaluate
 from components.evaluation.sides import open_sides
-from components.faults import Fault
 from components.files import atomic_path, read_json, write_json, write_text
 from components.home import LOCAL
 from components.outputs import replaced
@@ -19,7 +18,7 @@ from components.stage import ends_well
 from components.systems.judge import load_judge
 from components.tables.cell import strip
 from components.tables.config import TableConfig, TablesParams
-from components.tables.table import Cells, build_table
+from components.tables.table import build_table, task_of
 from components.tables.write import as_json, markdown, sheet
 from components.task import Task
 
@@ -39,27 +38,14 @@ def main(params: TablesParams) -> None:
             print(f"tables: {name} is left out: none of its runs is in cells.run", file=sys.stderr)
             continue
         if config.direction not in references:
-            references[config.direction] = _reference(params, _task(config, cells))
+            references[config.direction] = _reference(params, task_of(config, cells))
         table = build_table(name, config, cells, references[config.direction])
         text = markdown(table)
         print(text)
         write_text(OUT / f"{name}.md", text)
         write_json(OUT / f"{name}.json", as_json(table))
         with atomic_path(OUT / f"{name}.png") as temporary:
-            sheet(_strips(params, config, _task(config, cells))).save(temporary, format="PNG")
-
-
-def _task(config: TableConfig, cells: Cells) -> Task:
-    """The task of a table, as its cells name it.
-
-    Raises:
-        Fault: none of them has it.
-    """
-    for run in cells.values():
-        for cell in run:
-            if config.direction in cell["directions"]:
-                return Task.model_validate(cell["directions"][config.direction]["task"])
-    raise Fault(f"{PARAMS}: tables: no run makes {config.direction}; name a task that one does")
+            sheet(_strips(params, config, task_of(config, cells))).save(temporary, format="PNG")
 
 
 def _reference(params: TablesParams, task: Task) -> dict[str, Any]:

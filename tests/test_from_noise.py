@@ -86,7 +86,8 @@ def test_a_system_goes_all_the_way(system, tmp_path, monkeypatch):
     page = (data / "report/index.html").read_text()
     assert f"<h1>{system}: {trained.task.title}</h1>" in page
     assert "from noise, beside 8 test samples" in page
-    assert page.count('class="triple single"') == 8
+    assert page.count('class="triple pair"') == page.count("nearest in training</span>") == 8
+    assert "From one latent to another" in page
     if conditional:
         assert all(f"<span>{kind}</span>" in page for kind in KINDS)
 

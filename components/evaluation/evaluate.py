@@ -3,32 +3,24 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from components.evaluation.config import EvaluateConfig
-from components.evaluation.fcn_score import condition_figures, corrected, fcn_figures
+from components.evaluation.fcn_score import corrected
 from components.evaluation.features import FeatureNetwork, open_networks
-from components.evaluation.frechet import frechet
-from components.evaluation.inception_score import inception_score
-from components.evaluation.intervals import PERCENT, Figure, at_least, draws, linear_figure, mean_figure
-from components.evaluation.kid import kid
+from components.evaluation.figures import Figures, Metrics, Table, figures_json, figures_of, prefix, train_distances
+from components.evaluation.intervals import PERCENT, Figure
 from components.evaluation.measure import Measured, Measurer, Subset, Truth
 from components.evaluation.protocol import Protocol, SampleProtocol
-from components.evaluation.rows import Row, build_rows
-from components.evaluation.sets import doubts
+from components.evaluation.rows import build_rows
 from components.evaluation.verdict import summarise
 from components.faults import Fault
 from components.files import sha256_json
 from components.shards.reader import Split
 from components.systems.judge import Judge
 from components.task import Task
-
-Metrics = dict[str, Any]
-Figures = dict[str, Figure | dict[str, Figure]]  # those of single classes are one level deeper
-Table = dict[str, list[Any]]
 
 
 @dataclass(frozen=True)
@@ -83,6 +75,7 @@ def evaluate(
         measurer = Measurer(networks, truth, config.batch_size, cache, bar)
         measured = {row.name: measurer.measure(row) for row in looked}
     figures = {row.name: figures_of(row, measured, networks, truth, config) for row in looked if row.name in wanted}
+    copied = {} if task.source is not None else train_distances(figures, rows, train, task.target, config)
     protocol = make_protocol(figures["model"], networks, truth, train, task, config)
     rows_json = {name: figures_json(row) for name, row in figures.items()}
     given = rows["input"].domain if "input" in rows else None
@@ -91,7 +84,8 @@ def evaluate(
     if skipped:
         metrics["skipped"] = skipped
     keys = truth.asked.keys if task.source is not None else generated.keys
-    return Evaluation(metrics, _per_sample(measured["model"], measured["real"], truth, keys), _replicates(figures))
+    table = _per_sample(measured["model"], measured["real"], truth, keys) | copied
+    return Evaluation(metrics, table, _replicates(figures))
 
 
 def open_truth(
@@ -103,11 +97,11 @@ def open_truth(
     if source is None:
         skipped = {"pixels": "no true picture: pictures are made from noise"}
         if condition is None:
-            return Truth(test, target, None, None, paired=False), skipped
+            return Truth(test, target, None, None, paired=False, translated=False), skipped
         if judge is None or (judge.card.task.source, judge.card.task.target) != (target, condition):
             reason = f"no judge that reads {condition} from {target}"
-            return Truth(test, target, None, None, paired=False), skipped | {"condition": reason}
-        return Truth(test, target, condition, judge, paired=False), skipped
+            return Truth(test, target, None, None, paired=False, translated=False), skipped | {"condition": reason}
+        return Truth(test, target, condition, judge, paired=False, translated=False), skipped
     read = "labels" if domains[target].kind == "label" else "fcn"
     if sources is not None:
         reason = f"no aligned truth: {source} and {target} are pictures of different samples"
@@ -153,64 +147,6 @@ def make_protocol(
     )
 
 
-def figures_of(
-    row: Row,
-    measured: dict[str, Measured],
-    networks: dict[str, FeatureNetwork],
-    truth: Truth,
-    config: EvaluateConfig,
-) -> Figures:
-    """The figures of one row, as its flags ask; the row "real" must have been measured for distances."""
-    done, real = measured[row.name], measured["real"]
-    own = draws(row.count, config.num_bootstrap, config.seed)
-    out: Figures = {}
-    for suffix, network in networks.items():
-        end = f"_{suffix}" if suffix else ""
-        if row.distances:
-            out |= _distances(row, done, real, suffix, network.protocol.dimensions, config, truth.paired)
-        if row.score:
-            score = inception_score(done.log_p[suffix], own, config.is_splits, config.seed)
-            out[f"inception_score{end}"] = score
-    if row.score and done.judge_log_p is not None:
-        score = inception_score(done.judge_log_p, own, config.is_splits, config.seed)
-        out["inception_score_judge"] = score
-    if done.confusion is not None and truth.labels is not None:
-        classes = truth.domains[truth.labels].classes
-        read = condition_figures if truth.domains[truth.labels].kind == "category" else fcn_figures
-        out |= read(done.confusion, classes, own, _prefix(truth))
-    for name, values in done.pixels.items():
-        out[name] = mean_figure(values, own)
-    return out
-
-
-def figures_json(figures: Figures) -> Metrics:
-    """Figures as they stand in data/metrics."""
-    return {
-        name: entry.as_json() if isinstance(entry, Figure) else {label: each.as_json() for label, each in entry.items()}
-        for name, entry in figures.items()
-    }
-
-
-def _distances(
-    row: Row, done: Measured, real: Measured, suffix: str, dimensions: int, config: EvaluateConfig, paired: bool
-) -> Figures:
-    """FID and KID to the true test pictures: as many of them as the row has, or all where there are no pairs."""
-    end = f"_{suffix}" if suffix else ""
-    first, second = done.features[suffix], real.features[suffix]
-    if paired:
-        second = second[: len(first)]
-    theirs = draws(len(second), config.num_bootstrap, config.seed)
-    together = paired and row.name != "floor"  # its train pictures are drawn on their own
-    own = theirs if together else draws(len(first), config.num_bootstrap, config.seed + 1)
-    distance = frechet(first, second)
-    notes = doubts(first, second, dimensions)
-    fid = linear_figure(distance.value, (distance.first, own), (distance.second, theirs), **notes)
-    return {
-        f"fid{end}": at_least(0.0, fid),
-        f"kid{end}": kid(first, second, own, theirs, together),
-    }
-
-
 def _per_sample(model: Measured, real: Measured, truth: Truth, keys: Iterable[str]) -> Table:
     """The model's figures picture by picture: of no more than the keys where no picture has a true one."""
     columns: Table = {"key": list(keys), **{name: each.tolist() for name, each in model.pixels.items()}}
@@ -218,8 +154,8 @@ def _per_sample(model: Measured, real: Measured, truth: Truth, keys: Iterable[st
         columns["condition_read_back"] = model.confusion.diagonal(dim1=1, dim2=2).sum(1).tolist()
     elif model.confusion is not None:
         scores = corrected(model.confusion)
-        columns[f"{_prefix(truth)}_pixel_accuracy"] = scores.pixel_accuracy.tolist()
-        columns[f"{_prefix(truth)}_class_iou"] = scores.class_iou.tolist()
+        columns[f"{prefix(truth)}_pixel_accuracy"] = scores.pixel_accuracy.tolist()
+        columns[f"{prefix(truth)}_class_iou"] = scores.class_iou.tolist()
     for suffix, features in model.features.items() if truth.paired else ():
         distance = torch.linalg.vector_norm(features.double() - real.features[suffix].double(), dim=1)
         columns[f"feature_distance_{suffix or 'inception'}"] = distance.tolist()
@@ -234,12 +170,6 @@ def _replicates(figures: dict[str, Figures]) -> Table:
         for name, figure in entries.items()
         if isinstance(figure, Figure) and figure.replicates is not None
     }
-
-
-def _prefix(truth: Truth) -> str:
-    if truth.labels is not None and truth.domains[truth.labels].kind == "category":
-        return "condition"
-    return "fcn" if truth.judge else "labels"
 
 
 def sample_protocol(samples: Subset) -> SampleProtocol:

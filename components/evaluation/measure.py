@@ -52,6 +52,7 @@ class Truth:
         judge: reads labels from pictures; None where the target is itself a label map, or nothing can.
         sources: the samples that are translated, where they are others than the true ones.
         paired: whether each picture has its own true one.
+        translated: whether pictures are made of sources, and not from noise.
     """
 
     test: Subset
@@ -60,6 +61,7 @@ class Truth:
     judge: Judge | None
     sources: Subset | None = None
     paired: bool = True
+    translated: bool = True
 
     @property
     def domains(self) -> dict[str, Domain]:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from components.evaluation.config import EvaluateConfig
-from components.evaluation.evaluate import figures_of, make_protocol, open_truth
+from components.evaluation.evaluate import make_protocol, open_truth
 from components.evaluation.features import open_networks
+from components.evaluation.figures import figures_of
 from components.evaluation.intervals import Figure
 from components.evaluation.measure import Measured, Measurer, Subset
 from components.evaluation.protocol import Protocol
@@ -79,6 +80,11 @@ class Objective:
         distances = [f"{name}_{suffix}".rstrip("_") for name in ("fid", "kid") for suffix in suffixes]
         read = [f"{labels}_{name}" for name in ("class_iou", "class_accuracy", "pixel_accuracy")] if readable else []
         read = ["condition_accuracy"] if conditional else read
+        distances += (
+            []
+            if self._truth.translated
+            else [f"{name}_{suffix}".rstrip("_") for name in ("precision", "recall") for suffix in suffixes]
+        )
         pixels = ["l1", "psnr", "ssim"] if self._domain.kind == "image" and self._truth.paired else []
         if self.figure not in (known := [*read, *distances, *pixels]):
             kind = "pixels" if self.figure in ("l1", "psnr", "ssim") else self.figure.partition("_")[0]

@@ -89,6 +89,8 @@ class Generator:
         sources: np.ndarray | None = None,
         conditions: np.ndarray | None = None,
         seeds: Sequence[int] | None = None,
+        towards: Sequence[int] | None = None,
+        shares: Sequence[float] | None = None,
         padded: bool = True,
     ) -> np.ndarray:
         """Make uint8 pictures, (N, H, W, 3) images or (N, H, W) class indices.
@@ -97,6 +99,8 @@ class Generator:
             sources: (N, H, W, 3) images or (N, H, W) class indices, uint8, of the card's size.
             conditions: (N,) indices of the classes that are asked for.
             seeds: of N pictures, below 2^63; with sources, by default their contents'.
+            towards, shares: of pictures from noise, N further seeds and how far, from 0 to 1, each picture lies on the
+                way from the latent of its seed to theirs.
             padded: whether batches are filled up to the card's size, as `generate` does, for its very pixels.
 
         Raises:
@@ -104,6 +108,10 @@ class Generator:
                 or the network gives no finite values, which no picture can show.
         """
         count = self._check(sources, conditions, seeds)
+        if (towards is None) != (shares is None) or (towards is not None and self.card.source is not None):
+            raise Fault(f"{self.card.system.name}: towards and shares go together, and with pictures from noise alone")
+        if towards is not None and shares is not None and not len(towards) == len(shares) == count:
+            raise Fault(f"{self.card.system.name}: as many of towards and shares as of seeds are needed, {count}")
         fixed = 1 if self.card.mode == "train" else self.card.batch_size
         parts = []
         for start in range(0, count, fixed):
@@ -113,6 +121,7 @@ class Generator:
                     None if sources is None else sources[part],
                     None if conditions is None else conditions[part],
                     None if seeds is None else seeds[part],
+                    None if towards is None or shares is None else (towards[part], shares[part]),
                     min(fixed, count - start),
                     fixed if padded else min(fixed, count - start),
                 )
@@ -145,6 +154,7 @@ class Generator:
         sources: np.ndarray | None,
         conditions: np.ndarray | None,
         seeds: Sequence[int] | None,
+        between: tuple[Sequence[int], Sequence[float]] | None,
         count: int,
         fixed: int,
     ) -> np.ndarray:
@@ -162,7 +172,12 @@ class Generator:
             condition = encode(self.card.condition, padded, self._device)
         torch.manual_seed(int(drawn[0]))
         encoded = None if source is None else encode(self.source, source, self._device)
-        made = self._use.run(self._network, Given(drawn, encoded, condition))
+        given = Given(drawn, encoded, condition)
+        if between is not None:
+            ends, shares = between
+            others = torch.tensor([*ends, *([ends[-1]] * fill)])
+            given = Given(drawn, None, condition, others, torch.tensor([*shares, *([shares[-1]] * fill)]))
+        made = self._use.run(self._network, given)
         if not bool(made.isfinite().all()):
             raise Fault(
                 f"{self.card.system.name} of step {self.card.step} gives values that are not finite; train again"

@@ -1,5 +1,6 @@
 """What the report says of one translation."""
 
+import base64
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ class Direction:
         name: as people read it. mark: what tells its headings' ids from those of another.
         order: the figure that the groups are made by; None where there is none, and they are spread evenly.
         version: of the registered model, None where it is not registered.
+        sheets: of pictures from noise, "sheet" and "ways" as data URIs, as generate drew them.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Direction:
     order: str | None
     groups: list[Group]
     over_time: list[Row]
+    sheets: dict[str, str]
     version: dict[str, Any] | None
 
 
@@ -92,9 +95,18 @@ def read_directions(
                 groups=groups,
                 over_time=over_time(samples, config.grids, parts, i, len(cards)),
                 version=versions.get(card.name),
+                sheets=_sheets(generated / card.name) if card.source is None else {},
             )
         )
     return directions
+
+
+def _sheets(folder: Path) -> dict[str, str]:
+    found = {}
+    for name in ("sheet", "ways"):
+        if (file := folder / f"{name}.png").is_file():
+            found[name] = "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode()
+    return found
 
 
 def _headline(metric: Metric) -> bool:

@@ -15,12 +15,17 @@ ROWS = {
     "mean_colour": ("Mean colour", "the flat painter: each class in its mean colour"),
     "mismatched": ("Mismatched", "true pictures of other samples"),
     "input": ("Input", "the source itself, as it is drawn"),
+    "shuffled": ("Shuffled", "what the model made for other samples' conditions"),
 }
 # (start of the name, title)
 _METRICS = (
     ("fid", "FID"),
     ("kid", "KID"),
     ("inception_score", "Inception Score"),
+    ("precision", "Precision"),
+    ("recall", "Recall"),
+    ("condition_", "Condition read back:"),
+    ("train_distance", "Distance to the nearest training picture"),
     ("fcn_legacy_", "FCN, legacy"),
     ("fcn_", "FCN"),
     ("labels_legacy_", "Labels, legacy"),

@@ -21,6 +21,7 @@ from components.task import Task
 from components.tasks.encoding import render
 
 _CELL = 128  # pixels a side; sample grids with larger cells are made smaller
+NEAREST = "nearest_train"  # the column that names the nearest training picture
 _PREFERRED = ("feature_distance", "labels_pixel_accuracy", "l1")
 
 
@@ -29,7 +30,7 @@ class Example:
     """One test picture: what belongs to it as data URIs, and its metrics as (title, value).
 
     There is no `source` where pictures are made from noise, and no `real` one where the data holds no pairs.
-    `condition` is the name of the class that was asked for, or empty.
+    `condition` is the name of the class that was asked for, or empty; `nearest` is the nearest training picture.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Example:
     real: str | None
     figures: tuple[tuple[str, str], ...]
     condition: str = ""
+    nearest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def choose(
         Fault: no such column, or a sample that the shards do not have.
     """
     table = pq.read_table(per_sample).to_pydict()
-    columns = [name for name in table if name != "key"]
+    columns = [name for name in table if name not in ("key", NEAREST)]
     name = order_by or next((c for start in _PREFERRED for c in columns if c.startswith(start)), None)
     if order_by is not None and order_by not in columns:
         raise Fault(f"report.order_by: {per_sample} has no figure {order_by}; it has {', '.join(columns) or 'none'}")
@@ -83,6 +85,7 @@ def choose(
     asked = sides.asked
     places = {key: i for i, key in enumerate(asked.keys)}
     theirs = {key: i for i, key in enumerate(made.keys)}
+    trained = {key: i for i, key in enumerate(sides.train.keys)} if NEAREST in table else {}
 
     def example(i: int) -> Example:
         key = table["key"][i]
@@ -97,7 +100,10 @@ def choose(
         if task.condition is not None:
             domain = asked.domains[task.condition]
             condition = domain.classes[int(asked.picture(theirs[key] % len(asked), task.condition))]
-        return Example(key, source, _shown(made, theirs[key], task.target), truth, figures, condition)
+        nearest = None
+        if NEAREST in table:
+            nearest = _shown(sides.train, trained[table[NEAREST][i]], task.target)
+        return Example(key, source, _shown(made, theirs[key], task.target), truth, figures, condition, nearest)
 
     return name, [Group(group, tuple(map(example, indices))) for group, indices in chosen.items() if indices]
 

@@ -8,6 +8,7 @@ from components.evaluation.protocol import require_comparable
 from components.faults import Fault
 from components.tables.compare import Estimate, estimate, verdict
 from components.tables.config import RowConfig, TableConfig
+from components.task import Task
 
 Cells = Mapping[str, Sequence[Mapping[str, Any]]]
 """The cells of each run that was run, a seed each."""
@@ -73,6 +74,19 @@ def build_table(name: str, config: TableConfig, cells: Cells, reference: Mapping
     ran = [cells[row.run] for row in config.rows.values() if row.run is not None and row.run in cells]
     seeds = max(map(len, ran), default=0)
     return Table(name, config, seeds, reference["protocol"]["hash"], rows, tuple(lines))
+
+
+def task_of(config: TableConfig, cells: Cells) -> Task:
+    """The task of a table, as its cells name it.
+
+    Raises:
+        Fault: none of them has it.
+    """
+    for run in cells.values():
+        for cell in run:
+            if config.direction in cell["directions"]:
+                return Task.model_validate(cell["directions"][config.direction]["task"])
+    raise Fault(f"tables/params.yaml: tables: no run makes {config.direction}; name a task that one does")
 
 
 def _row(name: str, config: TableConfig, label: str, row: RowConfig, cells: Cells, reference: Mapping[str, Any]) -> Row:

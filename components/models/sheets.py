@@ -1,0 +1,50 @@
+"""Sheets of pictures from noise: the same seeds for each class, and the way from one latent to another."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from components.domain import Picture
+from components.models.generator import Generator
+from components.tasks.encoding import render
+
+_COLUMNS = 8
+_ROWS = 8  # of a sheet without a condition
+_WAYS = 4
+_GAP = 2  # pixels of white around each picture
+
+
+def sheet(generator: Generator) -> Picture:
+    """Pictures of the seeds 0, 1, 2 and so on, (H, W, 3): a row a class, each column of one seed; without a condition
+    eight rows of eight."""
+    condition = generator.card.condition
+    if condition is None:
+        return _grid(
+            [generator.make(seeds=range(row * _COLUMNS, (row + 1) * _COLUMNS)) for row in range(_ROWS)], generator
+        )
+    rows = (
+        generator.make(seeds=range(_COLUMNS), conditions=np.full(_COLUMNS, kind, np.uint8))
+        for kind in range(len(condition.classes))
+    )
+    return _grid(rows, generator)
+
+
+def ways(generator: Generator) -> Picture:
+    """From the latent of one seed to that of the next in eight steps, a row a pair of seeds, (H, W, 3).
+
+    With a condition each row is of another class.
+    """
+    condition = generator.card.condition
+    rows = []
+    for row in range(_WAYS):
+        kinds = None if condition is None else np.full(_COLUMNS, row % len(condition.classes), np.uint8)
+        shares = np.linspace(0, 1, _COLUMNS).tolist()
+        ends = [2 * row] * _COLUMNS, [2 * row + 1] * _COLUMNS
+        rows.append(generator.make(seeds=ends[0], conditions=kinds, towards=ends[1], shares=shares))
+    return _grid(rows, generator)
+
+
+def _grid(rows: Sequence[np.ndarray] | Iterator[np.ndarray], generator: Generator) -> Picture:
+    padding = ((0, 0), (_GAP // 2, _GAP // 2), (_GAP // 2, _GAP // 2), (0, 0))
+    drawn = (np.pad(render(generator.target, row), padding, constant_values=255) for row in rows)
+    return np.concatenate([np.concatenate(list(row), axis=1) for row in drawn])
