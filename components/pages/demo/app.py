@@ -3,7 +3,7 @@
 import base64
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ from components.pages.templates import template
 _HERE = Path(__file__).parent
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 # The names of all that is served; a request's path is looked up here and never reaches the disk.
-_ASSETS = {path.name: path for path in (_HERE.parent / "report.css", *_HERE.glob("*.css"), *_HERE.glob("*.js"))}
+_FILES = {path.name: path for path in (_HERE.parent / "report.css", *_HERE.glob("*.css"), *_HERE.glob("*.js"))}
+ASSETS = {name: (path.read_bytes(), _TYPES[path.suffix]) for name, path in _FILES.items()}
 _RAW = "application/octet-stream"
 # Sources go through the air as raw bytes, so that what is translated is what was drawn to the bit.
 _INKS = (("black", (0, 0, 0)), ("white", (255, 255, 255)), ("grey", (128, 128, 128)))
@@ -42,7 +43,6 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
     # Apart, so that uploads that dawdle do not keep strokes from being translated.
     desk, uploads = Desk(), Bodies(most_held=5 * MAX_BYTES)
     strokes = Bodies(most_held=64 * max(easel.bytes for easel in easels), seconds=5)
-    assets = {name: (path.read_bytes(), _TYPES[path.suffix]) for name, path in _ASSETS.items()}
     by_direction = {easel.card.name: easel for easel in easels}
     page = _page(easels, note)
 
@@ -57,10 +57,7 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
 
     @app.get("/assets/{name}")
     async def asset(name: str) -> Response:
-        if name not in assets:
-            raise HTTPException(404, "not found")
-        data, kind = assets[name]
-        return Response(data, headers={"content-type": kind})
+        return asset_of(ASSETS, name)
 
     @app.post("/translate/{direction}")
     async def translate(direction: str, request: Request) -> dict[str, Any]:
@@ -71,7 +68,7 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
             source = np.frombuffer(body, np.uint8).reshape(easel.shape)
             made, seconds = await desk.do(lambda: _timed(easel, source))
         return {
-            "pictures": [_text(picture) for picture in made],
+            "pictures": [text_of(picture) for picture in made],
             "weights": [model.card.weights_sha256 for model in easel.models],
             "seconds": seconds,
         }
@@ -81,7 +78,7 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
         easel = find(direction)
         async with uploads.read(request, _RAW, MAX_BYTES) as body:
             made = await desk.do(lambda: decode_upload(body, easel.source, easel.card.size))
-        return {"source": _text(made)}
+        return {"source": text_of(made)}
 
     @app.get("/sample/{direction}")
     async def sample(direction: str) -> dict[str, Any]:
@@ -91,8 +88,8 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
             raise HTTPException(404, samples)
         number = random.randrange(len(samples))
         key, source, truth = await desk.do(lambda: samples.read(number))
-        shown = None if truth is None else _text(easel.render(truth[None])[0])
-        return {"key": key, "number": number + 1, "source": _text(source), "truth": shown}
+        shown = None if truth is None else text_of(easel.render(truth[None])[0])
+        return {"key": key, "number": number + 1, "source": text_of(source), "truth": shown}
 
     return Guard(app, host)
 
@@ -120,5 +117,18 @@ def _timed(easel: Easel, source: Picture) -> tuple[list[Picture], float]:
     return made, time.perf_counter() - begin
 
 
-def _text(picture: Picture) -> str:
+def asset_of(assets: Mapping[str, tuple[bytes, str]], name: str) -> Response:
+    """A file of a page, by its name.
+
+    Raises:
+        HTTPException: 404, there is none.
+    """
+    if name not in assets:
+        raise HTTPException(404, "not found")
+    data, kind = assets[name]
+    return Response(data, headers={"content-type": kind})
+
+
+def text_of(picture: Picture) -> str:
+    """A picture's bytes in base64."""
     return base64.b64encode(np.ascontiguousarray(picture).tobytes()).decode()

@@ -106,15 +106,24 @@ def choose_versions(store: Store, model: str, which: Sequence[str]) -> tuple[lis
     raise Fault(f"{model} has no champion and no candidate; name a version of it with --version: {numbers or 'none'}")
 
 
-def load_easels(store: Store, versions: Sequence[Version], shards: AnyPath) -> list[Easel]:
-    """Load versions of one model and, where a system goes both ways, those of the way back from the same trainings.
+def load_models(store: Store, versions: Sequence[Version]) -> list[Model]:
+    """Load versions of one model.
 
     Raises:
         Fault: an artifact is missing or is not what was registered, or two versions are not of one task.
     """
-    forward = [_load(store, version) for version in versions]
-    for model in forward[1:]:
-        _require_one_task(forward[0], model)
+    models = [_load(store, version) for version in versions]
+    for model in models[1:]:
+        _require_one_task(models[0], model)
+    return models
+
+
+def load_easels(store: Store, forward: Sequence[Model], shards: AnyPath) -> list[Easel]:
+    """What can be drawn for models that translate; where a system goes both ways, with the way back of its trainings.
+
+    Raises:
+        Fault: an artifact is missing or is not what was registered.
+    """
     easels = [_easel(forward, shards)]
     backward = [_load(store, version) for model in forward if (version := _way_back(store, model))]
     if backward:
@@ -146,13 +155,14 @@ def _easel(models: Sequence[Model], shards: AnyPath) -> Easel:
 
 def _require_one_task(first: Model, second: Model) -> None:
     ours, theirs = _task(first.card), _task(second.card)
-    same = alike(first.card.source, second.card.source) and alike(first.card.target, second.card.target)
+    ends = ("source", "target", "condition")
+    same = all(alike(getattr(first.card, end), getattr(second.card, end)) for end in ends)
     if ours != theirs or not same:
         what = f"{theirs}, and {first.version.name} {ours}" if ours != theirs else f"{ours} of other classes"
         raise Fault(
-            f"{second.version.name} translates {what}: side by side stand versions of one task; leave one of them out"
+            f"{second.version.name} makes {what}: side by side stand versions of one task; leave one of them out"
         )
 
 
 def _task(card: Card) -> str:
-    return f"{card.task.source} to {card.task.target} at {card.size[1]}x{card.size[0]}"
+    return f"{card.task.title} at {card.size[1]}x{card.size[0]}"

@@ -13,7 +13,7 @@ import pytest
 
 from components.faults import Fault
 from components.models.card import WEIGHTS
-from components.pages.demo.models import choose_versions, load_easels
+from components.pages.demo.models import choose_versions, load_easels, load_models
 from components.tracking.store import URI
 from components.tracking.versions import find_version, version_of_training
 from pipelines import cli
@@ -61,7 +61,7 @@ def test_the_champion_or_the_candidate_where_there_is_none(registry: Registry) -
 
 def test_both_ways_of_a_training_stand_on_one_page(registry: Registry) -> None:
     versions, _ = choose_versions(registry.store, "both", [])
-    there, back = load_easels(registry.store, versions, registry.root / "data/shards")
+    there, back = load_easels(registry.store, load_models(registry.store, versions), registry.root / "data/shards")
     assert (there.card.name, back.card.name) == ("labels_to_photo", "photo_to_labels")
     assert back.models[0].version.model == "both-photo-to-labels"
     assert back.card.key == there.card.key
@@ -73,17 +73,17 @@ def test_both_ways_of_a_training_stand_on_one_page(registry: Registry) -> None:
 def test_a_version_of_another_task_is_not_put_beside(registry: Registry) -> None:
     versions, _ = choose_versions(registry.store, "tiny", ["1", "3"])
     line = (
-        "tiny version 3 translates photo to labels at 32x32, and tiny version 1 labels to photo at 32x32: "
+        "tiny version 3 makes photo to labels at 32x32, and tiny version 1 labels to photo at 32x32: "
         "side by side stand versions of one task; leave one of them out"
     )
     with pytest.raises(Fault) as refused:
-        load_easels(registry.store, versions, registry.root / "data/shards")
+        load_easels(registry.store, load_models(registry.store, versions), registry.root / "data/shards")
     assert str(refused.value) == line
 
 
 def test_samples_of_other_data_are_not_offered(registry: Registry, tiny_shards_64: Path) -> None:
     versions = [find_version(registry.store, "tiny", "1")]
-    (easel,) = load_easels(registry.store, versions, tiny_shards_64)
+    (easel,) = load_easels(registry.store, load_models(registry.store, versions), tiny_shards_64)
     assert easel.samples == f"the pictures of {tiny_shards_64} have another size"
 
 
