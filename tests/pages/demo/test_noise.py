@@ -1,6 +1,8 @@
 """The page of models that make pictures from noise: what is asked for is what the generator makes, pixel for pixel."""
 
 from collections.abc import Iterator
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
