@@ -14,6 +14,7 @@ import pytest
 from components.domain import Domain
 from components.shards.writer import write_set
 from components.systems.system import Batch
+from components.task import Task
 from components.training.group import Group
 from components.training.loop import fit
 from components.training.run import Run
@@ -61,7 +62,7 @@ def write_numbered(root: Path, paired: bool) -> Path:
         else:
             for name, count in zip(DOMAINS, (SAMPLES, OTHERS), strict=True):
                 splits[f"{split}/{name}"] = [(f"{split}_{name}{i:02d}", {name: flat(i)}) for i in range(count)]
-    write_set(root, "numbered", domains, DOMAINS, (32, 32), splits, samples_per_shard=5)
+    write_set(root, "numbered", domains, Task(source="day", target="night"), (32, 32), splits, samples_per_shard=5)
     return root
 
 
