@@ -18,7 +18,8 @@ from pydantic import TypeAdapter
 from components.evaluation.features import efficientnet_lite0
 from components.evaluation.frechet import frechet_distance
 from components.models.card import GenerateConfig
-from components.models.generator import Generator, export_generator
+from components.models.export import export_generator
+from components.models.generator import Generator
 from components.shards.reader import Split
 from components.systems import AnySystemConfig, SystemConfig
 from components.task import Task

@@ -220,10 +220,7 @@ def _word(fault: ErrorDetails, root: type[BaseModel]) -> str:
 
 
 def _follow(path: tuple[int | str, ...], root: type[BaseModel]) -> tuple[list[int | str], list[type[BaseModel]]]:
-    """The keys of the file along an error's path, and the sections it ends in.
-
-    Pydantic puts the tag of a union (a section's `name`) into the path, which is no key of the file.
-    """
+    """The keys of the file along an error's path, without the tags of unions, and the sections it ends in."""
     keys: list[int | str] = []
     sections: list[type[BaseModel]] = [root]
     named = False

@@ -16,7 +16,8 @@ from components.evaluation.headline import headline
 from components.evaluation.measure import Subset
 from components.files import sha256_file, write_json
 from components.models.card import Card, GenerateConfig
-from components.models.generator import Generator, export_generators
+from components.models.export import export_generators
+from components.models.generator import Generator
 from components.search.config import Dimension, TuneConfig
 from components.search.ledger import Rung, Trial
 from components.search.outcome import find_winner, write_outcome

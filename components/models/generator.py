@@ -2,21 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from components.domain import Domain
 from components.faults import Fault
-from components.files import atomic_path, sha256_file, write_json
-from components.models.card import CARD, WEIGHTS, Card, GenerateConfig, read_card
-from components.networks.tensors import write_tensors
-from components.systems import AnySystemConfig, build
-from components.systems.system import Given, Shape, Use
-from components.systems.weights import averaged, read_weights, require_sha256
-from components.task import Task
+from components.models.card import CARD, WEIGHTS, Card, read_card
+from components.systems import build
+from components.systems.system import Given, Use
+from components.systems.weights import read_weights, require_sha256
 from components.tasks.encoding import content_seed, decode, encode
 
 
@@ -183,78 +179,3 @@ class Generator:
                 f"{self.card.system.name} of step {self.card.step} gives values that are not finite; train again"
             )
         return decode(self.target, made)[:count]
-
-
-def export_generators(
-    folder: Path,
-    weights: dict[str, Tensor],
-    config: AnySystemConfig,
-    shape: Shape,
-    task: Task,
-    generate: GenerateConfig,
-    lineage: dict[str, Any],
-) -> list[Card]:
-    """Write every use of a system, each into a folder named by its task; the run's own task comes first.
-
-    Args:
-        weights: `network.key` and `ema.network.key`, as in a checkpoint; averages are taken where the run kept them.
-        shape, task: of the run.
-        lineage: `checkpoint`, `step` and `key` of the run.
-    """
-    uses = sorted(build(config, shape).uses.items(), key=lambda item: item[1].makes == "source")
-    if len({use.makes for _, use in uses}) < len(uses):
-        raise ValueError(f"system {config.name} has two uses that make the same")
-    cards = [_card(config, shape, task, generate, lineage, *item) for item in uses]
-    return [
-        _write(folder / card.name, averaged(weights, use.network), card)
-        for card, (_, use) in zip(cards, uses, strict=True)
-    ]
-
-
-def export_generator(
-    folder: Path,
-    weights: dict[str, Tensor],
-    config: AnySystemConfig,
-    shape: Shape,
-    task: Task,
-    generate: GenerateConfig,
-    lineage: dict[str, Any],
-) -> Card:
-    """Write the first use of a system alone, into `folder` itself; the arguments are as above."""
-    name, use = next(iter(build(config, shape).uses.items()))
-    card = _card(config, shape, task, generate, lineage, name, use)
-    return _write(folder, averaged(weights, use.network), card)
-
-
-def _card(
-    config: AnySystemConfig,
-    shape: Shape,
-    task: Task,
-    generate: GenerateConfig,
-    lineage: dict[str, Any],
-    name: str,
-    use: Use,
-) -> Card:
-    back = use.makes == "source"
-    return Card(
-        system=config,
-        use=name,
-        makes=use.makes,
-        task=task.back() if back else task,
-        source=shape.target if back else shape.translated,
-        target=shape.made_by(use),
-        condition=shape.asked,
-        size=shape.size,
-        mode=generate.mode,
-        batch_size=generate.batch_size,
-        weights_sha256="",  # until they are written
-        **lineage,
-    )
-
-
-def _write(folder: Path, weights: dict[str, Tensor], card: Card) -> Card:
-    with atomic_path(folder / WEIGHTS) as temporary:
-        write_tensors(temporary, weights)
-    card = card.model_copy(update={"weights_sha256": sha256_file(folder / WEIGHTS)})
-    write_json(folder / CARD, card.model_dump(mode="json"))
-    return card

@@ -14,7 +14,8 @@ from components.files import listed, read_bytes, sha256_json, write_bytes
 from components.home import AnyPath
 from components.models.asked import Asked
 from components.models.card import GenerateConfig
-from components.models.generator import Generator, export_generator
+from components.models.export import export_generator
+from components.models.generator import Generator
 from components.scratch import scratch
 from components.search.ledger import Rung
 from components.systems.judge import load_judge

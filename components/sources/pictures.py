@@ -6,22 +6,18 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from components.domain import Picture
 from components.source import BadSample
 from components.sources.formats import FORMATS
+from components.sources.headers import BYTES, in_file, lossy, most_pixels, tile, varies, white_is_zero
 
 MAX_BYTES = 400_000_000  # that a picture may take while it is decoded and fitted
-_BYTES = 8  # that a pixel takes then: decoded, and once more as RGB
-_BYTES_PROGRESSIVE, _BYTES_WEBP = 12, 17  # as measured: what these two decoders hold beside
 _BAND = 1 << 20  # pixels converted at a time
 # The memory of large pictures then goes back to the system as soon as they are dropped: pieces of above 32 MB are
 # mapped one by one, and Pillow's own 16 MB would stay behind in the heap beside the next picture.
 Image.core.set_block_size(64 << 20)  # type: ignore[attr-defined]
-_BYTES_LIBRARY = 32  # of decoders that hold every channel in 32 bits beside (OpenJPEG, AVIF's)
-# Formats that change pixels where they are written; WebP is one of two kinds, which the file says.
-_LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")
 # Keys of a picture's `info`, which crops of it keep: the format that has changed its pixels; how its values as they are
 # in the file follow from those that Pillow gives; a fourth band that is no transparency; 16 bits of which 0 is white.
 LOSSY, IN_FILE, NO_ALPHA = "pix2pipe.lossy", "pix2pipe.in_file", "pix2pipe.no_alpha"
@@ -48,25 +44,25 @@ def open_picture(path: Path | IO[bytes], name: str, most_bytes: int = MAX_BYTES)
                 raise BadSample(f"{name}: is no file (a folder, a pipe or a device)")
             with Image.open(path, formats=FORMATS) as picture:
                 width, height = picture.size
-                most = _most_pixels(picture, most_bytes)
-                for columns, rows in (picture.size, _tile(picture)):
+                most = most_pixels(picture, most_bytes)
+                for columns, rows in (picture.size, tile(picture)):
                     if columns * rows > most:
                         raise BadSample(_too_large(name, f"{columns}x{rows}", most))
                 if not width * height:
                     raise BadSample(f"{name}: broken picture ({width}x{height} pixels)")
-                if lossy := _lossy(picture):
-                    picture.info[LOSSY] = lossy
-                if in_file := _in_file(picture):
-                    picture.info[IN_FILE] = in_file
+                if format_name := lossy(picture):
+                    picture.info[LOSSY] = format_name
+                if values := in_file(picture):
+                    picture.info[IN_FILE] = values
                 picture.load()
-                if picture.mode == "RGBA" and _varies(picture.getchannel("A")):
+                if picture.mode == "RGBA" and varies(picture.getchannel("A")):
                     picture.info[NO_ALPHA] = True
-                if picture.mode.startswith("I;16") and _white_is_zero(picture):
+                if picture.mode.startswith("I;16") and white_is_zero(picture):
                     picture.info[WHITE_IS_ZERO] = True
                 ImageOps.exif_transpose(picture, in_place=True)
                 return picture
     except Image.DecompressionBombError:
-        raise BadSample(_too_large(name, "too many", most_bytes // _BYTES)) from None
+        raise BadSample(_too_large(name, "too many", most_bytes // BYTES)) from None
     except UnidentifiedImageError:
         raise BadSample(f"{name}: not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture") from None
     except FileNotFoundError:
@@ -180,83 +176,6 @@ def as_indices(picture: Image.Image, classes: int, name: str, ignore: int | None
             f"the {classes} classes (0 to {classes - 1}){advice}"
         )
     return values.astype(np.uint8)
-
-
-def _most_pixels(picture: Image.Image, most_bytes: int) -> int:
-    """How many pixels a picture of this kind may have; of one that is open and not yet decoded."""
-    if picture.format == "WEBP":
-        return most_bytes // _BYTES_WEBP
-    if picture.format in ("JPEG2000", "AVIF"):
-        return most_bytes // _BYTES_LIBRARY
-    return most_bytes // (_BYTES_PROGRESSIVE if picture.info.get("progressive") else _BYTES)
-
-
-def _lossy(picture: Image.Image) -> str:
-    """The name of the format of an open picture if it is one that changes pixels, else empty."""
-    if picture.format in _LOSSY:
-        return str(picture.format)
-    if picture.format == "WEBP" and not picture.info.get("lossless", _lossless_webp(picture)):
-        return "lossy WebP"
-    if picture.format == "TIFF" and picture.info.get("compression") in ("jpeg", "tiff_jpeg", "webp"):
-        return f"TIFF with {picture.info['compression']} inside"
-    return ""
-
-
-def _in_file(picture: Image.Image) -> tuple[int, bool] | None:
-    """Of grey whose values Pillow changes: the greatest value that the file can hold, and whether they are inverted.
-
-    Pillow spreads the values of 2 and 4 bits, and those of a PGM below its own greatest value, over 0 to 255, and turns
-    a TIFF and a PBM, in which 0 is white, round.
-    """
-    if picture.format == "PNG":
-        file: IO[bytes] = picture.fp  # type: ignore[attr-defined]
-        place = file.tell()
-        file.seek(24)
-        bits, kind = file.read(2)
-        file.seek(place)
-        return (2**bits - 1, False) if kind == 0 and bits in (2, 4) else None
-    if picture.format == "PPM" and picture.mode == "1":
-        return 1, True
-    if picture.format == "PPM" and picture.mode == "L":
-        arguments = picture.tile[0].args  # type: ignore[attr-defined]
-        most = arguments[1] if isinstance(arguments, tuple) else 255
-        return (most, False) if most != 255 else None
-    if isinstance(picture, TiffImagePlugin.TiffImageFile) and picture.mode in ("1", "L"):
-        bits = int((picture.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE) or (1,))[0])
-        inverted = _white_is_zero(picture)
-        most = 2**bits - 1 if bits in (1, 2, 4) else 255
-        return (most, inverted) if inverted or bits in (2, 4) else None
-    return None
-
-
-def _white_is_zero(picture: Image.Image) -> bool:
-    """Whether a TIFF says that its value 0 is white."""
-    tags = picture.tag_v2 if isinstance(picture, TiffImagePlugin.TiffImageFile) else {}
-    return tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
-
-
-def _varies(alpha: Image.Image) -> bool:
-    """Whether a band has more in between than at its ends, which transparency has not."""
-    counts = alpha.histogram()
-    return counts[0] + counts[255] < sum(counts) / 2
-
-
-def _lossless_webp(picture: Image.Image) -> bool:
-    """Whether the chunks of a WebP file hold VP8L, its lossless kind."""
-    file: IO[bytes] = picture.fp  # type: ignore[attr-defined]
-    place = file.tell()
-    file.seek(0)
-    head = file.read(4096)
-    file.seek(place)
-    return b"VP8L" in head
-
-
-def _tile(picture: Image.Image) -> tuple[int, int]:
-    """Of a TIFF in tiles, the width and height of one, which may be far beyond those of the picture."""
-    if not isinstance(picture, TiffImagePlugin.TiffImageFile):
-        return 0, 0
-    tags = picture.tag_v2
-    return int(tags.get(TiffImagePlugin.TILEWIDTH, 0)), int(tags.get(TiffImagePlugin.TILELENGTH, 0))
 
 
 def _too_large(name: str, pixels: str, most: int) -> str:

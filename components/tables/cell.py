@@ -12,7 +12,8 @@ from components.evaluation.sides import open_sides
 from components.faults import Fault
 from components.home import AnyPath
 from components.models.asked import open_asked
-from components.models.generator import Generator, export_generators
+from components.models.export import export_generators
+from components.models.generator import Generator
 from components.scratch import scratch
 from components.shards.manifest import Manifest
 from components.shards.reader import Split

@@ -20,7 +20,7 @@ from components.files import (
     write_text,
 )
 from components.models.card import Card, GenerateConfig
-from components.models.generator import export_generators
+from components.models.export import export_generators
 from components.shards.manifest import Manifest
 from components.systems import AnySystemConfig, SystemConfig, build
 from components.systems.weights import load_weights, require_sha256

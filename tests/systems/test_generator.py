@@ -11,7 +11,8 @@ from components.domain import Domain
 from components.faults import Fault
 from components.files import sha256_file
 from components.models.card import CARD, WEIGHTS, GenerateConfig, read_cards
-from components.models.generator import Generator, export_generator, export_generators
+from components.models.export import export_generator, export_generators
+from components.models.generator import Generator
 from components.systems import build
 from components.systems.cyclegan import CycleGANConfig
 from components.systems.fcn8s import FCN8sConfig, class_weights, fcn8s

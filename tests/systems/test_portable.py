@@ -11,7 +11,8 @@ from components.domain import Domain
 from components.faults import Fault
 from components.models import portable_file
 from components.models.card import GenerateConfig
-from components.models.generator import Generator, export_generators
+from components.models.export import export_generators
+from components.models.generator import Generator
 from components.models.portable_file import KEY, write_portable
 from components.systems.parts import ResNetConfig
 from tests.systems.test_every_system import SMALL, build, run_of

@@ -15,7 +15,8 @@ from playwright.sync_api import Page, expect
 
 from components.domain import Domain
 from components.models.card import GenerateConfig
-from components.models.generator import Generator, export_generators
+from components.models.export import export_generators
+from components.models.generator import Generator
 from components.pages.demo.models import Easel, Model
 from components.pages.demo.samples import Samples, find_samples
 from components.systems.system import Shape

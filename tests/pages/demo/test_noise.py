@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from components.domain import Domain
 from components.models.card import GenerateConfig
-from components.models.generator import Generator, export_generators
+from components.models.export import export_generators
+from components.models.generator import Generator
 from components.pages.demo.models import Model
 from components.pages.demo.noise import noise_app
 from components.systems import build
