@@ -77,6 +77,8 @@ def test_a_whole_study_by_keyboard(tmp_path: Path, one, contexts):
         page = visit.page
         expect(page.get_by_role("heading", level=1)).to_have_text("Which picture is real?")
         assert "No name, no address" in page.inner_text("#welcome")
+        # The keys of somebody who sees the button: before, there is nothing to go to.
+        expect(page.get_by_role("button", name="I agree, start")).to_be_visible(timeout=WAIT)
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         expect(page.locator("#go")).to_have_text("Show the first pair", timeout=WAIT)
