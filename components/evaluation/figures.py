@@ -112,6 +112,7 @@ def _distances(
 
 
 def prefix(truth: Truth) -> str:
+    """What the names of metrics that are read from pictures begin with."""
     if truth.labels is not None and truth.domains[truth.labels].kind == "category":
         return "condition"
     return "fcn" if truth.judge else "labels"

@@ -12,7 +12,7 @@ from components.objectives.adversarial import ADVERSARIAL, AdversarialName
 from components.objectives.penalties import PenaltyConfig
 from components.schema import Section
 from components.systems.from_noise import FromNoise, NoiseSection, require_levels
-from components.systems.system import Batch, Moment, Need, Phase, Published, Shape, System, Terms
+from components.systems.system import Need, Published, Shape, System
 
 
 class ConvolutionsConfig(Section):
@@ -51,27 +51,12 @@ def cgan(config: CGANConfig, shape: Shape) -> System:
     Raises:
         Fault: the task asks for no condition; or sides that the levels cannot halve.
     """
-    loss, noise = ADVERSARIAL[config.adversarial], FromNoise(shape, config)
-
-    def discriminator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
-        asked = batch["condition"]
-        fake = batch["fake"] = noise.draw(networks["generator"], batch["seeds"], asked)
-        judged = networks["discriminator"](fake.detach(), asked), networks["discriminator"](batch["target"], asked)
-        terms = loss.discriminator(batch, *judged, share=1.0)
-        if config.penalty is not None:
-            terms["penalty"] = noise.penalised(config.penalty, networks, batch, fake)
-        return terms
-
-    def generator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
-        return {"adversarial": loss.generator(networks["discriminator"](batch["fake"], batch["condition"]))}
+    noise = FromNoise(shape, config)
 
     networks = make_conditional(config, shape)
     return System(
         networks=nn.ModuleDict({name: init_normal(network) for name, network in networks.items()}),
-        phases=(
-            Phase("discriminator", ("discriminator",), discriminator_terms),
-            Phase("generator", ("generator",), generator_terms),
-        ),
+        phases=noise.phases(ADVERSARIAL[config.adversarial], config.penalty),
         uses={"generator": noise.use()},
         validation=noise.validation,
         averaged=("generator",),

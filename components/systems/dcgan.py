@@ -10,7 +10,7 @@ from components.networks.layers import NormName, init_normal
 from components.objectives.adversarial import ADVERSARIAL, AdversarialName
 from components.objectives.penalties import PenaltyConfig
 from components.systems.from_noise import FromNoise, NoiseSection, require_levels
-from components.systems.system import Batch, Moment, Phase, Published, Shape, System, Terms
+from components.systems.system import Published, Shape, System
 
 
 class DCGANConfig(NoiseSection):
@@ -38,18 +38,7 @@ def dcgan(config: DCGANConfig, shape: Shape) -> System:
         Fault: sides that the levels cannot halve.
     """
     require_levels("dcgan", shape.size)
-    loss, noise = ADVERSARIAL[config.adversarial], FromNoise(shape, config)
-
-    def discriminator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
-        fake = batch["fake"] = noise.draw(networks["generator"], batch["seeds"], None)
-        judged = networks["discriminator"](fake.detach()), networks["discriminator"](batch["target"])
-        terms = loss.discriminator(batch, *judged, share=1.0)
-        if config.penalty is not None:
-            terms["penalty"] = noise.penalised(config.penalty, networks, batch, fake)
-        return terms
-
-    def generator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
-        return {"adversarial": loss.generator(networks["discriminator"](batch["fake"]))}
+    noise = FromNoise(shape, config)
 
     channels = shape.target.channels
     shared = (shape.size, config.width, config.kernel, config.norm, 0)
@@ -57,10 +46,7 @@ def dcgan(config: DCGANConfig, shape: Shape) -> System:
     discriminator = DCGANDiscriminator(channels, *shared)
     return System(
         networks=nn.ModuleDict({"generator": init_normal(generator), "discriminator": init_normal(discriminator)}),
-        phases=(
-            Phase("discriminator", ("discriminator",), discriminator_terms),
-            Phase("generator", ("generator",), generator_terms),
-        ),
+        phases=noise.phases(ADVERSARIAL[config.adversarial], config.penalty),
         uses={"generator": noise.use()},
         validation=noise.validation,
         averaged=("generator",),
