@@ -21,8 +21,8 @@ from components.objectives.replay_pool import ReplayPool
 from components.systems import build
 from components.systems.cyclegan import CycleGANConfig
 from components.systems.parts import ResNetConfig
-from components.training.batches import to_batch, training_stream
 from components.training.config import TrainConfig
+from components.training.feed import Feed
 from components.training.group import Group
 from components.training.run import Run, plan
 from components.training.trainer import Trainer
@@ -35,12 +35,12 @@ def through_the_loop(run: Run, steps: int) -> Step:
     """A step of Trainer, with its data."""
     shape = run.shape()
     torch.manual_seed(0)
-    trainer = Trainer(build(run.system, shape), run.train, 10**6, Group())
-    batches = training_stream(run, Group()).batches(0, WARM_UP + steps)
+    feed = Feed(run, shape, Group())
+    trainer = Trainer(build(run.system, shape), run.train, 10**6, Group(), feed.prepare)
+    batches = feed.inputs(0, WARM_UP + steps)
 
     def step(index: int) -> None:
-        pictures, seeds = next(batches)
-        trainer.step(index, to_batch(pictures, seeds, run.task, shape, Group().device))
+        trainer.step(index, next(batches))
 
     return step
 
@@ -57,8 +57,8 @@ def plainly(run: Run) -> Step:
         Adam(itertools.chain(*(network.parameters() for network in pair)), 2e-4, (0.5, 0.999), fused=True)
         for pair in ((g, f), (d_target, d_source))
     ]
-    pictures, seeds = next(training_stream(run, Group()).batches(0, 1))
-    batch = to_batch(pictures, seeds, run.task, shape, Group().device)
+    feed = Feed(run, shape, Group())
+    batch = feed.prepare(next(feed.inputs(0, 1)))
     real_source, real_target = batch["source"], batch["target"]
 
     def step(_: int) -> None:

@@ -29,30 +29,41 @@ from components.shards.damage import broken_chunk
 from components.shards.reader import Split
 from components.systems import build
 from components.systems.system import Terms
-from components.training.batches import to_batch, training_stream
+from components.training import trainer as training
 from components.training.config import TrainConfig
+from components.training.feed import Feed
 from components.training.group import Group
 from components.training.loop import save
 from components.training.run import Run, plan
-from components.training.terms import NotFinite, TermLog
+from components.training.terms import NotFinite, TermLog, row_of
 from components.training.trainer import Trainer
 
 WARM_UP = 3
 BOUND = 0.03
 
 
+def bare_row(terms: Terms, _: list[Tensor]) -> Tensor:
+    """The terms, which any log has, and no more."""
+    return torch.stack([*(term.detach() for term in terms.values()), torch.zeros(())])
+
+
 class Means(TermLog):
-    """The means of the terms, which any log has, and no more."""
+    """The means of the terms, and no look at what is not finite."""
 
-    def add(self, step: int, phase: str, terms: Terms, gradients: list[Tensor]) -> None:  # noqa: ARG002
-        self._names.setdefault(phase, tuple(f"{phase}.{name}" for name in terms))
-        self._rows.setdefault(phase, []).append(torch.stack([term.detach() for term in terms.values()]))
+    def _first(self, rows: dict[Any, Tensor]) -> NotFinite | None:  # noqa: ARG002
+        return None
 
-    def read(self) -> tuple[dict[str, float], NotFinite | None]:
-        means = torch.cat([torch.stack(rows).mean(0) for rows in self._rows.values()]).tolist()
-        names = [name for phase in self._rows for name in self._names[phase]]
-        self._rows = {}
-        return dict(zip(names, means, strict=True)), None
+
+class _Rows:
+    """`row_of`, and the seconds it took."""
+
+    seconds = 0.0
+
+    def __call__(self, terms: Terms, gradients: list[Tensor]) -> Tensor:
+        began = time.perf_counter()
+        row = row_of(terms, gradients)
+        self.seconds += time.perf_counter() - began
+        return row
 
 
 class Silent(Group):
@@ -103,13 +114,13 @@ def measure_steps(run: Run, steps: int) -> tuple[float, dict[str, float], Traine
     shape, watched = run.shape(), (Watched(), Watched())
     ours, bare = trainer_of(run, Group()), trainer_of(run, Silent())
     bare.terms = Means(bare.group)
-    batches = [
-        to_batch(pictures, seeds, run.task, shape, ours.group.device)
-        for pictures, seeds in training_stream(run, Group()).batches(0, 8)
-    ]
+    feed = Feed(run, shape, Group())
+    batches = [feed.prepare(inputs) for inputs in feed.inputs(0, 8)]
+    rows = _Rows(), bare_row
 
     def step(trainer: Trainer) -> Callable[[int], None]:
         def take(index: int) -> None:
+            training.row_of = rows[trainer is bare]
             trainer.step(index, dict(batches[index % len(batches)]))  # phases leave their fakes in it
             if (index + 1) % run.train.log_every == 0:
                 trainer.terms.read()
@@ -118,7 +129,6 @@ def measure_steps(run: Run, steps: int) -> tuple[float, dict[str, float], Traine
 
     in_turns((step(ours), step(bare)), WARM_UP)
     for trainer, seconds in zip((ours, bare), watched, strict=True):
-        seconds.watch(trainer.terms, "add", "norms of gradients")
         seconds.watch(trainer.terms, "read", "looking for what is not finite")
         seconds.watch(trainer.group, "alive", "signs of life")
     taken = in_turns((step(ours), step(bare)), steps)
@@ -130,6 +140,7 @@ def measure_steps(run: Run, steps: int) -> tuple[float, dict[str, float], Traine
     print(f"(quartiles {ratios[0]:.3f} and {ratios[2]:.3f})")
     mean = sum(taken[0]) / steps
     parts = {name: (seconds - watched[1].seconds[name]) / steps for name, seconds in watched[0].seconds.items()}
+    parts["norms of gradients"] = rows[0].seconds / (steps + WARM_UP)
     return whole, {name: seconds * whole / mean for name, seconds in parts.items()}, ours
 
 

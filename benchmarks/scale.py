@@ -55,7 +55,6 @@ def open_stream(folder: Path, rank: int, world: int, arguments: argparse.Namespa
     """What a rank of a training opens."""
     return Stream(
         Split(folder, "train"),
-        lambda sample, _: sample,
         arguments.batch_per_rank * world,
         seed=0,
         rank=rank,

@@ -17,14 +17,15 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from PIL import Image
 
 from components.domain import Domain
 from components.params import load_params
 from components.shards.writer import write_set
 from components.systems import build
 from components.task import Task
-from components.training.batches import to_batch, training_stream
 from components.training.config import TrainConfig
+from components.training.feed import Feed
 from components.training.group import Group
 from components.training.run import Run, plan
 from components.training.trainer import Trainer
@@ -32,8 +33,8 @@ from components.training.trainer import Trainer
 WARM_UP = 3
 
 
-def make_shards(root: Path, size: int) -> Path:
-    """Random tiles of the default shape: what they show does not matter to the clock."""
+def make_shards(root: Path, size: int, count: int = 64) -> Path:
+    """Random tiles of the default shape, as smooth as photos are; what else they show does not matter to the clock."""
     rng = np.random.default_rng(0)
     classes = tuple(f"c{i}" for i in range(9))
     domains = {
@@ -43,9 +44,11 @@ def make_shards(root: Path, size: int) -> Path:
 
     def sample() -> dict[str, np.ndarray]:
         blocks = rng.integers(0, 9, (size // 8, size // 8)).repeat(8, 0).repeat(8, 1)
-        return {"labels": blocks.astype(np.uint8), "photo": rng.integers(0, 255, (size, size, 3), np.uint8)}
+        coarse = Image.fromarray(rng.integers(0, 255, (size // 8, size // 8, 3), np.uint8))
+        photo = np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC))
+        return {"labels": blocks.astype(np.uint8), "photo": photo}
 
-    splits = {name: [(f"{name}{i}", sample()) for i in range(64)] for name in ("train", "val", "test")}
+    splits = {name: [(f"{name}{i}", sample()) for i in range(count)] for name in ("train", "val", "test")}
     write_set(root, "bench", domains, Task(source="labels", target="photo"), (size, size), splits)
     return root
 
@@ -54,20 +57,19 @@ def measure(run: Run, group: Group, steps: int, reduce: bool = True) -> dict[str
     """Seconds a step, whole and by part, on this rank; without `reduce`, ranks keep their gradients to themselves."""
     shape = run.shape()
     torch.manual_seed(0)
+    feed = Feed(run, shape, group)
     trainer = Trainer(build(run.system, shape), run.train, 10**6, group)
-    batches = training_stream(run, group).batches(0, WARM_UP + steps)
+    batches = feed.inputs(0, WARM_UP + steps)
     quiet = ExitStack()
     for module in () if reduce else trainer.modules.values():
         quiet.enter_context(module.no_sync())
     for index in range(WARM_UP):
-        pictures, seeds = next(batches)
-        trainer.step(index, to_batch(pictures, seeds, run.task, shape, group.device))
+        trainer.step(index, feed.prepare(next(batches)))
     trainer.profile, data = {}, 0.0
     began = time.perf_counter()
     for index in range(WARM_UP, WARM_UP + steps):
         waited = time.perf_counter()
-        pictures, seeds = next(batches)
-        batch = to_batch(pictures, seeds, run.task, shape, group.device)
+        batch = feed.prepare(next(batches))
         data += time.perf_counter() - waited
         trainer.step(index, batch)
     whole = time.perf_counter() - began

@@ -82,7 +82,7 @@ class Portable(nn.Module):
                 torch.randint(0, top, (count, *domain.shape(self._card.size)), generator=chance).to(torch.uint8)
             )
         if self.noise is not None:
-            given.append(draw_rows(seeds, self.noise[1], self.noise[0]))
+            given.append(draw_rows(seeds, self.noise[1], self.noise[0], seeds.device))
         return given, seeds
 
     def forward(self, *given: Tensor) -> Tensor:

@@ -20,9 +20,9 @@ KEY = "pix2pipe"  # of the ONNX metadata, and the name of TorchScript's extra fi
 _ALLOWED = 1  # of 255: another runtime sums in another order
 _MODULES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "torchscript": ()}
 _NOISE = (
-    "Any noise of this kind gives a picture. The version's own pixels come of "
-    "torch.empty(values).{}_(generator=torch.Generator().manual_seed(seed)) on the CPU, where values is the second "
-    "side of the input; the seed of a translation is int.from_bytes(sha256(source bytes).digest()[:8], 'big') >> 1."
+    "Any noise of this kind gives a picture. The version's own pixels come of components.networks.noise.draw_rows, "
+    "kind '{}', SplitMix64 from its seed, with as many values as the second side of the input; the seed of a "
+    "translation is int.from_bytes(sha256(source bytes).digest()[:8], 'big') >> 1."
 )
 
 

@@ -1,8 +1,10 @@
-"""Tensors into a safetensors file."""
+"""Tensors into a safetensors file, and constants on a device."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
+import torch
 from safetensors.torch import save
 from torch import Tensor
 
@@ -13,3 +15,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], said: dict[str, str
     The library's own writer is not used: it hides the disk's errors (none left, read-only) in one of its own.
     """
     path.write_bytes(save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, said))
+
+
+@lru_cache(maxsize=32)
+def on_device(constant: Tensor, device: torch.device) -> Tensor:
+    """A tensor that nobody changes, on a device: copied there once, so that a step with it can be captured."""
+    return constant.to(device)

@@ -1,9 +1,12 @@
 """History: SimGAN's buffer of refined pictures, from which half of each discriminator batch is drawn."""
 
-import numpy as np
+import torch
 from torch import Tensor
 
+from components.networks.noise import uniforms
 from components.objectives.replay_pool import ReplayPool
+
+_DRAWN, _ENTERING, _COIN = 1, 2, 3  # what is random about a step
 
 
 class History(ReplayPool):
@@ -17,20 +20,26 @@ class History(ReplayPool):
     One over all ranks, as a ReplayPool is.
     """
 
-    def _exchange(self, fakes: Tensor, pool: Tensor, random: np.random.Generator) -> list[Tensor]:
-        if self._seen < self.size:
-            room = min(self.size - self._seen, len(fakes))
-            pool[self._seen : self._seen + room] = fakes[:room]
-            return list(fakes)
-        half = min((len(fakes) + int(random.integers(2))) // 2, self.size)
-        drawn = list(fakes)
-        for slot, place in zip(*_pairs(len(fakes), self.size, half, random), strict=True):
-            drawn[slot] = pool[place].clone()
-        for slot, place in zip(*_pairs(len(fakes), self.size, half, random), strict=True):
-            pool[place] = fakes[slot]
+    def _exchange(self, fakes: Tensor, pool: Tensor) -> Tensor:
+        count, device = len(fakes), fakes.device
+        filling = self._seen < self.size
+        numbers = self._seen + torch.arange(count, device=device)
+        (coin,) = self._chances(_COIN, 1, device)
+        half = ((count + (coin < 0.5).long()) // 2).clamp(max=self.size)
+        swaps = (torch.arange(min(count, self.size), device=device) < half) & ~filling
+        slots, places = self._pairs(_DRAWN, count, device)
+        drawn = fakes.clone()
+        drawn[slots] = torch.where(swaps[:, None, None, None], pool[places], fakes[slots])
+        slots, places = self._pairs(_ENTERING, count, device)
+        enters = torch.cat([filling & (numbers < self.size), swaps])
+        self._put(pool, torch.cat([numbers.clamp(max=self.size - 1), places]), enters, torch.cat([fakes, fakes[slots]]))
         return drawn
 
+    def _pairs(self, what: int, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Different slots of the batch in a random order, and as many different places of the buffer."""
+        chances = self._chances(what, count + self.size, device)
+        least = min(count, self.size)
+        return chances[:count].argsort()[:least], chances[count:].argsort()[:least]
 
-def _pairs(slots: int, places: int, count: int, random: np.random.Generator) -> tuple[list[int], list[int]]:
-    """So many different slots of the batch, and as many different places of the buffer."""
-    return random.permutation(slots)[:count].tolist(), random.permutation(places)[:count].tolist()
+    def _chances(self, what: int, count: int, device: torch.device) -> Tensor:
+        return uniforms(self._seen[None], (count,), device, 4 * self.seed + what)[0]

@@ -15,7 +15,7 @@ from components.shards.order import EpochOrder, windows_at_once
 
 Sample = dict[str, np.ndarray]
 _BLOCK = 64  # steps whose samples are looked up together, since a look-up of few costs as much as one of many
-Transform = Callable[[Sample, int], Sample]
+Stack = Callable[[list[np.ndarray]], np.ndarray]
 
 
 class Samples(Protocol):
@@ -27,10 +27,18 @@ class Samples(Protocol):
     def read(self, index: int) -> tuple[str, Sample]: ...
 
 
-def position_seed(seed: int, position: int) -> int:
-    """A 63-bit seed for all that is random about one position of the stream."""
-    words = np.random.SeedSequence([seed, position]).generate_state(2, np.uint32)
-    return int(words[0]) << 31 | int(words[1]) >> 1
+def position_seeds(seed: int, positions: range) -> NDArray[np.int64]:
+    """63-bit seeds for all that is random about positions of a stream, (N,): each a function of (seed, position)."""
+    places: NDArray[np.uint64] = np.arange(positions.start, positions.stop).astype(np.uint64)
+    return (_mixed(places + np.random.SeedSequence(seed).generate_state(1, np.uint64)) >> np.uint64(1)).astype(np.int64)
+
+
+def _mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64 (Steele et al. 2014, doi:10.1145/2660193.2660195), in integers that wrap around."""
+    bits = bits * np.uint64(0x9E3779B97F4A7C15)
+    bits = (bits ^ bits >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ bits >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return bits ^ bits >> np.uint64(31)
 
 
 class Stream:
@@ -43,18 +51,17 @@ class Stream:
 
     Args:
         samples: the split.
-        transform: jitter of a sample, decided by the seed it is handed.
         batch_size: over all ranks; a multiple of `world`.
         cache_bytes: decoded samples kept in memory up to this size.
         threads: make batches ahead of the step that needs them; decoding frees the interpreter's lock.
         prefetch: batches ahead for each thread.
         shuffle_shards, lanes: see EpochOrder.
+        stack: makes one array of a batch's pictures; called by the threads.
     """
 
     def __init__(
         self,
         samples: Samples,
-        transform: Transform,
         batch_size: int,
         seed: int,
         rank: int = 0,
@@ -64,12 +71,13 @@ class Stream:
         prefetch: int = 2,
         shuffle_shards: int = 16,
         lanes: int = 128,
+        stack: Stack = np.stack,
     ) -> None:
         if not samples.sizes.sum():
             raise Fault("the training split has no samples; see shard.cut and the split it makes")
         if batch_size % world:
             raise Fault(f"train.batch_size {batch_size} cannot be dealt to {world} workers evenly")
-        self.samples, self.transform, self.batch_size, self.seed = samples, transform, batch_size, seed
+        self.samples, self.batch_size, self.seed, self.stack = samples, batch_size, seed, stack
         self.rank, self.world, self.threads, self.prefetch = rank, world, threads, prefetch
         windows = windows_at_once(batch_size, world, lanes)
         self.order = EpochOrder(samples.sizes, batch_size, seed, shuffle_shards, lanes, windows)
@@ -97,23 +105,23 @@ class Stream:
         positions = np.add.outer(starts, np.arange(self.batch_size // self.world))
         return self.order.indices(positions.ravel()).reshape(positions.shape)
 
-    def batch(self, step: int) -> tuple[Sample, np.ndarray]:
-        """This rank's part of a step: stacked uint8 pictures by domain, and the int64 seed of each sample."""
-        seeds = [position_seed(self.seed, position) for position in self.positions(step)]
-        samples = [
-            self.transform(self._cache.read(index), seed) for index, seed in zip(self.indices(step), seeds, strict=True)
-        ]
-        stacked = {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
-        return stacked, np.asarray(seeds, dtype=np.int64)
+    def seeds(self, step: int) -> NDArray[np.int64]:
+        """The seed of each of this rank's samples at a step, in the order of its positions."""
+        return position_seeds(self.seed, self.positions(step))
 
-    def batches(self, first: int, last: int) -> Iterator[tuple[Sample, np.ndarray]]:
+    def batch(self, step: int) -> tuple[Sample, NDArray[np.int64]]:
+        """This rank's part of a step: stacked uint8 pictures by domain, as they lie in the shards, and their seeds."""
+        samples = [self._cache.read(index) for index in self.indices(step)]
+        return {name: self.stack([sample[name] for sample in samples]) for name in samples[0]}, self.seeds(step)
+
+    def batches(self, first: int, last: int) -> Iterator[tuple[Sample, NDArray[np.int64]]]:
         """The batches of steps first to last - 1, made ahead in threads, in order.
 
         Further ahead, where there is more than one window, another thread brings the shards here.
         """
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="batches")
         fetcher = ThreadPoolExecutor(1, thread_name_prefix="shards")
-        ahead: deque[Future[tuple[Sample, np.ndarray]]] = deque()
+        ahead: deque[Future[tuple[Sample, NDArray[np.int64]]]] = deque()
         far = self.order.steps_ahead
         try:
             for step in range(first, min(first + far, last)):

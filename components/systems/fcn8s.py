@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from components.faults import Fault
 from components.networks.fcn8s import FCN8s
+from components.networks.tensors import on_device
 from components.systems.system import Batch, Moment, Phase, Shape, System, SystemSection, Terms, Use, of_source
-
-_VOID = -100  # the label of a pixel that is not labelled, as torch's cross_entropy has it
 
 
 class FCN8sConfig(SystemSection):
@@ -40,28 +39,28 @@ def fcn8s(config: FCN8sConfig, shape: Shape) -> System:
     classes = len(shape.target.classes)
     weights = class_weights(shape.frequencies or (1 / classes,) * classes, config.balance)
 
-    def loss(logits: Tensor, target: Tensor) -> Tensor:
-        # A plain mean over pixels, not over weights: the ranks' means average to the joined batch's.
-        each = F.cross_entropy(logits, target, weights.to(logits.device), ignore_index=_VOID, reduction="sum")
-        return each / target.numel()
+    ignore = shape.target.ignore
+    if ignore is not None and ignore < classes:
+        weights[ignore] = 0  # nothing is learned of it
 
-    def labels(target: Tensor) -> Tensor:
-        """(N, H, W) class indices of one-hot (N, classes, H, W); _VOID where nothing is learned from."""
-        indices = target.argmax(dim=1)
-        ignore = shape.target.ignore
-        if ignore is None:
-            return indices
-        void = indices == ignore if ignore < classes else target.sum(dim=1) == 0
-        return indices.masked_fill(void, _VOID)
+    def loss(logits: Tensor, target: Tensor) -> Tensor:
+        # Not torch's cross_entropy, which has no deterministic form on a GPU: products with one-hot (N, classes, H, W).
+        # A plain mean over pixels, not over weights: the ranks' means average to the joined batch's.
+        each = target * F.log_softmax(logits, dim=1) * on_device(weights, logits.device)[:, None, None]
+        return -each.sum() / target[:, 0].numel()
+
+    def labelled(target: Tensor) -> Tensor:
+        """(N, H, W): where there is a class to learn."""
+        known = target.sum(dim=1) > 0
+        return known & (target[:, ignore] == 0) if ignore is not None and ignore < classes else known
 
     def terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
-        target = labels(batch["target"])
-        return {"cross_entropy": loss(networks["segmenter"](batch["source"]).float(), target)}
+        return {"cross_entropy": loss(networks["segmenter"](batch["source"]).float(), batch["target"])}
 
     def validation(networks: nn.ModuleDict, batch: Batch) -> Terms:
-        target = labels(batch["target"])
+        target = batch["target"]
         logits = networks["segmenter"](batch["source"]).float()
-        wrong = ((logits.argmax(dim=1) != target) & (target != _VOID)).float().mean()
+        wrong = ((logits.argmax(dim=1) != target.argmax(dim=1)) & labelled(target)).float().mean()
         return {"cross_entropy": loss(logits, target), "pixel_error": wrong}
 
     def read(network: nn.Module, source: Tensor, _seeds: Tensor) -> Tensor:

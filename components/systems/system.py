@@ -72,6 +72,12 @@ class Shape:
         """
         return _there(self.asked, "a condition")
 
+    @property
+    def roles(self) -> dict[str, Domain]:
+        """The domains by their role: `source`, `target` and `condition`, as there are."""
+        domains = {"source": self.translated, "target": self.target, "condition": self.asked}
+        return {role: domain for role, domain in domains.items() if domain is not None}
+
     def made_by(self, use: "Use") -> Domain:
         """The domain of what a use makes."""
         return self.source if use.makes == "source" else self.target
@@ -144,7 +150,7 @@ class Given:
     """What a use is given, for N pictures.
 
     Attributes:
-        seeds: (N,) int64 on the CPU; they decide all that is random of each picture, so that it does not depend on
+        seeds: (N,) int64; they decide all that is random of each picture, so that it does not depend on
             the others of its batch.
         source: (N, C, H, W), where the use needs one.
         condition: (N, classes) one-hot, where the use needs one.

@@ -1,44 +1,60 @@
 """Between pictures as people store them (uint8) and tensors as networks see them (float32)."""
 
 import hashlib
+from functools import cache
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from components.domain import Domain
+from components.domain import Colour, Domain
 from components.faults import Fault
 
 
 def encode(domain: Domain, batch: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
-    """Turn uint8 pictures into network input.
-
-    An image batch (N, H, W, 3) becomes (N, 3, H, W) in [-1, 1]; a label batch (N, H, W) of class indices
-    becomes one-hot (N, classes, H, W) in {0, 1} or, encoded in colour, (N, 3, H, W) in [-1, 1]; categories (N,) become
-    one-hot (N, classes). Bytes cross
-    to the device, floats are made there.
-
-    A pixel that is not labelled is 0 in every channel of one-hot, and black in colour.
+    """Turn uint8 pictures into network input, as `as_input` does, on a device: bytes cross, floats are made there.
 
     Raises:
         Fault: a class index that the domain does not have.
     """
-    classes = len(domain.classes)
-    if domain.kind == "category":
-        if stranger := domain.stranger(batch):
-            raise Fault(stranger)
-        return F.one_hot(torch.from_numpy(batch).to(device, non_blocking=True).long(), classes).float()
+    require_classes(domain, batch)
+    return as_input(domain, torch.from_numpy(np.ascontiguousarray(batch)).to(device, non_blocking=True))
+
+
+def require_classes(domain: Domain, batch: np.ndarray) -> None:
+    """Refuse a batch of label maps (N, H, W) or categories (N,) that hold an index which is no class.
+
+    Raises:
+        Fault: naming the first.
+    """
+    if domain.kind == "category" and (stranger := domain.stranger(batch)):
+        raise Fault(stranger)
     if domain.kind == "label" and domain.stranger(batch.reshape(-1, batch.shape[-1])):
         raise Fault(next(filter(None, map(domain.stranger, batch))))
-    drawn = render(domain, batch) if domain.in_colour else batch
-    pictures = torch.from_numpy(np.ascontiguousarray(drawn)).to(device, non_blocking=True)
+
+
+def as_input(domain: Domain, batch: Tensor) -> Tensor:
+    """Network input of uint8 pictures, on their device, whose classes are those of the domain.
+
+    An image batch (N, H, W, 3) becomes (N, 3, H, W) in [-1, 1]; a label batch (N, H, W) of class indices
+    becomes one-hot (N, classes, H, W) in {0, 1} or, encoded in colour, (N, 3, H, W) in [-1, 1]; categories (N,) become
+    one-hot (N, classes). A pixel that is not labelled is 0 in every channel of one-hot, and black in colour.
+    """
+    if domain.kind == "label" and domain.in_colour:
+        batch = _colours(domain.palette, batch.device)[batch.long()]
     if domain.in_colour:
-        return pictures.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
-    if domain.ignore is not None and domain.ignore >= classes:
-        shown = F.one_hot(pictures.long().clamp(max=classes), classes + 1)[..., :classes]
-        return shown.permute(0, 3, 1, 2).float()
-    return F.one_hot(pictures.long(), classes).permute(0, 3, 1, 2).float()
+        return batch.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+    classes = torch.arange(len(domain.classes), dtype=torch.uint8, device=batch.device)
+    shown = (batch[..., None] == classes).float()
+    return shown if domain.kind == "category" else shown.permute(0, 3, 1, 2)
+
+
+@cache
+def _colours(palette: tuple[Colour, ...], device: torch.device) -> Tensor:
+    """What each byte of a label map is drawn in, (256, 3) uint8; black of what is no class."""
+    colours = torch.zeros(256, 3, dtype=torch.uint8)
+    colours[: len(palette)] = torch.tensor(palette, dtype=torch.uint8)
+    return colours.to(device)
 
 
 def decode(domain: Domain, batch: Tensor) -> np.ndarray:

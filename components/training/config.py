@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from components.schema import Section
 from components.task import Task
-from components.tasks.paired import AugmentConfig
+from components.training.jitter import AugmentConfig
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Placement = Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"]
@@ -32,6 +32,13 @@ class TrainConfig(Section):
     `cpus_per_worker` 0 is as many as the nodes can give each rank; `workers_per_gpu` ranks share a GPU;
     `backend` auto is nccl where each rank has a GPU of its own, else gloo. `timeout_s` is how long a rank
     may take to give a sign of life, and how long lost ranks may wait for room on the nodes.
+
+    On a GPU (docs/gpu.md): `graphs` auto captures the step as a CUDA graph where one rank has the GPU and the step
+    can be captured, on refuses where it cannot, off never does. `cache` device keeps the decoded training pictures on
+    the GPU, host keeps up to `cache_mb` MiB of them beside it, auto takes the GPU where they fit well.
+    `deterministic` gives the same bits at every run and resume, at some cost; `tf32` lets float32 convolutions and
+    products round their inputs to TF32, and `cudnn_benchmark` times the kernels of each convolution and takes the
+    fastest.
     """
 
     task: Task | None = None
@@ -68,7 +75,12 @@ class TrainConfig(Section):
     loader_threads: PositiveInt = 1
     prefetch: PositiveInt = 2
     pin_memory: bool = True
+    cache: Literal["auto", "host", "device"] = "auto"
     cache_mb: NonNegativeFloat = 1024
+    graphs: Literal["auto", "on", "off"] = "auto"
+    deterministic: bool = False
+    tf32: bool = True
+    cudnn_benchmark: bool = True
     timeout_s: PositiveFloat = 300
     max_failures: NonNegativeInt = 2
 
@@ -105,7 +117,9 @@ class TrainConfig(Section):
             "loader_threads",
             "prefetch",
             "pin_memory",
+            "cache",
             "cache_mb",
+            "graphs",
             "timeout_s",
             "max_failures",
         }

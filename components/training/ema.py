@@ -19,11 +19,21 @@ class EMA:
         self.weights = {f"{name}.{key}": value for name in names for key, value in networks[name].named_parameters()}
         self.averages = {key: value.detach().clone() for key, value in self.weights.items()}
 
+    def share(self, step: int) -> float:
+        """How much of the weights after step `step` (from 0) the averages take in."""
+        return 1 - min(self.decay, (1 + step) / (10 + step))
+
     @torch.no_grad()
-    def update(self, step: int) -> None:
-        """Take in the weights after step `step` (from 0)."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(self.averages.values()), list(self.weights.values()), 1 - decay)
+    def update(self, share: float | Tensor) -> None:
+        """Take in that share of the weights; a scalar on their device may hold it."""
+        averages = list(self.averages.values())
+        weights: list[Tensor] = list(self.weights.values())
+        if isinstance(share, float):
+            torch._foreach_lerp_(averages, weights, share)
+            return
+        changes = torch._foreach_sub(weights, averages)
+        torch._foreach_mul_(changes, share)
+        torch._foreach_add_(averages, changes)
 
     @contextmanager
     def applied(self) -> Iterator[None]:

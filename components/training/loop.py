@@ -2,24 +2,23 @@
 
 import math
 import time
-from collections.abc import Iterator
 from contextlib import nullcontext
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from components.faults import Fault
 from components.systems import build
-from components.systems.system import Batch, Shape
 from components.systems.weights import require_fit
-from components.tasks.paired import Sample
-from components.training.batches import to_batch, training_stream
+from components.training.batches import training_stream
 from components.training.checkpoint import STATE, WEIGHTS, Checkpoint
 from components.training.clock import RunClock
+from components.training.feed import Feed
 from components.training.group import Group
 from components.training.log import Log
-from components.training.optimizers import require_moments
+from components.training.numerics import numerics
+from components.training.optimizers import rates, state_of
+from components.training.optimizers import restore as restore_optimizer
 from components.training.run import Run
 from components.training.terms import NotFinite
 from components.training.trainer import Trainer
@@ -41,20 +40,25 @@ def fit(run: Run, group: Group, until: int | None = None) -> None:
     Raises:
         Fault: a term, a gradient or a weight that is not finite, on all ranks alike and at the same step.
     """
+    with numerics(run.train, group.device):
+        _fit(run, group, until)
+
+
+def _fit(run: Run, group: Group, until: int | None) -> None:
     began = time.perf_counter()
     group.alive()
     torch.manual_seed(run.train.seed)
     shape, steps = run.shape(), run.num_steps()
     end = steps if until is None else min(steps, until)
     system = build(run.system, shape)
-    trainer = Trainer(system, run.train, steps, group)
+    feed = Feed(run, shape, group)
+    trainer = Trainer(system, run.train, steps, group, feed.prepare)
     step = restore(run, trainer)
-    stream = training_stream(run, group)
     validation = Validation(run, shape, trainer, group)
     with Log(run.folder, step) if group.leads else nullcontext() as log:
         clock = RunClock(run, group, log, step, time.perf_counter() - began)
-        for batch in _on_device(stream.batches(step, end), run, shape, group):
-            trainer.step(step, batch)
+        for inputs in feed.inputs(step, end):
+            trainer.step(step, inputs)
             step += 1
             saves = step % run.train.checkpoint_every == 0 or step == end
             if step % run.train.log_every == 0 or saves:
@@ -62,7 +66,7 @@ def fit(run: Run, group: Group, until: int | None = None) -> None:
                 if fault is not None:
                     raise Fault(_not_finite(fault, run, group))
                 _check_finite(terms, step, run)
-                rate = next(iter(trainer.optimizers.values())).param_groups[0]["lr"]
+                rate = rates(system, trainer.optimizers, run.train, step - 1, steps)[0]
                 clock.log(step, {"terms": terms | {"learning_rate": rate}})
             if saves:
                 with clock.apart("validation"):
@@ -101,7 +105,7 @@ def save(run: Run, trainer: Trainer, step: int, score: float | None) -> Checkpoi
     if trainer.ema is not None:
         weights |= {f"ema.{key}": value for key, value in trainer.ema.averages.items()}
     state = {
-        "optimizers": {name: optimizer.state_dict() for name, optimizer in trainer.optimizers.items()},
+        "optimizers": {name: state_of(optimizer) for name, optimizer in trainer.optimizers.items()},
         "memories": {name: memory.state_dict() for name, memory in trainer.system.memories.items()},
         "terms": trainer.terms.state_dict(),
     }
@@ -141,18 +145,12 @@ def load(checkpoint: Checkpoint, trainer: Trainer) -> None:
         trainer.ema.load({key.removeprefix("ema."): v for key, v in weights.items() if key.startswith("ema.")})
     try:
         for name, optimizer in trainer.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
-            require_moments(optimizer)
+            restore_optimizer(optimizer, state["optimizers"][name])
         for name, memory in trainer.system.memories.items():
             memory.load_state_dict(state["memories"][name])
         trainer.terms.load_state_dict(state["terms"])
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise Fault(f"{checkpoint.folder / STATE}: not the training state of this run ({error}); remove it") from error
-
-
-def _on_device(batches: Iterator[tuple[Sample, np.ndarray]], run: Run, shape: Shape, group: Group) -> Iterator[Batch]:
-    for pictures, seeds in batches:
-        yield to_batch(pictures, seeds, run.task, shape, group.device, run.train.pin_memory)
 
 
 def _not_finite(fault: NotFinite, run: Run, group: Group) -> str:

@@ -43,11 +43,13 @@ def make_optimizers(system: System, config: TrainConfig) -> dict[str, Optimizer]
 
 def _make(settings: Published, groups: list[dict[str, Any]]) -> Optimizer:
     rate, decay = settings.learning_rate, settings.weight_decay
+    on_gpu = groups[0]["params"][0].device.type == "cuda"  # there a step may become a CUDA graph
     match settings.optimizer:
         case "adam":
-            return Adam(groups, rate, settings.betas, settings.eps, decay, fused=True)
+            return Adam(groups, rate, settings.betas, settings.eps, decay, fused=True, capturable=on_gpu)
         case "rmsprop":
-            return RMSprop(groups, rate, eps=settings.eps, momentum=settings.momentum, weight_decay=decay)
+            momentum = settings.momentum
+            return RMSprop(groups, rate, eps=settings.eps, momentum=momentum, weight_decay=decay, capturable=on_gpu)
         case "sgd":
             return SGD(groups, rate, momentum=settings.momentum, weight_decay=decay, fused=True)
 
@@ -74,14 +76,24 @@ def _learners(system: System) -> dict[str, dict[str, None]]:
     return learners
 
 
-def require_moments(optimizer: Optimizer) -> None:
-    """Refuse a loaded state whose moments are not of the shapes of the parameters, which no optimizer itself asks.
+def state_of(optimizer: Optimizer) -> dict[str, Any]:
+    """What a checkpoint keeps of an optimizer."""
+    state = optimizer.state_dict()
+    groups = [group | {"lr": float(group["lr"])} for group in state["param_groups"]]
+    return {"state": state["state"], "param_groups": groups}
+
+
+def restore(optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """Take up the moments that `state_of` gave, on whatever device; the settings stay the optimizer's own.
 
     Raises:
-        ValueError: of one.
+        ValueError: moments that are not of the shapes of the parameters, which no optimizer itself asks.
     """
-    for parameter, state in optimizer.state.items():
-        for name, value in state.items():
+    own = optimizer.state_dict()["param_groups"]
+    groups = [group | {"params": kept["params"]} for group, kept in zip(own, state["param_groups"], strict=True)]
+    optimizer.load_state_dict({"state": state["state"], "param_groups": groups})
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
             if isinstance(value, Tensor) and name != "step" and value.shape != parameter.shape:
                 raise ValueError(f"{name} is {tuple(value.shape)}, not {tuple(parameter.shape)}")
 
@@ -95,13 +107,19 @@ def rate_factor(config: TrainConfig, step: int, steps: int) -> float:
     return 0.5 ** (step // config.half_life if config.schedule == "halved" else step / config.half_life)
 
 
-def set_rates(system: System, optimizers: dict[str, Optimizer], config: TrainConfig, step: int, steps: int) -> None:
-    """Set each network's learning rate for a step; a pure function, so nothing of it is saved.
+def rate_groups(optimizers: dict[str, Optimizer]) -> list[dict[str, Any]]:
+    """All groups of parameters that have a learning rate, in a fixed order."""
+    return [group for optimizer in optimizers.values() for group in optimizer.param_groups]
+
+
+def rates(system: System, optimizers: dict[str, Optimizer], config: TrainConfig, step: int, steps: int) -> list[float]:
+    """The learning rates of a step (from 0), in the order of `rate_groups`.
 
     A rate of `train.learning_rates` that names the network comes before one that names its optimizer.
     """
     factor, rate = rate_factor(config, step, steps), settled(system.published, config).learning_rate
-    for name, optimizer in optimizers.items():
-        whole = config.learning_rates.get(name, rate)
-        for group in optimizer.param_groups:
-            group["lr"] = factor * config.learning_rates.get(group[NETWORK], whole)
+    return [
+        factor * config.learning_rates.get(group[NETWORK], config.learning_rates.get(name, rate))
+        for name, optimizer in optimizers.items()
+        for group in optimizer.param_groups
+    ]

@@ -26,6 +26,15 @@ class NotFinite:
 Kind = tuple[str, tuple[str, ...]]  # a phase and the names of its terms, which may change in the course of a run
 
 
+def row_of(terms: Terms, gradients: list[Tensor]) -> Tensor:
+    """The values of a phase's terms, and the norm of the gradients that came of them (over all ranks): (n + 1,)."""
+    values = [term.detach() for term in terms.values()]
+    norm = values[0].new_zeros(())
+    if gradients:
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))).to(norm.device)
+    return torch.stack([*values, norm])
+
+
 class TermLog:
     """Means and faults of the terms, without a sync between the reads."""
 
@@ -34,12 +43,10 @@ class TermLog:
         self._rows: dict[Kind, list[Tensor]] = {}  # of each step, its terms and the norm of its gradients
         self._steps: dict[Kind, list[int]] = {}
 
-    def add(self, step: int, phase: str, terms: Terms, gradients: list[Tensor]) -> None:
-        """The terms of one phase of a step, and the gradients that came of them (already over all ranks)."""
-        kind = phase, tuple(terms)
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))) if gradients else torch.zeros(())
-        values = [*(term.detach() for term in terms.values()), norm.to(next(iter(terms.values())).device)]
-        self._rows.setdefault(kind, []).append(torch.stack(values))
+    def add(self, step: int, phase: str, names: tuple[str, ...], row: Tensor) -> None:
+        """What `row_of` gives of one phase of a step."""
+        kind = phase, names
+        self._rows.setdefault(kind, []).append(row)
         self._steps.setdefault(kind, []).append(step)
 
     def read(self, keep: bool = False) -> tuple[dict[str, float], NotFinite | None]:

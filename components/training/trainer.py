@@ -1,18 +1,23 @@
 """Trainer: one step of any system, on one process or on many."""
 
 import time
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from components.faults import Fault
 from components.objectives.adversarial import SEEN
 from components.systems.system import Batch, Moment, Phase, System, Terms
 from components.training.config import TrainConfig
 from components.training.ema import EMA
+from components.training.graphs import Graphs, Rows
 from components.training.group import Group
-from components.training.optimizers import learned, make_optimizers, set_rates
-from components.training.terms import TermLog
+from components.training.optimizers import learned, make_optimizers, rate_groups, rates
+from components.training.terms import TermLog, row_of
+
+Prepare = Callable[[Mapping[str, Tensor]], Batch]  # on the device, from what the loader hands on
 
 
 class Step(nn.Module):
@@ -40,10 +45,13 @@ class Trainer:
     reduce gradients of which some are missing, so those of a `partial` phase are averaged after their backward.
     """
 
-    def __init__(self, system: System, config: TrainConfig, steps: int, group: Group) -> None:
+    def __init__(
+        self, system: System, config: TrainConfig, steps: int, group: Group, prepare: Prepare | None = None
+    ) -> None:
         self.system, self.config, self.steps, self.group = system, config, steps, group
-        # Channels last: pictures come so, and convolutions are up to 1.5 times as fast on CPUs and GPUs.
-        system.networks.to(group.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._prepare = prepare
+        self._layout = memory_layout(system.networks, group.device)
+        system.networks.to(group.device).to(memory_format=self._layout)  # type: ignore[call-overload]
         self.optimizers = make_optimizers(system, config)
         self.ema = EMA(system.networks, system.averaged, config.ema) if config.ema else None
         self._learned = {phase.name: learned(system, phase) for phase in system.phases}
@@ -52,6 +60,10 @@ class Trainer:
         # Two parts have one sum, and the gradients of a partial phase always lie in one order.
         self._rehearsed = {phase.name for phase in system.phases if group.world < 3 or phase.partial}
         self.terms = TermLog(group)
+        self.graphs = Graphs(group.device, config.graphs == "on") if captures(config, group) else None
+        # On a GPU what changes from step to step lies there, each value where a graph finds it.
+        groups = len(rate_groups(self.optimizers))
+        self._scalars = torch.zeros(groups + 1, device=group.device) if group.device.type == "cuda" else None
         self.profile: dict[str, float] | None = None
 
     def _parallel(self, step: Step, phase: Phase) -> nn.Module:
@@ -66,16 +78,53 @@ class Trainer:
             parameter.requires_grad_(True)
         return module
 
-    def step(self, index: int, batch: Batch) -> None:
-        """Take step `index` (from 0) on this rank's part of the batch."""
+    def step(self, index: int, inputs: Mapping[str, Tensor]) -> None:
+        """Take step `index` (from 0) on this rank's part of the batch.
+
+        Args:
+            inputs: what `prepare` makes a batch of; without one, the batch.
+        """
         self.group.alive(index)
         moment = Moment(index, self.steps, index * self.config.batch_size)
         due = [phase for phase in self.system.phases if phase.takes_place(moment)]
         if not self._rehearsed.issuperset(phase.name for phase in due):
-            self._rehearse(due, dict(batch), moment)
-        set_rates(self.system, self.optimizers, self.config, index, self.steps)
+            self._rehearse(due, self._batch(inputs), moment)
+        share = self._set_scalars(index)
         # What is random in a network (dropout) is a function of the step, so there is no RNG state to keep.
         torch.manual_seed((self.config.seed << 32) + index * self.group.world + self.group.rank)
+
+        def body(inputs: Mapping[str, Tensor], moment: Moment) -> Rows:
+            return self._take(due, self._batch(inputs), moment, share)
+
+        if self.graphs is None:
+            rows = body(inputs, moment)
+        else:
+            rows = self.graphs.run(tuple(phase.name for phase in due), inputs, moment, body)
+        for phase, (names, row) in rows.items():
+            self.terms.add(index, phase, names, row)
+
+    def _set_scalars(self, index: int) -> float | Tensor:
+        """Set the learning rates of a step; gives what the averages take in after it."""
+        share = self.ema.share(index) if self.ema is not None else 0.0
+        values = rates(self.system, self.optimizers, self.config, index, self.steps)
+        if self._scalars is None:
+            for group, rate in zip(rate_groups(self.optimizers), values, strict=True):
+                group["lr"] = rate
+            return share
+        self._scalars.copy_(torch.tensor([*values, share]), non_blocking=True)
+        for group, rate in zip(rate_groups(self.optimizers), self._scalars, strict=False):
+            group["lr"] = rate
+        return self._scalars[-1]
+
+    def _batch(self, inputs: Mapping[str, Tensor]) -> Batch:
+        batch = dict(inputs) if self._prepare is None else self._prepare(inputs)
+        if self._layout is torch.contiguous_format:
+            batch = {name: value.contiguous() for name, value in batch.items()}
+        return batch
+
+    def _take(self, due: list[Phase], batch: Batch, moment: Moment, share: float | Tensor) -> Rows:
+        """All phases of a step, and the averages after it: nothing here looks at a value from the host."""
+        rows: Rows = {}
         for phase in due:
             learned, optimizer = self._learned[phase.name], self.optimizers[phase.optimizer_name]
             with _Timed(self.profile, "forward"):
@@ -87,14 +136,15 @@ class Trainer:
                 if phase.partial:
                     self.group.average(gradients)
                 seen = {key.removeprefix(SEEN): batch.pop(key) for key in list(batch) if key.startswith(SEEN)}
-                self.terms.add(index, phase.name, terms | seen, gradients)
+                rows[phase.name] = (*terms, *seen), row_of(terms | seen, gradients)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 if phase.after is not None:
                     phase.after(self.system.networks)
         if self.ema is not None:
             with _Timed(self.profile, "optimizer"):
-                self.ema.update(index)
+                self.ema.update(share)
+        return rows
 
     def _rehearse(self, due: list[Phase], batch: Batch, moment: Moment) -> None:
         """Compute the gradients of a step that leaves no trace, so that the first step adds up as all others do.
@@ -118,6 +168,26 @@ class Trainer:
     def buffers(self) -> list[Tensor]:
         """What each rank keeps by itself: BatchNorm's running moments."""
         return [buffer for buffer in self.system.networks.buffers() if buffer.is_floating_point()]
+
+
+def captures(config: TrainConfig, group: Group) -> bool:
+    """Whether steps become CUDA graphs: where the one rank has a GPU, unless `train.graphs` is off.
+
+    Raises:
+        Fault: `train.graphs` is on, and there is no GPU, or more than one rank.
+    """
+    can = group.device.type == "cuda" and group.world == 1
+    if config.graphs == "on" and not can:
+        has = "there is no GPU" if group.device.type != "cuda" else f"{group.world} ranks reduce their gradients"
+        raise Fault(f"train.graphs: on needs one rank with a GPU, and {has}; set auto or off")
+    return config.graphs != "off" and can
+
+
+def memory_layout(networks: nn.Module, device: torch.device) -> torch.memory_format:
+    """Channels last, as pictures come: convolutions are up to 1.5 times as fast so. But the InstanceNorm of a GPU
+    wants contiguous memory, and costs more than they gain (docs/gpu.md)."""
+    instance = any(isinstance(module, nn.InstanceNorm2d) for module in networks.modules())
+    return torch.contiguous_format if instance and device.type == "cuda" else torch.channels_last
 
 
 class _Timed:

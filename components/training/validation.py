@@ -14,7 +14,7 @@ from components.shards.reader import open_side
 from components.systems.system import Batch, Given, Shape
 from components.tasks.encoding import content_seed, decode, render
 from components.training.alarms import DIVERSITY, diversity
-from components.training.batches import to_batch
+from components.training.batches import inputs_of, to_batch, to_device
 from components.training.group import Group
 from components.training.run import Run
 from components.training.trainer import Trainer
@@ -98,7 +98,8 @@ class Validation:
         task = self._run.task
         seeded = task.target if task.source is None else task.source
         seeds = np.asarray([content_seed(picture) for picture in pictures[seeded]])
-        return to_batch(pictures, seeds, self._run.task, self._shape, self._group.device)
+        inputs = inputs_of(pictures, seeds, self._run.task, self._shape)
+        return to_batch(to_device(inputs, self._group.device), self._shape)
 
     @contextmanager
     def _looking(self) -> Iterator[None]:

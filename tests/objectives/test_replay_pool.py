@@ -56,6 +56,15 @@ def test_half_of_what_meets_a_full_pool_is_swapped():
     assert abs(old / 4000 - 0.5) < 0.04  # five standard deviations
 
 
+def test_a_batch_is_exchanged_as_its_fakes_one_after_another_would_be():
+    """A place that two fakes of a batch meet gives the second what the first has left there."""
+    one, many = ReplayPool(5, seed=3), ReplayPool(5, seed=3)
+    for first in range(0, 400, 8):
+        alone = [number for i in range(8) for number in numbers(one.draw(fakes(first + i, 1)))]
+        assert numbers(many.draw(fakes(first, 8))) == alone
+        assert torch.equal(one.state_dict()["pictures"], many.state_dict()["pictures"])
+
+
 @pytest.mark.parametrize(("batch", "olds"), [(8, {4}), (5, {2, 3}), (1, {0, 1})])
 def test_half_of_each_batch_is_from_the_history(batch, olds):
     history = History(50)

@@ -96,7 +96,7 @@ def test_a_training_stops_at_the_damage_and_skips_nothing(tiny, tally):
     data = path.read_bytes()
     for case in range(60):
         path.write_bytes(changed(data, random, ("bit", "cut", "garbage")[case % 3])[0])
-        stream = Stream(Split(tiny, "train"), lambda sample, seed: sample, 4, seed=case, threads=1 + case % 2)
+        stream = Stream(Split(tiny, "train"), 4, seed=case, threads=1 + case % 2)
         told = next(step for step in range(6) if any(8 <= i < 16 for i in stream.indices(step)))
         steps, said = 0, ""
         try:

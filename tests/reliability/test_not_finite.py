@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from torch import Tensor
 
 from components.domain import Domain
 from components.faults import Fault
@@ -17,9 +18,10 @@ from components.shards.writer import write_set
 from components.systems.system import Batch
 from components.training import loop
 from components.training.batches import training_stream
+from components.training.feed import Feed
 from components.training.group import Group
 from components.training.run import Run
-from components.training.terms import NotFinite, TermLog
+from components.training.terms import NotFinite, TermLog, row_of
 from tests.conftest import TO_PHOTO
 from tests.training.helpers import small_run, weights_of
 
@@ -41,19 +43,19 @@ POISONS = {"NaN in a sample": nan_in_a_sample, "inf in a sample": inf_in_a_sampl
 
 def poisoned(run: Run, group: Group, at: int, poison: Poison) -> None:
     """Train with the batch of step `at` (from 0) spoilt, on this rank alone."""
-    whole, seen = loop.to_batch, iter(range(10**6))
+    whole, seen = Feed.prepare, iter(range(10**6))
 
-    def spoilt(*arguments: object, **named: object) -> Batch:
-        batch = whole(*arguments, **named)
+    def spoilt(feed: Feed, inputs: Mapping[str, Tensor]) -> Batch:
+        batch = whole(feed, inputs)
         if next(seen) == at:
             poison(batch)
         return batch
 
-    loop.to_batch = spoilt
+    Feed.prepare = spoilt
     try:
         loop.fit(run, group)
     finally:
-        loop.to_batch = whole
+        Feed.prepare = whole
 
 
 def finite(run: Run) -> bool:
@@ -121,7 +123,7 @@ def test_a_gradient_that_is_not_finite_is_told_before_the_weights_are():
     terms = TermLog(Group())
     for step in range(4):
         gradient = torch.full((3, 3), torch.inf if step == 2 else 1.0)
-        terms.add(step, "generator", {"l1": torch.tensor(1.0 + step)}, [gradient, torch.zeros(2)])
+        terms.add(step, "generator", ("l1",), row_of({"l1": torch.tensor(1.0 + step)}, [gradient, torch.zeros(2)]))
     means, fault = terms.read()
     assert means == {"generator.l1": 2.5}
     assert fault == NotFinite(2, "generator.gradient", (0,))

@@ -12,9 +12,9 @@ import torch
 from components.faults import Fault
 from components.systems import build
 from components.training import loop, trainer
-from components.training.batches import training_stream
 from components.training.checkpoint import CheckpointStore
 from components.training.ema import EMA
+from components.training.feed import Feed
 from components.training.group import Group
 from components.training.loop import fit
 from components.training.run import Run
@@ -141,23 +141,17 @@ def test_a_resume_without_a_piece_ends_elsewhere(tiny_sizes, tmp_path, tally, wa
 
 
 def lose_the_place_in_the_data(patch: pytest.MonkeyPatch) -> None:
-    class Anew:
-        def __init__(self, *arguments):
-            self.stream = training_stream(*arguments)
-
-        def batches(self, first, last):
-            return self.stream.batches(0, last - first)
-
-    patch.setattr(loop, "training_stream", Anew)
+    whole = Feed.inputs
+    patch.setattr(Feed, "inputs", lambda self, first, last: whole(self, 0, last - first))
 
 
 def lose_the_place_in_the_schedule(patch: pytest.MonkeyPatch) -> None:
-    whole = trainer.set_rates
+    whole = trainer.rates
 
-    def at_the_start(system: Any, optimizers: Any, config: Any, _step: int, steps: int) -> None:
-        whole(system, optimizers, config, 0, steps)
+    def at_the_start(system: Any, optimizers: Any, config: Any, _step: int, steps: int) -> list[float]:
+        return whole(system, optimizers, config, 0, steps)
 
-    patch.setattr(trainer, "set_rates", at_the_start)
+    patch.setattr(trainer, "rates", at_the_start)
 
 
 def lose_the_seed_of_the_step(patch: pytest.MonkeyPatch) -> None:
@@ -166,8 +160,8 @@ def lose_the_seed_of_the_step(patch: pytest.MonkeyPatch) -> None:
 
 
 def lose_the_warming_up_of_the_average(patch: pytest.MonkeyPatch) -> None:
-    whole = EMA.update
-    patch.setattr(EMA, "update", lambda self, step: whole(self, step - FROM))
+    whole = EMA.share
+    patch.setattr(EMA, "share", lambda self, step: whole(self, step - FROM))
 
 
 @pytest.mark.promise(PROMISE)

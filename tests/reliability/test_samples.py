@@ -5,15 +5,16 @@ import os
 import random
 import signal
 from collections import Counter
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from components.domain import Domain
 from components.shards.writer import write_set
-from components.systems.system import Batch
 from components.task import Task
 from components.training.group import Group
 from components.training.loop import fit
@@ -66,21 +67,21 @@ def write_numbered(root: Path, paired: bool) -> Path:
     return root
 
 
-def numbers(batch: Batch, side: str) -> list[int]:
-    """The samples that a batch is made of, by their colour."""
-    return ((batch[side][:, 0, 5, 7] + 1) * 127.5).round().int().tolist()
+def numbers(inputs: Mapping[str, Tensor], side: str) -> list[int]:
+    """The samples that a step is brought, by their colour."""
+    return inputs[side][:, 5, 7, 0].tolist()
 
 
 def train(group: Group, run: Run, stop: int, until: int, seen: Path) -> None:
     """Train until the end, or be killed when the step `stop` begins; notes the samples of each step before it."""
     take = Trainer.step
 
-    def step(trainer: Trainer, index: int, batch: Batch) -> None:
+    def step(trainer: Trainer, index: int, inputs: Mapping[str, Tensor]) -> None:
         if index == stop:
             os.kill(os.getpid(), signal.SIGKILL)
         with (seen / f"{group.rank}.jsonl").open("a") as file:
-            file.write(json.dumps([index, numbers(batch, "source"), numbers(batch, "target")]) + "\n")
-        take(trainer, index, batch)
+            file.write(json.dumps([index, numbers(inputs, "source"), numbers(inputs, "target")]) + "\n")
+        take(trainer, index, inputs)
 
     Trainer.step = step
     fit(run, group, until)

@@ -51,7 +51,7 @@ def read(root, rank, world, threads, shuffle_shards, first=0):
     """The values of this rank's batches, step by step, over the epochs."""
     split = Split(root, "train", open_shards=2)
     settings = {"seed": 4, "rank": rank, "world": world, "cache_bytes": 0, "shuffle_shards": shuffle_shards}
-    stream = Stream(split, lambda sample, seed: sample, BATCH, threads=max(threads, 1), **settings)
+    stream = Stream(split, BATCH, threads=max(threads, 1), **settings)
     steps = -(-EPOCHS * len(split) // BATCH)
     batches = stream.batches(first, steps) if threads else map(stream.batch, range(first, steps))
     return [pictures["photo"][:, 0, 0, 0].tolist() for pictures, _ in batches]

@@ -36,7 +36,7 @@ def test_a_set_at_a_root_is_the_same_set(stored, root, tiny_shards):
 
 
 def test_batches_from_a_root_are_those_from_a_disk(stored, tiny_shards, proxy):
-    streams = [Stream(Split(place, "train"), lambda sample, seed: sample, 4, 1) for place in (tiny_shards, stored)]
+    streams = [Stream(Split(place, "train"), 4, 1) for place in (tiny_shards, stored)]
     for step in range(9):
         (here, seeds), (there, same) = (stream.batch(step) for stream in streams)
         assert here.keys() == there.keys()

@@ -14,6 +14,7 @@ from components.models.card import GenerateConfig
 from components.models.export import export_generators
 from components.models.generator import Generator
 from components.models.portable_file import KEY, write_portable
+from components.networks.noise import draw_rows
 from components.systems.parts import ResNetConfig
 from tests.systems.test_every_system import SMALL, build, run_of
 from tests.systems.test_generator import GENERATORS, LABELS, PHOTO, SHAPE, export
@@ -67,8 +68,7 @@ def test_onnx_gives_one_picture_and_many_as_the_version_does(tmp_path, monkeypat
         given = {"source": batch[part]}
         if "noise" in held:
             count = held["inputs"][1]["shape"][1]
-            drawn = [torch.empty(count).normal_(generator=torch.Generator().manual_seed(i)) for i in range(5)]
-            given["noise"] = torch.stack(drawn).numpy()[part]
+            given["noise"] = draw_rows(torch.arange(5), count, "normal", torch.device("cpu")).numpy()[part]
         (made,) = session.run(None, given)
         assert made.dtype == np.uint8
         assert np.abs(made.astype(int) - own[part]).max() <= 1

@@ -59,7 +59,7 @@ def test_ema_is_its_recurrence():
     for step in range(40):
         with torch.no_grad():
             network["g"].weight.fill_(step)
-        ema.update(step)
+        ema.update(ema.share(step))
         decay = min(0.9, (1 + step) / (10 + step))
         average = decay * average + (1 - decay) * step
     assert ema.averages["g.weight"].item() == pytest.approx(average, rel=1e-5)

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from components.faults import Fault
 from components.shards.loader import Stream
 from components.shards.reader import Split
-from components.training.batches import to_batch
+from components.training import feed
 from components.training.config import TrainConfig
+from components.training.feed import Feed
 from components.training.group import Group
 from components.training.loop import fit
 from tests.training.helpers import small_run, weights_of
@@ -24,6 +26,8 @@ PLACES = {
     "loader_threads": 2,
     "timeout_s": 5,
     "max_failures": 9,
+    "cache": "host",
+    "graphs": "off",
 }
 
 
@@ -44,7 +48,7 @@ def test_batches_are_made_so_many_ahead_and_are_the_same(tiny_shards):
                 begun.add(step)
                 return super().batch(step)
 
-        stream = Watched(split, lambda sample, seed: sample, 4, 0, threads=threads, prefetch=prefetch)
+        stream = Watched(split, 4, 0, threads=threads, prefetch=prefetch)
         batches = stream.batches(0, 8)
         seeds = [next(batches)[1]]
         most = len(begun)
@@ -56,16 +60,22 @@ def test_batches_are_made_so_many_ahead_and_are_the_same(tiny_shards):
     assert all(np.array_equal(a, b) for a, b in zip(few, many, strict=True))
 
 
-def test_pinning_changes_nothing_without_a_gpu(tiny_shards, tmp_path):
-    run = small_run(tiny_shards, tmp_path)
-    pictures = {name: picture[None] for name, picture in Split(tiny_shards, "train").read(0)[1].items()}
-    kept = {name: picture.copy() for name, picture in pictures.items()}
-    batches = [
-        to_batch(pictures, np.zeros(1, np.int64), run.task, run.shape(), torch.device("cpu"), pin)
-        for pin in (False, True)
-    ]
-    assert all(torch.equal(batches[0][key], batches[1][key]) for key in batches[0])
-    assert all(np.array_equal(pictures[name], kept[name]) for name in pictures)
+def test_a_feed_on_the_device_gives_the_batches_of_the_loader(tiny_shards, tmp_path, monkeypatch):
+    """Pictures that lie on the device are those that the threads bring, step by step, jitter included."""
+    run = small_run(tiny_shards, tmp_path, augment={"vertical_flip": True, "resize": 40}, batch_size=6)
+    brought = Feed(run, run.shape(), Group())
+    monkeypatch.setattr(feed, "_lies_on_device", lambda *_: True)
+    resident = Feed(run, run.shape(), Group())
+    assert all("source" not in inputs for inputs in resident.inputs(0, 1))
+    for here, there in zip(brought.inputs(3, 9), resident.inputs(3, 9), strict=True):
+        one, two = brought.prepare(here), resident.prepare(there)
+        assert one.keys() == two.keys() == {"source", "target", "seeds"}
+        assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_a_cache_on_a_gpu_that_is_not_there_is_refused(tiny_shards, tmp_path):
+    with pytest.raises(Fault, match=r"train\.cache: device"):
+        fit(small_run(tiny_shards, tmp_path, cache="device"), Group())
 
 
 def test_bfloat16_trains_other_weights_that_are_still_float32(tiny_shards, tmp_path):
@@ -90,3 +100,8 @@ def test_a_step_is_a_sign_of_life(tiny_shards, tmp_path):
 def test_two_ranks_on_one_gpu_cannot_ask_for_nccl():
     with pytest.raises(ValueError, match="nccl refuses two ranks on one GPU"):
         TrainConfig(steps=1, backend="nccl", workers_per_gpu=2)
+
+
+def test_graphs_where_there_can_be_none_are_refused(tiny_shards, tmp_path):
+    with pytest.raises(Fault, match=r"train\.graphs: on .*no GPU"):
+        fit(small_run(tiny_shards, tmp_path, graphs="on"), Group())

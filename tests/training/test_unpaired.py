@@ -14,7 +14,7 @@ from components.systems.cyclegan import CycleGANConfig
 from components.systems.parts import PatchGANConfig, ResNetConfig
 from components.systems.pix2pix import Pix2PixConfig
 from components.task import Task
-from components.training.batches import training_stream
+from components.training.batches import to_batch, to_device, training_stream
 from components.training.config import TrainConfig
 from components.training.group import Group
 from components.training.loop import fit
@@ -22,6 +22,7 @@ from components.training.run import Run, plan
 from tests.training.helpers import weights_of
 
 HORSES, ZEBRAS = 23, 10
+CPU = torch.device("cpu")
 SMALL = CycleGANConfig(
     generator=ResNetConfig(width=4, blocks=1), discriminator=PatchGANConfig(width=4, norm="instance"), patch_size=16
 )
@@ -71,8 +72,8 @@ def drawn(run: Run, first: int, last: int, rank: int = 0, world: int = 1) -> lis
     """The numbers of each side's pictures, step by step."""
     stream = training_stream(run, Group(rank, world))
     return [
-        {name: pictures[name][:, 0, 0, 0].tolist() for name in ("horse", "zebra")}
-        for pictures, _ in stream.batches(first, last)
+        {name: inputs[role][:, 0, 0, 0].tolist() for role, name in (("source", "horse"), ("target", "zebra"))}
+        for inputs in stream.batches(first, last)
     ]
 
 
@@ -128,9 +129,10 @@ def test_each_side_has_its_own_jitter(tmp_path):
     sample = ("one", dict.fromkeys(domains, ramp))
     splits = {split: [sample] for split in ("train", "val", "test")}
     write_set(root, "one", domains, Task(source="horse", target="zebra"), (32, 32), splits, samples_per_shard=1)
-    stream = training_stream(run_on(root, tmp_path), Group())
-    pictures = [pictures for pictures, _ in stream.batches(0, 20)]
-    flips = [np.concatenate([p[name][:, 0, 0, 0] > 15 for p in pictures]) for name in domains]
+    run = run_on(root, tmp_path)
+    stream = training_stream(run, Group())
+    batches = [to_batch(to_device(inputs, CPU), run.shape(), run.train.augment) for inputs in stream.batches(0, 20)]
+    flips = [np.concatenate([batch[role][:, 0, 0, 0] > -0.87 for batch in batches]) for role in ("source", "target")]
     alike = (flips[0] == flips[1]).mean()
     assert 0.3 < alike < 0.7
     assert all(0.3 < f.mean() < 0.7 for f in flips)
