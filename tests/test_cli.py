@@ -76,7 +76,7 @@ def test_help_says_what_each_command_does_with_an_example_and_costs_no_import():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "set()"
     commands = all_parsers(make_parser())[1:]
-    assert len(commands) == 18
+    assert len(commands) == 19
     for command in commands:
         assert command.description, command.prog
         assert f"example: {'RAY' if 'submit' in command.prog else 'pix2pipe'}" in command.epilog, command.prog

@@ -1,6 +1,6 @@
 """Sheets of pictures from noise: the same seeds for each class, and the way from one latent to another."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -44,7 +44,21 @@ def ways(generator: Generator) -> Picture:
     return _grid(rows, generator)
 
 
-def _grid(rows: Sequence[np.ndarray] | Iterator[np.ndarray], generator: Generator) -> Picture:
-    padding = ((0, 0), (_GAP // 2, _GAP // 2), (_GAP // 2, _GAP // 2), (0, 0))
-    drawn = (np.pad(render(generator.target, row), padding, constant_values=255) for row in rows)
-    return np.concatenate([np.concatenate(list(row), axis=1) for row in drawn])
+def _grid(rows: Iterable[np.ndarray], generator: Generator) -> Picture:
+    return laid_out([picture for row in rows for picture in render(generator.target, row)], _COLUMNS)
+
+
+def laid_out(pictures: Sequence[Picture], columns: int) -> Picture:
+    """Pictures of one size (H, W, 3) in rows on white; what the last row lacks is white too."""
+    height, width = pictures[0].shape[:2]
+    whole = np.full((*laid_out_size((height, width), len(pictures), columns), 3), 255, np.uint8)
+    for place, picture in enumerate(pictures):
+        row, column = divmod(place, columns)
+        top, left = row * (height + _GAP) + _GAP // 2, column * (width + _GAP) + _GAP // 2
+        whole[top : top + height, left : left + width] = picture
+    return whole
+
+
+def laid_out_size(size: tuple[int, int], count: int, columns: int) -> tuple[int, int]:
+    """(height, width) of the sheet of so many pictures, each of a size (height, width)."""
+    return -(-count // columns) * (size[0] + _GAP), columns * (size[1] + _GAP)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from components.pages.study.config import Settings
 from pipelines.cli.command import Commands, add_command, add_params
+from pipelines.cli.uses import add_uses
 
 TABLES = Path("tables/params.yaml")
 
@@ -22,7 +23,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pix2pipe {version('pix2pipe')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (_data, _jobs, _review, _demo, _study):
+    for group in (_data, _jobs, _review, add_uses, _study):
         group(commands)
     return parser
 
@@ -128,54 +129,6 @@ def _of_model(command: argparse.ArgumentParser, signed: bool = False) -> None:
         command.add_argument("--by", required=True, metavar="NAME", help="who decides; it is recorded")
         command.add_argument("--why", required=True, metavar="TEXT", help="and for what reason")
     command.add_argument("--model", help="default: register.model of the params")
-    add_params(command)
-
-
-def _demo(commands: Commands) -> None:
-    command = add_command(
-        commands,
-        "translate",
-        "translate:translate_folder",
-        "Translate every picture of a folder with a version of the model.",
-        "pix2pipe translate champion holiday --out winter",
-        "Pictures keep their size, name and sub-folder; larger ones go through in overlapping tiles.",
-    )
-    command.add_argument("version", help="its number or an alias")
-    command.add_argument(
-        "folder", type=Path, help="of pictures, sub-folders included; label maps in grey or in colours"
-    )
-    command.add_argument("--out", type=Path, required=True, help="the folder that the PNGs are written to")
-    command.add_argument("--force", action="store_true", help="replace pictures that are there")
-    command.add_argument("--model", help="default: register.model of the params")
-    add_params(command)
-    command = add_command(
-        commands,
-        "export",
-        "export:export_version",
-        "Write a version of the model as one ONNX or TorchScript file, which runs without pix2pipe.",
-        "pix2pipe export champion --format onnx --out winter.onnx",
-        "Pictures go in and come out as bytes. The file is checked against the version's own pixels, and what is in it "
-        "is printed as JSON.",
-    )
-    command.add_argument("version", help="its number or an alias")
-    command.add_argument("--format", choices=("onnx", "torchscript"), required=True, help="of the file")
-    command.add_argument("--out", type=Path, required=True, help="the file that is written")
-    command.add_argument("--force", action="store_true", help="replace a file that is there")
-    command.add_argument("--model", help="default: register.model of the params")
-    add_params(command)
-    serves = "Serve a page that translates what is drawn on it."
-    command = add_command(commands, "demo", "demo:serve_demo", serves, "pix2pipe demo --version champion candidate")
-    command.add_argument(
-        "--version",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="WHICH",
-        help="champion, candidate or numbers, side by side; default: champion",
-    )
-    command.add_argument("--model", help="a registered model; default: register.model of the params")
-    command.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine alone")
-    command.add_argument("--port", type=int, default=8000, help="default: 8000; 0: any that is free")
     add_params(command)
 
 

@@ -1,0 +1,237 @@
+"""Pictures from noise by a registered version: files, a grid and a clip; what is refused, and that nothing is left."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from components.domain import Domain
+from components.faults import Fault
+from components.home import LOCAL
+from components.models import clip
+from components.models.card import GenerateConfig
+from components.models.clip import PER_SECOND, write_clip
+from components.models.export import export_generators
+from components.models.generator import Generator
+from components.models.seeds import parse_seeds
+from components.systems import AnySystemConfig, build
+from components.systems.cgan import CGANConfig, ConvolutionsConfig
+from components.systems.dcgan import DCGANConfig
+from components.systems.system import Shape
+from components.task import Task
+from components.tracking.registry import register_translator
+from components.tracking.store import URI, Store, open_store
+from pipelines import cli
+from tests.conftest import KINDS, TO_PHOTO
+from tests.pages.demo.served import LABELS, LINEAGE
+from tests.review.helpers import MLFLOW_WARNS
+from tests.stage_outputs import SYSTEM
+
+pytestmark = MLFLOW_WARNS
+ROOT = Path(__file__).parent.parent
+PHOTO, KIND = Domain(kind="image"), Domain(kind="category", classes=KINDS)
+ASKED, FREE, TRANSLATOR = "1", "2", "3"  # the versions of `tiny`
+
+
+def register(store: Store, run: str, root: Path, config: AnySystemConfig, shape: Shape, task: Task) -> None:
+    """A version of `tiny`, of random weights."""
+    torch.manual_seed(0)
+    weights = {
+        name: 8 * value if value.dim() == 4 else value
+        for name, value in build(config, shape).networks.state_dict().items()
+    }
+    (card,) = export_generators(root, weights, config, shape, task, GenerateConfig(batch_size=4), LINEAGE)
+    replicates = root / "replicates.parquet"
+    pq.write_table(pa.table({"fid": [1.0]}), replicates)
+    measured = {"protocol": {"hash": "ab" * 32}}
+    register_translator(store, run, root / card.name, measured, replicates, "tiny", "candidate")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("sample")
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    values["register"] |= {"model": "tiny", "experiment": "tests"}
+    (root / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    home = root / LOCAL
+    store = open_store(f"sqlite:///{home}/mlflow.db", home, "tests")
+    run = store.client.create_run(store.client.get_experiment_by_name("tests").experiment_id).info.run_id
+    size = (32, 32)
+    asked = CGANConfig(latent=8, networks=ConvolutionsConfig(width=4, norm="none"))
+    register(
+        store, run, root / "a", asked, Shape(None, PHOTO, size, asked=KIND), Task(target="photo", condition="kind")
+    )
+    register(store, run, root / "b", DCGANConfig(latent=8, width=4), Shape(None, PHOTO, size), Task(target="photo"))
+    register(store, run, root / "c", SYSTEM, Shape(LABELS, PHOTO, size), TO_PHOTO)
+    return root
+
+
+@pytest.fixture
+def inside(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(project)
+    monkeypatch.delenv(URI, raising=False)
+    return project
+
+
+def read(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+def test_a_folder_holds_the_picture_of_each_seed_by_its_name(inside, tmp_path, capsys):
+    out = tmp_path / "out"
+    command = ["sample", ASKED, "--condition", "red", "--out", str(out)]
+    cli.main([*command, "--seeds", "0-4,77"])
+    assert "tiny version 1" in capsys.readouterr().err
+    names = [f"seed_{seed:06d}.png" for seed in (0, 1, 2, 3, 4, 77)]
+    assert sorted(path.name for path in out.iterdir()) == names
+    generator = Generator.load(inside / "a/photo_by_kind", "cpu")
+    own = generator.make(seeds=[0, 1, 2, 3, 4, 77], conditions=np.full(6, KINDS.index("red"), np.uint8))
+    assert np.array_equal(np.stack([read(out / name) for name in names]), own)
+    before = (out / "seed_000077.png").stat().st_mtime_ns
+    with pytest.raises(SystemExit, match=r"seed_000077\.png: is there already; --force"):
+        cli.main([*command, "--seeds", "76,77"])
+    assert len(list(out.iterdir())) == 6
+    cli.main([*command, "--seeds", "76,77", "--force"])
+    assert (out / "seed_000077.png").stat().st_mtime_ns > before
+
+
+def test_a_grid_holds_the_pictures_in_rows(inside, tmp_path):
+    cli.main(["sample", FREE, "--seeds", "3-7", "--out", str(tmp_path / "grid.png")])
+    grid = read(tmp_path / "grid.png")
+    assert grid.shape == (2 * 34, 3 * 34, 3)
+    own = Generator.load(inside / "b/photo", "cpu").make(seeds=range(3, 8))
+    for place, picture in enumerate(own):
+        row, column = divmod(place, 3)
+        assert np.array_equal(grid[34 * row + 1 : 34 * row + 33, 34 * column + 1 : 34 * column + 33], picture)
+    assert (grid[34:, 68:] == 255).all()
+
+
+def test_a_clip_goes_from_seed_to_seed(inside, tmp_path):
+    av = pytest.importorskip("av")
+    out = tmp_path / "clip.mp4"
+    cli.main(
+        [
+            "sample",
+            ASKED,
+            "--condition",
+            "light",
+            "--seeds",
+            "3,9",
+            "--towards",
+            "3",
+            "--frames",
+            "9",
+            "--out",
+            str(out),
+        ]
+    )
+    with av.open(out) as file:
+        (stream,) = file.streams
+        assert (stream.codec_context.name, stream.average_rate, stream.width, stream.height) == (
+            "h264",
+            PER_SECOND,
+            256,
+            256,
+        )
+        shown = np.stack([frame.to_ndarray(format="rgb24") for frame in file.decode(stream)])
+    ends = {"seeds": [3] * 4 + [9] * 5, "towards": [9] * 4 + [3] * 5}
+    shares = [0.0, 0.25, 0.5, 0.75, 0.0, 0.25, 0.5, 0.75, 1.0]
+    kinds = np.full(9, KINDS.index("light"), np.uint8)
+    own = Generator.load(inside / "a/photo_by_kind", "cpu").make(**ends, shares=shares, conditions=kinds)
+    large = own.repeat(8, axis=1).repeat(8, axis=2)
+    assert shown.shape == large.shape
+    apart = np.abs(shown[:, None].astype(int) - large[None]).mean(
+        axis=(2, 3, 4)
+    )  # of 255: each frame from each picture
+    assert apart.diagonal().max() < 6  # what the encoder loses of colours at the edges of noise
+    assert apart[:, :5].argmin(axis=1).tolist() == [0, 1, 2, 3, 4, 3, 2, 1, 0]  # there and back
+    assert apart[4, 0] > 4
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+def test_colours_and_odd_sides_come_through_a_clip(tmp_path):
+    av = pytest.importorskip("av")
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (200, 120, 40)]
+    write_clip((np.full((301, 257, 3), colour, np.uint8) for colour in colours), tmp_path / "clip.mp4")
+    with av.open(tmp_path / "clip.mp4") as file:
+        frames = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+    assert [frame.shape for frame in frames] == [(302, 258, 3)] * len(colours)
+    for frame, colour in zip(frames, colours, strict=True):
+        assert np.abs(frame.astype(int) - colour).max() <= 6
+
+
+def test_a_failure_half_way_leaves_no_clip(tmp_path):
+    pytest.importorskip("av")
+
+    def failing():
+        yield np.zeros((32, 32, 3), np.uint8)
+        raise Fault("values that are not finite")
+
+    with pytest.raises(Fault, match="not finite"):
+        write_clip(failing(), tmp_path / "clip.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_done_is_refused_in_one_line_before_anything_is(inside, tmp_path):
+    (tmp_path / "there.png").write_bytes(b"mine")
+    (tmp_path / "file").write_bytes(b"mine")
+    out = str(tmp_path / "out")
+    for given, said in (
+        ((ASKED, "--seeds", "0", "--out", out), "give --condition, one of dark, light, red"),
+        ((ASKED, "--seeds", "0", "--out", out, "--condition", "blue"), "no such class; there are dark, light, red"),
+        ((FREE, "--seeds", "0", "--out", out, "--condition", "red"), "makes photo without one; leave it out"),
+        ((TRANSLATOR, "--seeds", "0", "--out", out), "translates labels to photo, .*use pix2pipe translate"),
+        (("7", "--seeds", "0", "--out", out), "no version 7"),
+        ((FREE, "--seeds", "a-b", "--out", out), "--seeds a-b: give seeds such as"),
+        ((FREE, "--seeds", "0", "--out", str(tmp_path / "there.png")), "is there already; --force"),
+        ((FREE, "--seeds", "0", "--out", str(tmp_path / "file")), "name a folder, a .png"),
+        ((FREE, "--seeds", "0", "--out", str(tmp_path / "clip.gif")), "name a folder, a .png"),
+        ((FREE, "--seeds", "0", "--out", str(tmp_path / "clip.mp4")), "a clip needs --towards"),
+        ((FREE, "--seeds", "0", "--out", out, "--towards", "1"), "make a clip; name a .mp4"),
+        ((FREE, "--seeds", "0-99999", "--out", str(tmp_path / "grid.png")), "10,778x10,744 pixels; name fewer seeds"),
+    ):
+        with pytest.raises(SystemExit, match=said) as ended:
+            cli.main(["sample", *given])
+        assert "\n" not in str(ended.value)
+    for frames, towards, said in (("1", "1", "--frames: from 2 to"), ("9", "1-2", "--towards 1-2: give one seed")):
+        place = str(tmp_path / "clip.mp4")
+        with pytest.raises(SystemExit, match=said):
+            cli.main(["sample", FREE, "--seeds", "0", "--out", place, "--frames", frames, "--towards", towards])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "there.png"]
+    assert (tmp_path / "there.png").read_bytes() == b"mine"
+
+
+def test_a_clip_without_the_encoder_says_what_to_install(inside, tmp_path, monkeypatch):
+    monkeypatch.setattr(clip, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match=re.escape("run pip install 'pix2pipe[clip]'")):
+        cli.main(["sample", FREE, "--seeds", "0", "--towards", "1", "--out", str(tmp_path / "clip.mp4")])
+
+
+def test_seeds_are_read_as_people_write_them():
+    assert parse_seeds("5") == [5]
+    assert parse_seeds("0-3, 8,6-6") == [0, 1, 2, 3, 8, 6]
+    assert len(parse_seeds("0-99999")) == 100_000
+    assert parse_seeds(str(2**63 - 1)) == [2**63 - 1]
+    for text, said in (
+        ("", "give seeds"),
+        ("-1", "give seeds"),
+        ("1-2-3", "give seeds"),
+        ("1,,2", "give seeds"),
+        ("1.5", "give seeds"),
+        ("²", "give seeds"),
+        ("9" * 400, "give seeds"),
+        ("3-1", "runs backwards; write 1-3"),
+        ("0-100000", "names 100,001 seeds; 100,000 are the most"),
+        ("0-9223372036854775807", "are the most"),
+        (str(2**63), "integers from 0 to"),
+    ):
+        with pytest.raises(Fault, match=said) as fault:
+            parse_seeds(text)
+        assert len(str(fault.value)) < 150
