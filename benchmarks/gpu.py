@@ -39,7 +39,7 @@ from components.training.trainer import Trainer
 from components.yaml_file import read_yaml
 
 KINDS = ("plain", "eager", "graph", "host", "device")
-SAMPLES = 256
+SAMPLES = 128
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,10 @@ def make_shards(root: Path, size: int, count: int = 64) -> Path:
         photo = np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC))
         return {"labels": blocks.astype(np.uint8), "photo": photo}
 
-    splits = {name: [(f"{name}{i}", sample()) for i in range(count)] for name in ("train", "val", "test")}
+    splits = {
+        name: [(f"{name}{i}", sample()) for i in range(count if name == "train" else 16)]
+        for name in ("train", "val", "test")
+    }
     write_set(root, "bench", domains, Task(source="labels", target="photo"), (size, size), splits)
     return root
 

@@ -5,15 +5,18 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 from components.domain import Domain
 from components.home import AnyPath
 from components.shards.writer import write_set
 from components.task import Task
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 TO_PHOTO, TO_LABELS = (Task(source=a, target=b) for a, b in (("labels", "photo"), ("photo", "labels")))
 TINY_CLASSES = ("water", "forest", "sand", "snow")
@@ -126,8 +129,10 @@ def tiny_shards_64(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser() -> Iterator["Browser"]:
     """A headless Chromium: that of the machine, or the one of `playwright install chromium`."""
+    from playwright.sync_api import sync_playwright  # a machine with a GPU may do without
+
     with sync_playwright() as playwright:
         found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
         if found is None and not Path(playwright.chromium.executable_path).exists():

@@ -44,7 +44,7 @@ def spread(runs: Mapping[str, Run], cpus: int, listen: Listener) -> None:
         task = ray.remote(max_retries=2)(_train)
         tasks = {}
         for name, run in waiting.items():
-            gpus = 1 if has.get("GPU", 0) and run.train.device != "cpu" else 0
+            gpus = 1 / run.train.workers_per_gpu if has.get("GPU", 0) and run.train.device != "cpu" else 0
             tasks[task.options(num_cpus=cpus, num_gpus=gpus, name=name).remote(run, cpus)] = name
         left = list(tasks)
         while left:

@@ -170,7 +170,8 @@ def _room(work: Search) -> tuple[int, dict[str, float]]:
     train = work.make_run(work.start, 0).train
     cpus, gpus = int(has.get("CPU", 0)), int(has.get("GPU", 0)) if train.device != "cpu" else 0
     ranks = max(1, config.num_workers)
-    most = gpus // ranks if gpus else cpus // (ranks * max(1, train.cpus_per_worker))
+    shared = 1 if config.num_workers else config.trials_per_gpu
+    most = gpus * shared // ranks if gpus else cpus // (ranks * max(1, train.cpus_per_worker))
     if most < 1:
         raise Fault(
             f"tune.num_workers {config.num_workers}: the cluster offers {gpus or cpus} {'GPUs' if gpus else 'CPUs'}"
@@ -178,7 +179,7 @@ def _room(work: Search) -> tuple[int, dict[str, float]]:
     concurrent = min(config.max_concurrent or most, most, config.num_trials)
     if config.num_workers:  # the ranks take the resources; what only waits for them takes none
         return concurrent, {"CPU": 0, "memory": 1}
-    return concurrent, {"CPU": float(max(1, cpus // concurrent))} | ({"GPU": 1} if gpus else {})
+    return concurrent, {"CPU": float(max(1, cpus // concurrent))} | ({"GPU": 1 / shared} if gpus else {})
 
 
 def _trial(config: dict[str, Any], work: Search) -> None:

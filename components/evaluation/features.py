@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from components.evaluation.beside import compute_device
 from components.evaluation.config import EvaluateConfig, InceptionWeights
 from components.evaluation.inception import FEATURES, SIZE, Inception
 from components.evaluation.protocol import NetworkProtocol
@@ -29,7 +30,7 @@ class FeatureNetwork:
 
     def __init__(self, suffix: str, protocol: NetworkProtocol, network: nn.Module) -> None:
         self.suffix, self.protocol = suffix, protocol
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = compute_device()
         # channels_last doubles the speed of depthwise convolutions on a CPU
         self._network = network.eval().to(self._device)
         for weight in self._network.parameters():

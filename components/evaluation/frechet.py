@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from components.evaluation.beside import compute_device
 from components.evaluation.sets import are_equal, require_sets
 
 _ROWS = 4096  # images of which float64 copies are in memory at once
@@ -47,6 +48,8 @@ def frechet(first: Tensor, second: Tensor) -> Frechet:
     Otherwise it is the sum of the square roots of the eigenvalues of the symmetric S1^½ S2 S1^½.
     """
     require_sets("a Fréchet distance", first, second)
+    equal = are_equal(first, second)
+    first, second = first.to(compute_device()), second.to(compute_device())
     means = [_mean(z) for z in (first, second)]
     shift = means[0] - means[1]
     root = _from_data if min(len(first), len(second)) < first.shape[1] else _from_covariances
@@ -59,8 +62,8 @@ def frechet(first: Tensor, second: Tensor) -> Frechet:
         influence = _by_rows(z, mean, partial(torch.mv, vec=sign * shift)) + spread - pull
         influences.append(influence - influence.mean())
     # The roots of what rounding makes of zeros can add up to 1e-7 of the spread.
-    least = 0.0 if are_equal(first, second) else max(0.0, float(value))
-    return Frechet(least, *influences)
+    least = 0.0 if equal else max(0.0, float(value))
+    return Frechet(least, *(influence.cpu() for influence in influences))
 
 
 def _mean(z: Tensor) -> Tensor:
@@ -85,7 +88,7 @@ def _squares(a: Tensor, along: Tensor, weights: Tensor) -> Tensor:
 
 def _covariance(z: Tensor, mean: Tensor) -> Tensor:
     """The unbiased covariance, (d, d)."""
-    total = torch.zeros(z.shape[1], z.shape[1], dtype=torch.float64)
+    total = torch.zeros(z.shape[1], z.shape[1], dtype=torch.float64, device=z.device)
     for rows in z.split(_ROWS):
         centred = rows.double() - mean
         total.addmm_(centred.T, centred)

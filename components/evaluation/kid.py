@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from components.evaluation.beside import to_compute
 from components.evaluation.intervals import Figure, percentile
 from components.evaluation.sets import are_equal, doubts, require_sets
 
@@ -53,11 +54,11 @@ def kid(first: Tensor, second: Tensor, first_draws: Tensor, second_draws: Tensor
 
 def _of_all(first: Tensor, second: Tensor, first_draws: Tensor, second_draws: Tensor, paired: bool) -> Tensor:
     """The estimate from all pairs of images, (1 + B,): with every image once, and of each bootstrap sample."""
-    x, y = first.double(), second.double()
-    weights = [torch.cat([torch.ones_like(w[:1]), w]).double() for w in (first_draws, second_draws)]
+    x, y = to_compute(first), to_compute(second)
+    weights = [to_compute(torch.cat([torch.ones_like(w[:1]), w])) for w in (first_draws, second_draws)]
     within = [_mean(z, z, w, w, "none") for z, w in zip((x, y), weights, strict=True)]
     across = _mean(x, y, weights[0], weights[1], "once" if paired else "all")
-    return within[0] + within[1] - 2 * across
+    return (within[0] + within[1] - 2 * across).cpu()
 
 
 def _mean(x: Tensor, y: Tensor, u: Tensor, v: Tensor, diagonal: str) -> Tensor:
@@ -66,7 +67,7 @@ def _mean(x: Tensor, y: Tensor, u: Tensor, v: Tensor, diagonal: str) -> Tensor:
     diagonal "none": pairs i = j are left out. "all": they count u_i v_i. "once": they count u_i, since an
     image drawn twice with its own partner is two pairs and not four.
     """
-    total = torch.zeros(len(u), dtype=x.dtype)
+    total = torch.zeros(len(u), dtype=x.dtype, device=x.device)
     diagonals = []
     for start in range(0, len(x), _ROWS):
         rows = slice(start, start + _ROWS)

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from components.domain import Picture
+from components.evaluation.beside import compute_device
 from components.evaluation.intervals import Figure, mean_figure
 from components.evaluation.sets import require_sets
 
@@ -42,9 +43,10 @@ def nearest(pictures: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         pictures, others: (n, values) and (m, values), of `shrunk`.
     """
-    found = [torch.cdist(rows, others).min(dim=1) for rows in pictures.split(_ROWS)]
-    scale = pictures.shape[1] ** 0.5
-    return torch.cat([part.values for part in found]) / scale, torch.cat([part.indices for part in found])
+    device, scale = compute_device(), pictures.shape[1] ** 0.5
+    others = others.to(device)
+    found = [torch.cdist(rows.to(device), others).min(dim=1) for rows in pictures.split(_ROWS)]
+    return (torch.cat([part.values for part in found]) / scale).cpu(), torch.cat([part.indices for part in found]).cpu()
 
 
 def shrunk(read: Callable[[int], Picture], count: int) -> Tensor:
@@ -59,6 +61,7 @@ def _shrunk(picture: Picture) -> NDArray[np.uint8]:
 
 def _inside(points: Tensor, others: Tensor, neighbours: int) -> Tensor:
     """Which points lie in the ball of some other, (n,) bool."""
+    points, others = points.to(compute_device()), others.to(compute_device())
     place = min(neighbours + 1, len(others))  # the nearest of a set to itself is itself
     radii = torch.cat([torch.cdist(rows, others).kthvalue(place, dim=1).values for rows in others.split(_ROWS)])
-    return torch.cat([(torch.cdist(rows, others) <= radii).any(dim=1) for rows in points.split(_ROWS)])
+    return torch.cat([(torch.cdist(rows, others) <= radii).any(dim=1) for rows in points.split(_ROWS)]).cpu()

@@ -10,6 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from components.domain import Domain
+from components.evaluation.beside import read_ahead
 from components.evaluation.cache import FeatureCache, content_hash
 from components.evaluation.fcn_score import confusions
 from components.evaluation.features import FeatureNetwork
@@ -130,7 +131,7 @@ class Measurer:
     def _features(self, row: Row, network: FeatureNetwork, content: str) -> tuple[Tensor, Tensor]:
         def take() -> tuple[Tensor, Tensor]:
             self._bar.set_postfix_str(f"{row.name}: features")
-            parts = [network.extract(render(row.domain, pictures)) for _, pictures in self._batches(row)]
+            parts = [network.extract(render(row.domain, pictures)) for _, pictures in read_ahead(self._batches(row))]
             features, log_p = zip(*parts, strict=True)
             return torch.cat(features), torch.cat(log_p)
 
@@ -146,7 +147,7 @@ class Measurer:
             return
         self._bar.set_postfix_str(f"{row.name}: labels and pixels")
         counts, shares, figures = [], [], []
-        for indices, pictures in self._batches(row):
+        for indices, pictures in read_ahead(self._batches(row)):
             drawn = render(row.domain, pictures)
             if read and truth.labels is not None:
                 predicted = torch.from_numpy(pictures)

@@ -56,6 +56,7 @@ class TuneConfig(Section):
             winner is the best by the mean: one run of a GAN says little about the next.
         num_workers: data-parallel ranks of a trial; 0 trains it in one process.
         max_concurrent: trials at once; None: as many as the CPUs (or GPUs) give one core each.
+        trials_per_gpu: trials of one process that share a GPU, which a small one alone does not fill.
     """
 
     space: dict[str, Dimension] = Field(default_factory=dict)
@@ -74,6 +75,7 @@ class TuneConfig(Section):
     finalists: PositiveInt = 3
     num_workers: NonNegativeInt = 0
     max_concurrent: PositiveInt | None = None
+    trials_per_gpu: PositiveInt = 1
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -49,7 +49,8 @@ class Judge:
         self.card = card
         self.sha256 = card.weights_sha256
         self.classes = card.target.classes
-        self._network = network.eval().requires_grad_(False)
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._network = network.to(self._device).eval().requires_grad_(False)
 
     @torch.inference_mode()
     def predict(self, photos: np.ndarray) -> Tensor:
@@ -57,8 +58,8 @@ class Judge:
 
         (N, classes, H, W) of labels, (N, classes) of a category.
         """
-        logits: Tensor = self._network(encode(self.card.source, photos))
-        return logits
+        logits: Tensor = self._network(encode(self.card.source, photos, self._device))
+        return logits.cpu()
 
 
 def judge_task(task: Task, domains: Mapping[str, Domain], system: JudgeConfig) -> Task | None:
