@@ -28,8 +28,9 @@ SYSTEMS = {
     "dcgan": {"name": "dcgan", "latent": 8, "width": 4},
     "cgan": {"name": "cgan", "latent": 8, "networks": {"name": "convolutions", "width": 4}},
     "wgan_gp": {"name": "wgan_gp", "latent": 8, "width": 4, "num_critic": 2},
+    "sn_gan": {"name": "sn_gan", "latent": 8, "networks": {"name": "residual", "width": 4}, "num_critic": 2},
 }
-NAMES = {"dcgan": "photo", "cgan": "photo_by_kind", "wgan_gp": "photo"}
+NAMES = {"dcgan": "photo", "cgan": "photo_by_kind", "wgan_gp": "photo", "sn_gan": "photo"}
 READ = {"system": {"name": "classifier", "width": 2}, "train": {"steps": 2, "batch_size": 4, "checkpoint_every": 2}}
 
 

@@ -4,6 +4,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from components.networks import across_ranks
 
@@ -91,4 +92,26 @@ def init_normal(network: nn.Module, std: float = 0.02) -> nn.Module:
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, std)
             nn.init.zeros_(module.bias)
+    return network
+
+
+def init_he(network: nn.Module) -> nn.Module:
+    """Initialise for ReLU by He's uniform distribution, as the code of WGAN-GP does; biases 0."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return network
+
+
+def spectrally_normalised(network: nn.Module) -> nn.Module:
+    """Divide each weight by its greatest singular value, which one power iteration a forward in train mode follows.
+
+    The weight of a convolution is the matrix (out, in * height * width). The iterates are buffers, which are saved;
+    they depend on the weights and the number of forwards alone, so ranks agree. It comes after the initialisation.
+    """
+    for module in list(network.modules()):
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            spectral_norm(module)
     return network

@@ -73,17 +73,20 @@ class ResidualCritic(nn.Module):
 
     Args:
         levels: blocks that halve the sides, the first included.
+        pooled: how the last maps become one value each; sum, as SN-GAN has it, and then the last layer has no bias.
     """
 
-    def __init__(self, channels: int, width: int, levels: int = 2) -> None:
+    def __init__(self, channels: int, width: int, levels: int = 2, pooled: Literal["mean", "sum"] = "mean") -> None:
         super().__init__()
+        self._pooled = pooled
         blocks = [Block(channels, width, "down", batch_norm=False, first=True)]
         blocks += [Block(width, width, "down", batch_norm=False) for _ in range(levels - 1)]
         blocks += [Block(width, width, "none", batch_norm=False) for _ in range(2)]
         self.blocks = nn.Sequential(*blocks)
-        self.end = nn.Linear(width, 1)
+        self.end = nn.Linear(width, 1, bias=pooled == "mean")
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Values of pictures."""
-        values: Tensor = self.end(torch.relu(self.blocks(pictures)).mean(dim=(2, 3)))
+        maps = torch.relu(self.blocks(pictures))
+        values: Tensor = self.end(maps.mean(dim=(2, 3)) if self._pooled == "mean" else maps.sum(dim=(2, 3)))
         return values

@@ -37,6 +37,13 @@ class R1Config(Section):
     weight: PositiveFloat = 10.0
 
 
+class R1R2Config(Section):
+    """weight / 2 * |gradient|² at real pictures, and as much again at fakes (Huang et al. 2024, arXiv:2501.05441)."""
+
+    name: Literal["r1_r2"] = "r1_r2"
+    weight: PositiveFloat = 10.0
+
+
 class DriftConfig(Section):
     """weight * value², which keeps a critic's values of real pictures near 0 (Karras et al. 2018, arXiv:1710.10196)."""
 
@@ -44,7 +51,7 @@ class DriftConfig(Section):
     weight: PositiveFloat = 0.001
 
 
-AnyPenaltyConfig = GradientPenaltyConfig | DRAGANConfig | R1Config | DriftConfig
+AnyPenaltyConfig = GradientPenaltyConfig | DRAGANConfig | R1Config | R1R2Config | DriftConfig
 PenaltyConfig = Annotated[AnyPenaltyConfig, Field(discriminator="name")]
 
 
@@ -63,6 +70,9 @@ def penalty(config: AnyPenaltyConfig, critic: Critic, real: Tensor, fake: Tensor
                 return config.weight * critic(real).square().mean()
             case R1Config():
                 return 0.5 * config.weight * gradient_norms(critic, real).square().mean()
+            case R1R2Config():
+                squares = [gradient_norms(critic, pictures).square().mean() for pictures in (real, fake)]
+                return 0.5 * config.weight * (squares[0] + squares[1])
             case GradientPenaltyConfig():
                 alpha = uniforms(seeds, (1, 1, 1), real.device)
                 between = real + alpha * (fake - real)

@@ -12,11 +12,17 @@ from components.systems.cogan import CoGANConfig, cogan
 from components.systems.cyclegan import CycleGANConfig, cyclegan
 from components.systems.dcgan import DCGANConfig, dcgan
 from components.systems.discogan import DiscoGANConfig, discogan
+from components.systems.dragan import DRAGANConfig, dragan
 from components.systems.fcn8s import FCN8sConfig, fcn8s
 from components.systems.feature_gan import FeatureGANConfig, feature_gan
+from components.systems.gan import GANConfig, gan
+from components.systems.lsgan import LSGANConfig, lsgan
 from components.systems.pix2pix import Pix2PixConfig, pix2pix
+from components.systems.r3gan import R3GANConfig, r3gan
 from components.systems.simgan import SimGANConfig, simgan
+from components.systems.sn_gan import SNGANConfig, sn_gan
 from components.systems.system import Shape, System
+from components.systems.wgan import WGANConfig, wgan
 from components.systems.wgan_gp import WGANGPConfig, wgan_gp
 
 AnySystemConfig = (
@@ -27,9 +33,15 @@ AnySystemConfig = (
     | BiGANConfig
     | SimGANConfig
     | FeatureGANConfig
+    | GANConfig
     | DCGANConfig
     | CGANConfig
+    | LSGANConfig
+    | WGANConfig
     | WGANGPConfig
+    | DRAGANConfig
+    | SNGANConfig
+    | R3GANConfig
     | FCN8sConfig
     | ClassifierConfig
 )
@@ -70,12 +82,24 @@ def _build(config: AnySystemConfig, shape: Shape) -> System:
             return simgan(config, shape)
         case FeatureGANConfig():
             return feature_gan(config, shape)
+        case GANConfig():
+            return gan(config, shape)
         case DCGANConfig():
             return dcgan(config, shape)
         case CGANConfig():
             return cgan(config, shape)
+        case LSGANConfig():
+            return lsgan(config, shape)
+        case WGANConfig():
+            return wgan(config, shape)
         case WGANGPConfig():
             return wgan_gp(config, shape)
+        case DRAGANConfig():
+            return dragan(config, shape)
+        case SNGANConfig():
+            return sn_gan(config, shape)
+        case R3GANConfig():
+            return r3gan(config, shape)
         case FCN8sConfig():
             return fcn8s(config, shape)
         case ClassifierConfig():

@@ -8,10 +8,9 @@ from torch import nn
 from components.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from components.networks.layers import NormName, init_normal
 from components.networks.maxout import MaxoutDiscriminator, MLPGenerator
-from components.objectives.adversarial import ADVERSARIAL, AdversarialName
-from components.objectives.penalties import PenaltyConfig
 from components.schema import Section
-from components.systems.from_noise import FromNoise, NoiseSection, require_levels
+from components.systems.from_noise import require_levels
+from components.systems.pair import PairSection, pair
 from components.systems.system import Need, Published, Shape, System
 
 
@@ -31,18 +30,12 @@ class MaxoutConfig(Section):
     dropout: float = Field(default=0.5, ge=0, lt=1)
 
 
-class CGANConfig(NoiseSection):
-    """The defaults are convolutional; configs/papers/cgan.yaml has the paper's own.
-
-    Attributes:
-        penalty: on the discriminator's gradient by the pictures; the paper has none.
-    """
+class CGANConfig(PairSection):
+    """The defaults are convolutional; configs/papers/cgan.yaml has the paper's own."""
 
     needs: ClassVar[frozenset[Need]] = frozenset({"condition"})
     name: Literal["cgan"] = "cgan"
     networks: Annotated[ConvolutionsConfig | MaxoutConfig, Field(discriminator="name")] = ConvolutionsConfig()
-    adversarial: AdversarialName = "vanilla"
-    penalty: PenaltyConfig | None = None
 
 
 def cgan(config: CGANConfig, shape: Shape) -> System:
@@ -51,17 +44,8 @@ def cgan(config: CGANConfig, shape: Shape) -> System:
     Raises:
         Fault: the task asks for no condition; or sides that the levels cannot halve.
     """
-    noise = FromNoise(shape, config)
-
-    networks = make_conditional(config, shape)
-    return System(
-        networks=nn.ModuleDict({name: init_normal(network) for name, network in networks.items()}),
-        phases=noise.phases(ADVERSARIAL[config.adversarial], config.penalty),
-        uses={"generator": noise.use()},
-        validation=noise.validation,
-        averaged=("generator",),
-        published=Published(learning_rate=2e-4, betas=(0.5, 0.999)),
-    )
+    networks = {name: init_normal(network) for name, network in make_conditional(config, shape).items()}
+    return pair(config, shape, **networks, published=Published(learning_rate=2e-4, betas=(0.5, 0.999)))
 
 
 def make_conditional(config: CGANConfig, shape: Shape) -> dict[str, nn.Module]:

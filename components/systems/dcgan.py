@@ -3,31 +3,26 @@
 from typing import Literal
 
 from pydantic import PositiveInt
-from torch import nn
 
 from components.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from components.networks.layers import NormName, init_normal
-from components.objectives.adversarial import ADVERSARIAL, AdversarialName
-from components.objectives.penalties import PenaltyConfig
-from components.systems.from_noise import FromNoise, NoiseSection, require_levels
+from components.systems.from_noise import require_levels
+from components.systems.pair import PairSection, pair
 from components.systems.system import Published, Shape, System
 
 
-class DCGANConfig(NoiseSection):
+class DCGANConfig(PairSection):
     """The paper's networks are `width` 128 and `kernel` 5; the usual small form is the default.
 
     Attributes:
         width: channels next to the pictures, doubled at each level away from them.
         norm: of both networks; a penalty wants a discriminator without batch statistics.
-        penalty: on the discriminator's gradient; the paper has none.
     """
 
     name: Literal["dcgan"] = "dcgan"
     width: PositiveInt = 64
     kernel: Literal[4, 5] = 4
     norm: NormName = "batch"
-    adversarial: AdversarialName = "vanilla"
-    penalty: PenaltyConfig | None = None
 
 
 def dcgan(config: DCGANConfig, shape: Shape) -> System:
@@ -38,17 +33,9 @@ def dcgan(config: DCGANConfig, shape: Shape) -> System:
         Fault: sides that the levels cannot halve.
     """
     require_levels("dcgan", shape.size)
-    noise = FromNoise(shape, config)
-
     channels = shape.target.channels
     shared = (shape.size, config.width, config.kernel, config.norm, 0)
     generator = DCGANGenerator(config.latent, channels, *shared)
     discriminator = DCGANDiscriminator(channels, *shared)
-    return System(
-        networks=nn.ModuleDict({"generator": init_normal(generator), "discriminator": init_normal(discriminator)}),
-        phases=noise.phases(ADVERSARIAL[config.adversarial], config.penalty),
-        uses={"generator": noise.use()},
-        validation=noise.validation,
-        averaged=("generator",),
-        published=Published(learning_rate=2e-4, betas=(0.5, 0.999)),
-    )
+    published = Published(learning_rate=2e-4, betas=(0.5, 0.999))
+    return pair(config, shape, init_normal(generator), init_normal(discriminator), published)

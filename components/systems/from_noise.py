@@ -1,6 +1,5 @@
 """What systems that make pictures from noise have in common: latents, their one use, and how they are validated."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -11,10 +10,8 @@ from torch import Tensor, nn
 from components.faults import Fault
 from components.networks.dcgan import base_of
 from components.networks.noise import latents
-from components.objectives.adversarial import Adversarial
-from components.objectives.penalties import AnyPenaltyConfig, penalty
 from components.objectives.sliced_wasserstein import sliced_wasserstein
-from components.systems.system import Batch, Given, Moment, Need, Phase, Shape, SystemSection, Terms, Use, output
+from components.systems.system import Batch, Given, Need, Shape, SystemSection, Terms, Use, output
 
 Prior = Literal["normal", "uniform"]
 
@@ -62,41 +59,6 @@ class FromNoise:
         """`distance`: how far pictures of the batch's seeds are from its real ones."""
         fake = self.draw(networks["generator"], batch["seeds"], batch.get("condition"))
         return {"distance": sliced_wasserstein(fake, batch["target"])}
-
-    def penalised(self, config: AnyPenaltyConfig, networks: nn.ModuleDict, batch: Batch, fake: Tensor) -> Tensor:
-        """A penalty on the network `discriminator`, at the batch's real pictures and as many fakes."""
-        seeds = batch["seeds"] + 2  # not those of any latent of this step
-        return penalty(config, self._judge(networks, batch), batch["target"], fake, seeds)
-
-    def phases(self, loss: Adversarial, held: AnyPenaltyConfig | None) -> tuple[Phase, Phase]:
-        """Discriminator, then generator, each at every step, under the condition where there is one.
-
-        Real and fake pictures are two batches, and the generator learns from the very fakes that the discriminator has
-        seen.
-
-        Args:
-            held: a penalty on the discriminator's gradient; None: without.
-        """
-
-        def discriminator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
-            fake = batch["fake"] = self.draw(networks["generator"], batch["seeds"], batch.get("condition"))
-            judge = self._judge(networks, batch)
-            terms = loss.discriminator(batch, judge(fake.detach()), judge(batch["target"]), share=1.0)
-            if held is not None:
-                terms["penalty"] = self.penalised(held, networks, batch, fake)
-            return terms
-
-        def generator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
-            return {"adversarial": loss.generator(self._judge(networks, batch)(batch["fake"]))}
-
-        return (
-            Phase("discriminator", ("discriminator",), discriminator_terms),
-            Phase("generator", ("generator",), generator_terms),
-        )
-
-    def _judge(self, networks: nn.ModuleDict, batch: Batch) -> Callable[[Tensor], Tensor]:
-        given = () if batch.get("condition") is None else (batch["condition"],)
-        return lambda pictures: networks["discriminator"](pictures, *given)
 
     def _latents(self, network: nn.Module, seeds: Tensor, draw: int = 0) -> Tensor:
         device = next(network.parameters()).device

@@ -9,7 +9,14 @@ from components.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from components.networks.maxout import MaxoutDiscriminator, MLPGenerator
 from components.networks.noise import latents
 from components.networks.wgan_gp import ResidualCritic, ResidualGenerator
-from components.objectives.penalties import DRAGANConfig, DriftConfig, GradientPenaltyConfig, R1Config, penalty
+from components.objectives.penalties import (
+    DRAGANConfig,
+    DriftConfig,
+    GradientPenaltyConfig,
+    R1Config,
+    R1R2Config,
+    penalty,
+)
 from components.systems.cgan import CGANConfig, cgan
 from components.systems.dcgan import DCGANConfig, dcgan
 from components.systems.from_noise import between
@@ -79,6 +86,7 @@ class Linear(nn.Module):
         (GradientPenaltyConfig(weight=2, norm=3.0), 0),
         (DRAGANConfig(weight=5), 5 * (3 - 1) ** 2),
         (R1Config(weight=4), 2 * 3**2),
+        (R1R2Config(weight=4), 2 * 3**2 + 2 * 3**2),
     ],
 )
 def test_penalties_of_a_linear_critic_are_their_closed_forms(config, expected):
@@ -88,7 +96,9 @@ def test_penalties_of_a_linear_critic_are_their_closed_forms(config, expected):
     value.backward()  # and it teaches the critic: its gradient is along its own weight
     if expected:
         along = (critic.weight.grad @ critic.weight.detach()) / 3
-        assert along.item() == pytest.approx(2 * expected / (3 - 1 if config.name != "r1" else 3), rel=1e-3)
+        assert along.item() == pytest.approx(
+            2 * expected / (3 - 1 if config.name not in ("r1", "r1_r2") else 3), rel=1e-3
+        )
 
 
 def test_drift_is_the_mean_square_of_the_values():

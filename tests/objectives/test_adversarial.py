@@ -23,6 +23,7 @@ def mean(values) -> float:
     ("name", "real", "fake", "generator"),
     [
         ("vanilla", lambda x: softplus(-x), softplus, lambda x: softplus(-x)),
+        ("minimax", lambda x: softplus(-x), softplus, lambda x: -softplus(x)),
         ("lsgan", lambda x: (x - 1) ** 2, lambda x: x**2, lambda x: (x - 1) ** 2),
         ("hinge", lambda x: max(0, 1 - x), lambda x: max(0, 1 + x), lambda x: -x),
         ("wasserstein", lambda x: -x, lambda x: x, lambda x: -x),
