@@ -380,7 +380,7 @@ def test_a_token_that_is_missing_or_wrong_is_one_line(project, auth, said):
 
 @pytest.mark.slow
 def test_the_bare_line_of_the_docs_works(project):
-    line = re.search(r"```sh\n(ray job submit .*?)```", (ROOT / "docs/cluster.md").read_text(), re.DOTALL)[1]
+    line = re.search(r"/bin/(ray job submit .*?)```", (ROOT / "docs/cluster.md").read_text(), re.DOTALL)[1]
     output = project.run("bash", "-ec", line.replace("STAGE", "fetch"))
     assert ran(output) == ["fetch"]
     assert (Path(project.environment["PIX2PIPE_ROOT"]) / "dvc.lock").exists()
