@@ -5,6 +5,7 @@ from typing import Annotated, get_args
 from pydantic import Field
 
 from components.faults import Fault
+from components.systems.began import BEGANConfig, began
 from components.systems.bigan import BiGANConfig, bigan
 from components.systems.cgan import CGANConfig, cgan
 from components.systems.classifier import ClassifierConfig, classifier
@@ -13,6 +14,7 @@ from components.systems.cyclegan import CycleGANConfig, cyclegan
 from components.systems.dcgan import DCGANConfig, dcgan
 from components.systems.discogan import DiscoGANConfig, discogan
 from components.systems.dragan import DRAGANConfig, dragan
+from components.systems.ebgan import EBGANConfig, ebgan
 from components.systems.fcn8s import FCN8sConfig, fcn8s
 from components.systems.feature_gan import FeatureGANConfig, feature_gan
 from components.systems.gan import GANConfig, gan
@@ -42,6 +44,8 @@ AnySystemConfig = (
     | DRAGANConfig
     | SNGANConfig
     | R3GANConfig
+    | BEGANConfig
+    | EBGANConfig
     | FCN8sConfig
     | ClassifierConfig
 )
@@ -100,6 +104,10 @@ def _build(config: AnySystemConfig, shape: Shape) -> System:
             return sn_gan(config, shape)
         case R3GANConfig():
             return r3gan(config, shape)
+        case BEGANConfig():
+            return began(config, shape)
+        case EBGANConfig():
+            return ebgan(config, shape)
         case FCN8sConfig():
             return fcn8s(config, shape)
         case ClassifierConfig():

@@ -86,14 +86,17 @@ def between(first: Tensor, second: Tensor, share: Tensor | None) -> Tensor:
     return mixed * ((1 - t) * lengths[0] + t * lengths[1])
 
 
-def require_levels(name: str, size: tuple[int, int]) -> None:
-    """Refuse sizes that stride-2 levels cannot bring down to 4 to 7 pixels.
+def require_levels(name: str, size: tuple[int, int], levels: int | None = None) -> None:
+    """Refuse sizes that stride-2 levels cannot divide.
+
+    Args:
+        levels: how many there are; None: as many as bring the shorter side down to 4 to 7 pixels.
 
     Raises:
         Fault: naming the multiple that sides must be of.
     """
-    base, levels = base_of(size)
-    if min(size) < 8 or any(small * 2**levels != side for small, side in zip(base, size, strict=True)):
+    levels = base_of(size)[1] if levels is None else levels
+    if min(size) < 8 or any(side % 2**levels for side in size):
         times = max(levels, 1)
         raise Fault(
             f"system {name} halves the sides {times} times: they must be multiples of {2**times} and 8 or more, not "

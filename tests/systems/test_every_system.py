@@ -50,6 +50,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "dragan": {"latent": 8, "networks": CONVOLUTIONS | {"critic_norm": "instance"}},
     "sn_gan": {"latent": 8, "networks": {"name": "residual", "width": 4, "pooled": "sum"}, "num_critic": 2},
     "r3gan": {"latent": 8, "networks": {"name": "r3gan", "width": 4, "blocks": 1}},
+    "began": {"latent": 8, "width": 4, "lambda_k": 0.5},
+    "ebgan": {"latent": 8, "width": 4, "critic_width": 4, "norm": "sync_batch", "margin": 100},
     "fcn8s": {"width": 2, "dropout": 0},
     "classifier": {"width": 2, "dropout": 0},
 }
