@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import yaml
@@ -10,6 +11,8 @@ from playwright.sync_api import Browser
 
 from components.tracking.store import open_store
 from pipelines import cli
+from tests.pages.demo.served import overflowing
+from tests.pages.looks import faint
 from tests.review.helpers import FID, IOU, MLFLOW_WARNS, Project
 from tests.stage_outputs import build_outputs
 
@@ -59,12 +62,14 @@ def test_a_version_is_shown_with_its_reasons_its_pictures_and_its_page(
     assert "tiny version 1 is the champion; the gate is passed" in capsys.readouterr().out  # as the list says
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_the_page_fits_and_says_nothing_on_the_console(project: Project, browser: Browser, width: int) -> None:
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light"), (390, "dark")])
+def test_the_page_fits_can_be_read_and_says_nothing_on_the_console(
+    project: Project, browser: Browser, width: int, scheme: Literal["light", "dark"]
+) -> None:
     page_file = project.root / ".pix2pipe/review/tiny_v2/index.html"
     if not page_file.exists():
         cli.main(["review", "2"])
-    page = browser.new_page(viewport={"width": width, "height": 900})
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
@@ -77,6 +82,11 @@ def test_the_page_fits_and_says_nothing_on_the_console(project: Project, browser
     assert page.evaluate("[...document.images].every(image => image.naturalWidth === 32)")
     too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert too_wide == 0
+    assert (overflowing(page), faint(page)) == ([], [])
+    for table in page.locator(".scroll").all():  # nor is there anything to scroll to
+        assert table.evaluate("one => one.scrollWidth - one.clientWidth") == 0
+    shown = page.locator(".figures tbody tr").first.inner_text()
+    assert all(text in shown for text in ("FID", "32 (28.9 to 35)", "128", "160"))
     assert said == []
     page.close()
 

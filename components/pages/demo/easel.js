@@ -116,7 +116,7 @@ export class Easel {
 
   alarm(text) {
     this.find(".alarm").hidden = !text;
-    this.find(".alarm").textContent = text;
+    this.find(".alarm span").textContent = text;
   }
 
   /** How much of a file is sent, from 0 to 1; when all of it is, the server reads it. */
@@ -177,6 +177,7 @@ export class Easel {
     this.section.querySelectorAll(".made .save").forEach((button, i) => {
       button.addEventListener("click", () => save(this.made[i], button.dataset.file));
     });
+    this.find(".alarm button").addEventListener("click", () => this.alarm(""));
     this.find(".size input").addEventListener("input", (event) => (this.size = event.target.value));
     this.find(".file").addEventListener("change", (event) => {
       const [file] = event.target.files;

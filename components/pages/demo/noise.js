@@ -9,17 +9,21 @@ const newest = new Newest(
   ({ path }) => ask(path),
   (answer, job, last) => {
     answer.pictures.forEach((text, i) => show(canvases[i], bytesOf(text)));
-    find(".alarm").hidden = true;
+    alarm("");
     if (!last) return;
     all.setAttribute("aria-busy", "false");
     find(".shown").textContent = `${job.said}. The ${answer.pictures.length > 1 ? "models" : "model"} took ${(1000 * answer.seconds).toFixed(0)} ms.`;
   },
   (error) => {
-    const alarm = find(".alarm");
-    [alarm.hidden, alarm.textContent] = [false, error.message];
+    alarm(error.message);
     all.setAttribute("aria-busy", "false");
   },
 );
+
+function alarm(text) {
+  find(".alarm").hidden = !text;
+  find(".alarm span").textContent = text;
+}
 
 function draw() {
   const numbers = [seed, towards].map(({ value }) => value.trim());
@@ -52,4 +56,5 @@ document.querySelectorAll(".save").forEach((button, i) => {
     link.click();
   });
 });
+find(".alarm button").addEventListener("click", () => alarm(""));
 draw();

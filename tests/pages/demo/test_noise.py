@@ -1,6 +1,7 @@
 """The page of models that make pictures from noise: what is asked for is what the generator makes, pixel for pixel."""
 
 from collections.abc import Iterator
+from typing import Literal
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -21,7 +22,8 @@ from components.systems.system import Shape
 from components.task import Task
 from components.tracking.versions import Version
 from tests.conftest import KINDS
-from tests.pages.demo.served import LINEAGE, pixels, served
+from tests.pages.demo.served import LINEAGE, overflowing, pixels, served
+from tests.pages.looks import faint
 
 CONFIG = CGANConfig(latent=8, networks=ConvolutionsConfig(width=4, norm="none"))
 
@@ -78,6 +80,18 @@ def test_seeds_the_way_and_the_class_decide_the_picture(page: Page, model: Model
     page.get_by_label("Another first seed").click()
     settled(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_went_wrong_is_said_can_be_read_and_closed(page: Page, scheme: Literal["light", "dark"]) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.route("**/made/**", lambda route: route.fulfill(status=500, body="{}"))
+    page.get_by_label("Another first seed").click()
+    expect(page.get_by_role("alert")).to_be_in_viewport(ratio=1)
+    assert page.get_by_role("alert").inner_text()
+    assert (overflowing(page), faint(page)) == ([], [])
+    page.get_by_role("button", name="Close this message").click()
+    expect(page.locator(".alarm")).to_be_hidden()
 
 
 def test_what_is_no_seed_no_way_and_no_class_is_refused(model: Model) -> None:

@@ -248,6 +248,8 @@ def test_a_page_of_twelve_classes_fits_every_window_and_says_what_it_does(
         page.set_input_files(".file", tmp_path / "text.png")
         expect(page.get_by_role("alert")).to_contain_text("text.png")
         expect(page.get_by_role("alert")).to_be_in_viewport(ratio=1)
+        page.get_by_role("button", name="Close this message").click()
+        expect(page.locator(".alarm")).to_be_hidden()
         said = page.evaluate("window.said")
         assert "Sending text.png" in said
         assert "Reading text.png" in said

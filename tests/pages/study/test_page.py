@@ -11,6 +11,8 @@ from components.pages.study.config import Settings
 from components.pages.study.result import make_result
 from components.pages.study.simulate import running
 from components.pages.study.study import Study
+from tests.pages.demo.served import overflowing
+from tests.pages.looks import faint
 from tests.pages.study.helpers import SMALL, make_study
 
 WAIT = 120_000  # ms
@@ -146,6 +148,36 @@ def test_touch_on_a_phone_and_nothing_wider_than_it(tmp_path: Path, one, context
         visit.asked()
         assert visit.complaints == []
     assert [vote.side for *_, vote in study.votes.rows() if vote] == ["right"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_every_control_is_in_view_and_every_word_can_be_read(tmp_path: Path, one, contexts, scheme):
+    study = make_study(tmp_path / "v.db", one, SMALL.model_copy(update={"invited": True}))
+    code = next(iter(study.invite(1)))
+    phone = {"viewport": {"width": 390, "height": 664}, "has_touch": True, "is_mobile": True, "color_scheme": scheme}
+    with running(study) as port:
+        page = Visit(contexts(**phone), port).page
+
+        def looks_well(*shown):
+            for control in shown:
+                expect(control).to_be_in_viewport(ratio=1, timeout=WAIT)
+            assert page.evaluate("scrollY") == 0
+            assert (overflowing(page), faint(page)) == ([], [])
+
+        agree, name = page.get_by_role("button", name="I agree, start"), page.get_by_label("Your code")
+        looks_well(agree, name)
+        assert not page.locator("kbd").first.is_visible()  # there are no arrow keys
+        name.fill("wrong")
+        agree.tap()
+        looks_well(agree, name, page.get_by_role("alert"))
+        name.fill(code)
+        agree.tap()
+        looks_well(page.get_by_role("button", name="Show the first pair"))
+        page.get_by_role("button", name="Show the first pair").tap()
+        expect(page.locator("#left")).to_be_enabled(timeout=WAIT)
+        looks_well(page.locator("#left"), page.locator("#right"))
+        page.locator("#left").tap()
+        looks_well(page.get_by_role("button", name="Next"))
 
 
 def test_a_reload_gives_no_second_look(tmp_path: Path, one, contexts):
