@@ -147,6 +147,13 @@ def test_r3gan_of_a_linear_critic_is_its_arithmetic():
     assert torch.allclose(critic.weight.grad, expected, atol=1e-4)
 
 
+def test_r1_and_r2_are_each_at_their_own_pictures():
+    """With the critic |x|², whose gradient is 2 x."""
+    real, fake = torch.full((2, 3, 1, 1), 0.5), torch.full((2, 3, 1, 1), 2.0)
+    value = penalty(R1R2Config(weight=3.0), lambda x: x.square().flatten(1).sum(1), real, fake, torch.arange(2))
+    assert value.item() == pytest.approx(3.0 / 2 * (4 * 3 * 0.25 + 4 * 3 * 4.0), rel=1e-5)
+
+
 def test_dragan_of_a_linear_critic_near_real_pictures_alone():
     w = torch.tensor([0.6, 0.0, 0.8]) * 3
     real = pixels(REAL)
@@ -186,6 +193,22 @@ def test_five_steps_of_the_critic_for_one_of_the_generator(name):
     system = build(TypeAdapter(SystemConfig).validate_python({"name": name}), Shape(None, PHOTO, (32, 32)))
     due = [[phase.name for phase in system.phases if phase.takes_place(Moment(step, 10, 0))] for step in range(6)]
     assert due == [["generator", "discriminator"], *([["discriminator"]] * 4), ["generator", "discriminator"]]
+
+
+@pytest.mark.parametrize("num_critic", [1, 2])
+def test_the_generator_learns_from_the_fakes_just_seen_or_from_its_own(num_critic):
+    values = {"name": "wgan", "latent": 8, "num_critic": num_critic, "networks": {"name": "convolutions", "width": 4}}
+    system = build(TypeAdapter(SystemConfig).validate_python(values), Shape(None, PHOTO, (32, 32)))
+    seen: list[torch.Tensor] = []
+    system.networks["discriminator"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    batch = {"target": torch.rand(4, 3, 32, 32), "seeds": torch.arange(4)}
+    for phase in system.phases:
+        phase.terms(system.networks, batch, NOW)
+    fakes = [pictures for pictures in seen if not torch.equal(pictures, batch["target"])]
+    assert len(seen) == 3
+    assert len(fakes) == 2  # one of each phase
+    assert torch.allclose(*fakes) == (num_critic == 1)
+    assert batch["fake"].requires_grad == (num_critic == 1)
 
 
 def test_a_spectral_norm_is_a_param_of_every_pair():
