@@ -10,7 +10,7 @@ from pipelines.cli.parser import make_parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; a Fault is one line on stderr and status 1."""
+    """Run the command; a Fault is one line on stderr and status 1, Ctrl-C status 130."""
     chosen = make_parser().parse_args(arguments)
     module, _, function = chosen.run.partition(":")
     try:
@@ -19,6 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.stdout.flush()
     except Fault as fault:
         sys.exit(f"pix2pipe: {fault}")
+    except KeyboardInterrupt:
+        sys.stderr.write("\npix2pipe: stopped\n")
+        sys.exit(130)
     except BrokenPipeError:  # `| head` has seen enough; nor must Python's own last flush fail
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

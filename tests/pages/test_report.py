@@ -7,6 +7,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from components.shards.reader import Split
 from components.tasks.encoding import render
 from tests.conftest import TO_PHOTO
 from tests.pages.demo.served import overflowing
+from tests.pages.looks import faint
 from tests.stage_outputs import BOTH_WAYS, build_outputs, rewrite
 
 HOSTILE = '<script>alert("x")</script>&'
@@ -270,23 +272,24 @@ def test_names_are_text_and_never_markup(hostile: Path) -> None:
     assert page.text.count(HOSTILE) >= 5
 
 
-@pytest.mark.parametrize("width", [390, 1000, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1000, "light"), (1280, "dark")])
 def test_a_browser_has_nothing_to_say_and_nothing_to_scroll_sideways(
-    html: str, tmp_path: Path, width: int, browser: Browser
+    html: str, tmp_path: Path, width: int, scheme: Literal["light", "dark"], browser: Browser
 ) -> None:
     (tmp_path / "page.html").write_text(html)
-    page = browser.new_page(viewport={"width": width, "height": 900})
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto((tmp_path / "page.html").as_uri())
     too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    cut = overflowing(page)
+    cut, pale = overflowing(page), faint(page)
     empty = page.locator("td.mine").filter(has_text=re.compile(r"^\W*$")).count()
     text = page.inner_text("body")
     page.close()
     assert too_wide == 0
     assert not cut
+    assert not pale
     assert empty == 0
     assert not re.search(r"^\s*,| ,", text, re.MULTILINE)
     assert not said

@@ -32,6 +32,7 @@ from tests.pages.demo.served import (
     served,
     settled,
 )
+from tests.pages.looks import faint
 
 
 @pytest.fixture(scope="module")
@@ -151,11 +152,12 @@ def test_by_keys_alone(page: Page, models: tuple[Model, ...]) -> None:
 
 
 def test_by_finger_on_a_phone(browser: Browser, address: str, models: tuple[Model, ...]) -> None:
-    shape = {"width": 390, "height": 844}
-    with browser.new_context(viewport=shape, has_touch=True, is_mobile=True, device_scale_factor=2) as context:
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "color_scheme": "dark"}
+    with browser.new_context(**phone, device_scale_factor=2) as context:
         context.set_default_timeout(MINUTE)
         for page in _opened(context, address):
             assert page.evaluate("document.documentElement.scrollWidth") == 390
+            assert faint(page) == []
             page.locator(".drawing").scroll_into_view_if_needed()
             page.get_by_role("radio", name="sand").tap()
             page.locator(".drawing").evaluate("canvas => canvas.scrollIntoView({block: 'center'})")
