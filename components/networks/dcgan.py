@@ -46,7 +46,10 @@ class DCGANGenerator(nn.Module):
     def forward(self, latent: Tensor, condition: Tensor | None = None) -> Tensor:
         """Pictures of latents and, where there is a condition, of one-hot (N, classes)."""
         x = _joined(latent[:, :, None, None], condition)
-        x = torch.relu(self.norms[0](self.start(x)))
+        return self.grown(torch.relu(self.norms[0](self.start(x))), condition)
+
+    def grown(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Pictures of the smallest maps, (N, channels, h, w), that the first layer gives."""
         for i, layer in enumerate(self.layers):
             x = layer(_joined(x, condition))
             if i + 1 < len(self.layers):
@@ -55,16 +58,24 @@ class DCGANGenerator(nn.Module):
 
 
 class DCGANDiscriminator(nn.Module):
-    """Pictures, (N, channels, H, W), to one logit each, (N, 1): the generator's mirror.
+    """Pictures, (N, channels, H, W), to one logit each, (N, 1), or more `outputs`: the generator's mirror.
 
     LeakyReLU 0.2; no normalisation after the first layer.
 
     Args:
         width: channels after the first layer, doubled at each further one. The rest is as of the generator.
+        outputs: values of a picture, of which the first is its logit.
     """
 
     def __init__(
-        self, channels: int, size: tuple[int, int], width: int, kernel: int, norms: NormName, classes: int
+        self,
+        channels: int,
+        size: tuple[int, int],
+        width: int,
+        kernel: int,
+        norms: NormName,
+        classes: int,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
         base, levels = base_of(size)
@@ -75,7 +86,7 @@ class DCGANDiscriminator(nn.Module):
             self.layers.append(nn.Conv2d(channels + classes, out, kernel, 2, (kernel - 1) // 2, bias=bias))
             self.norms.append(norm(norms, out) if level else nn.Identity())
             channels = out
-        self.end = nn.Conv2d(channels + classes, 1, base, bias=False)
+        self.end = nn.Conv2d(channels + classes, outputs, base, bias=False)
 
     def forward(self, pictures: Tensor, condition: Tensor | None = None) -> Tensor:
         """Logits of pictures and, where there is a condition, of one-hot (N, classes)."""

@@ -11,6 +11,7 @@ from components.systems.cgan import CGANConfig, cgan
 from components.systems.classifier import ClassifierConfig, classifier
 from components.systems.cogan import CoGANConfig, cogan
 from components.systems.cyclegan import CycleGANConfig, cyclegan
+from components.systems.d2gan import D2GANConfig, d2gan
 from components.systems.dcgan import DCGANConfig, dcgan
 from components.systems.discogan import DiscoGANConfig, discogan
 from components.systems.dragan import DRAGANConfig, dragan
@@ -19,11 +20,13 @@ from components.systems.fcn8s import FCN8sConfig, fcn8s
 from components.systems.feature_gan import FeatureGANConfig, feature_gan
 from components.systems.gan import GANConfig, gan
 from components.systems.lsgan import LSGANConfig, lsgan
+from components.systems.mgan import MGANConfig, mgan
 from components.systems.pix2pix import Pix2PixConfig, pix2pix
 from components.systems.r3gan import R3GANConfig, r3gan
 from components.systems.simgan import SimGANConfig, simgan
 from components.systems.sn_gan import SNGANConfig, sn_gan
 from components.systems.system import Shape, System
+from components.systems.unrolled_gan import UnrolledGANConfig, unrolled_gan
 from components.systems.wgan import WGANConfig, wgan
 from components.systems.wgan_gp import WGANGPConfig, wgan_gp
 
@@ -46,6 +49,9 @@ AnySystemConfig = (
     | R3GANConfig
     | BEGANConfig
     | EBGANConfig
+    | D2GANConfig
+    | MGANConfig
+    | UnrolledGANConfig
     | FCN8sConfig
     | ClassifierConfig
 )
@@ -108,6 +114,12 @@ def _build(config: AnySystemConfig, shape: Shape) -> System:
             return began(config, shape)
         case EBGANConfig():
             return ebgan(config, shape)
+        case D2GANConfig():
+            return d2gan(config, shape)
+        case MGANConfig():
+            return mgan(config, shape)
+        case UnrolledGANConfig():
+            return unrolled_gan(config, shape)
         case FCN8sConfig():
             return fcn8s(config, shape)
         case ClassifierConfig():

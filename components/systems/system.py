@@ -30,6 +30,11 @@ class SystemSection(Section):
     paired: ClassVar[bool] = True
     skips_void: ClassVar[bool] = False
 
+    @property
+    def parts(self) -> int:
+        """Into how many equal parts each rank's part of a batch must fall."""
+        return 1
+
 
 class Memory(Protocol):
     """What a system remembers between steps beside its weights: a replay pool, a growth stage, moments."""

@@ -52,6 +52,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "r3gan": {"latent": 8, "networks": {"name": "r3gan", "width": 4, "blocks": 1}},
     "began": {"latent": 8, "width": 4, "lambda_k": 0.5},
     "ebgan": {"latent": 8, "width": 4, "critic_width": 4, "norm": "sync_batch", "margin": 100},
+    "d2gan": {"latent": 8, "width": 4, "norm": "sync_batch"},
+    "mgan": {"latent": 8, "width": 4, "norm": "sync_batch", "num_heads": 2, "beta": 0.5},
+    "unrolled_gan": {"latent": 8, "networks": CONVOLUTIONS, "num_unrolled": 2, "inner_rate": 0.5},
     "fcn8s": {"width": 2, "dropout": 0},
     "classifier": {"width": 2, "dropout": 0},
 }

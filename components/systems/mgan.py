@@ -1,0 +1,96 @@
+"""MGAN: generators that share all but their first layer, and a classifier that tells whose a picture is (Hoang et al.
+2018, arXiv:1708.02556; losses and batches as in the authors' code, github.com/qhoangdl/MGAN)."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import NonNegativeFloat, PositiveInt
+from torch import Tensor, nn
+
+from components.faults import Fault
+from components.networks.dcgan import DCGANDiscriminator
+from components.networks.layers import NormName, init_normal
+from components.networks.mgan import MGANGenerator
+from components.networks.noise import latents
+from components.objectives.adversarial import ADVERSARIAL
+from components.systems.from_noise import FromNoise, NoiseSection, Prior, require_levels
+from components.systems.system import Batch, Moment, Phase, Published, Shape, System, Terms, output
+
+
+class MGANConfig(NoiseSection):
+    """The networks are DCGAN's but for the generator's first layer.
+
+    Attributes:
+        num_heads: how many generators there are; it must divide each rank's part of a batch.
+        beta: weight of how well the classifier tells the generators apart, in what the generator minimises.
+        width: channels next to the pictures.
+    """
+
+    name: Literal["mgan"] = "mgan"
+    prior: Prior = "uniform"
+    num_heads: PositiveInt = 8
+    beta: NonNegativeFloat = 0.01
+    width: PositiveInt = 64
+    kernel: Literal[4, 5] = 4
+    norm: NormName = "batch"
+
+    @property
+    def parts(self) -> int:
+        """As many as there are heads."""
+        return self.num_heads
+
+
+def mgan(config: MGANConfig, shape: Shape) -> System:
+    """Discriminator with classifier, then generator, each at every step, of the same fakes.
+
+    Every head makes pictures of the same latents, as many as give the batch's number together. Discriminator and
+    classifier are one network but for its last layer: the first of its outputs is the logit, the others are the heads.
+
+    Raises:
+        Fault: sides that the levels cannot halve; at a step, a part of a batch that heads do not divide.
+    """
+    require_levels("mgan", shape.size)
+    loss = ADVERSARIAL["vanilla"]
+    noise = FromNoise(shape, config.model_copy(update={"latent": config.latent + 1}))  # the last chooses the head
+
+    def fakes(generator: nn.Module, seeds: Tensor) -> Tensor:
+        assert isinstance(generator, MGANGenerator)
+        if len(seeds) % config.num_heads:
+            raise Fault(f"system.num_heads {config.num_heads} does not divide {len(seeds)} pictures of a rank evenly")
+        # One seed of each group of neighbours, so that two ranks take the seeds that one process would.
+        latent = latents(seeds[:: config.num_heads], config.latent, next(generator.parameters()).device, config.prior)
+        return output(shape.target, generator.of_every_head(latent))
+
+    def told(judged: Tensor) -> Tensor:
+        """The classifier's cross entropy on fakes that lie as `of_every_head` gives them."""
+        heads = torch.arange(config.num_heads, device=judged.device)
+        return F.cross_entropy(judged[:, 1:], heads.repeat_interleave(len(judged) // config.num_heads))
+
+    def discriminator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
+        fake = batch["fake"] = fakes(networks["generator"], batch["seeds"])
+        judged, real = networks["discriminator"](fake.detach()), networks["discriminator"](batch["target"])
+        return loss.discriminator(batch, judged[:, :1], real[:, :1], share=1.0) | {"classifier": told(judged)}
+
+    def generator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
+        judged = networks["discriminator"](batch["fake"])
+        terms = {"adversarial": loss.generator(judged[:, :1])}
+        if config.beta:
+            terms["classifier"] = config.beta * told(judged)
+        return terms
+
+    channels = shape.target.channels
+    shared = (shape.size, config.width, config.kernel, config.norm)
+    generator = MGANGenerator(config.num_heads, config.latent, channels, *shared, normal=config.prior == "normal")
+    discriminator = DCGANDiscriminator(channels, *shared, classes=0, outputs=1 + config.num_heads)
+    return System(
+        networks=nn.ModuleDict({"generator": init_normal(generator), "discriminator": init_normal(discriminator)}),
+        phases=(
+            Phase("discriminator", ("discriminator",), discriminator_terms),
+            Phase("generator", ("generator",), generator_terms),
+        ),
+        uses={"generator": noise.use()},
+        validation=noise.validation,
+        averaged=("generator",),
+        published=Published(learning_rate=2e-4, betas=(0.5, 0.999)),
+    )
