@@ -1,6 +1,10 @@
 """Pictures from noise by a registered version: files, a grid and a clip; what is refused, and that nothing is left."""
 
+import os
 import re
+import signal
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +180,23 @@ def test_a_failure_half_way_leaves_no_clip(tmp_path):
 
     with pytest.raises(Fault, match="not finite"):
         write_clip(failing(), tmp_path / "clip.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_ends_it_in_one_line_and_leaves_no_clip(inside, tmp_path, capsys):
+    pytest.importorskip("av")
+
+    def press_when_it_writes():
+        while not list(tmp_path.iterdir()):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press_when_it_writes, daemon=True).start()
+    place = str(tmp_path / "clip.mp4")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["sample", FREE, "--seeds", "0", "--towards", "1", "--frames", "100000", "--out", place])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.endswith("\npix2pipe: stopped\n")
     assert list(tmp_path.iterdir()) == []
 
 
