@@ -1,5 +1,7 @@
 """The jitter of training pictures."""
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from pydantic import PositiveInt
@@ -36,65 +38,94 @@ def jitter(pictures: Tensor, domain: Domain, config: AugmentConfig, seeds: Tenso
     """
     if domain.kind == "category":
         return pictures
-    size = tuple(pictures.shape[1:3])
-    large = pictures if config.resize is None else _enlarged(pictures, domain, config.resize)
+    size = (pictures.shape[1], pictures.shape[2])
+    scale = 1.0 if config.resize is None else max(config.resize / min(size), 1)
+    large = round(size[0] * scale), round(size[1] * scale)
     flips = config.vertical_flip, config.horizontal_flip
-    room = [there - here for there, here in zip(large.shape[1:3], size, strict=True)]
-    if not any(flips) and not any(room):
-        return large
-    chances = uniforms(seeds, (4,), pictures.device, _STREAM)
-    starts = [(chances[:, axis] * (spare + 1)).long() for axis, spare in enumerate(room)]
-    turned = [chances[:, 2 + axis] < 0.5 * wanted for axis, wanted in enumerate(flips)]
-    cut = cut_by_slices if large.device.type == "cpu" else cut_by_places
-    return cut(large, size, starts, turned)
-
-
-def _enlarged(pictures: Tensor, domain: Domain, side: int) -> Tensor:
-    """With a shorter side of so many pixels, unless it is longer: photos bicubic, label maps by their nearest pixel."""
-    height, width = pictures.shape[1:3]
-    scale = max(side / min(height, width), 1)
-    size = round(height * scale), round(width * scale)
-    if domain.kind == "label":
-        for dim, (here, there) in enumerate(zip((height, width), size, strict=True), start=1):
-            nearest = ((2 * torch.arange(there, device=pictures.device) + 1) * here) // (2 * there)
-            pictures = pictures.index_select(dim, nearest)
+    if large == size and not any(flips):
         return pictures
-    bicubic = bicubic_in_bytes if pictures.device.type == "cpu" else bicubic_in_floats
-    return bicubic(pictures.permute(0, 3, 1, 2), size).permute(0, 2, 3, 1)
+    chances = uniforms(seeds, (4,), pictures.device, _STREAM)
+    cut = Cut(
+        size,
+        large,
+        starts=[(chances[:, axis] * (large[axis] - size[axis] + 1)).long() for axis in (0, 1)],
+        turned=[chances[:, 2 + axis] < 0.5 * flips[axis] for axis in (0, 1)],
+    )
+    bicubic = domain.kind == "image" and large != size
+    if pictures.device.type != "cpu":
+        return cut.by_products(pictures) if bicubic else cut.by_places(pictures)
+    if bicubic:
+        return cut.by_slices(_resized_in_bytes(pictures, large))
+    return cut.by_slices(pictures) if large == size else cut.by_places(pictures)
 
 
-def bicubic_in_bytes(planes: Tensor, size: tuple[int, int]) -> Tensor:
-    """(N, 3, H, W) uint8 at another size; several times as fast as in floats, and there on CPUs alone."""
-    return F.interpolate(planes, size=size, mode="bicubic", antialias=True)
+@dataclass(frozen=True)
+class Cut:
+    """Of each picture, enlarged, the part of its own size that begins at its row and its column, turned round along the
+    axes that say so.
 
-
-def bicubic_in_floats(planes: Tensor, size: tuple[int, int]) -> Tensor:
-    """The same to 2 of 255 values: one direction after the other, rounded after each, as Pillow does it."""
-    values = planes.float()
-    for each in ((planes.shape[2], size[1]), size):
-        values = F.interpolate(values, size=each, mode="bicubic", antialias=True).round_().clamp_(0, 255)
-    return values.to(torch.uint8)
-
-
-def cut_by_slices(large: Tensor, size: tuple[int, ...], starts: list[Tensor], turned: list[Tensor]) -> Tensor:
-    """Of each picture the part that begins at its row and its column, turned round along the axes that say so.
-
-    Args:
-        large: (N, tall, wide, ...). starts, turned: rows and columns, (N,) each.
+    Attributes:
+        size: (H, W) of the pictures. large: (tall, wide) of them enlarged.
+        starts: first rows and first columns, (N,) each. turned: whether rows and columns run backwards, (N,) each.
     """
-    out = large.new_empty((len(large), *size, *large.shape[3:]))
-    for i, (top, left, down, across) in enumerate(torch.stack([*starts, *turned], dim=1).tolist()):
-        part = large[i, top : top + size[0], left : left + size[1]]
-        dims = [dim for dim, turn in enumerate((down, across)) if turn]
-        out[i] = part.flip(dims) if dims else part
-    return out
+
+    size: tuple[int, int]
+    large: tuple[int, int]
+    starts: list[Tensor]
+    turned: list[Tensor]
+
+    def by_slices(self, pictures: Tensor) -> Tensor:
+        """Of pictures that are enlarged already, (N, tall, wide, ...); looks at the numbers from the host."""
+        out = pictures.new_empty((len(pictures), *self.size, *pictures.shape[3:]))
+        for i, (top, left, down, across) in enumerate(torch.stack([*self.starts, *self.turned], dim=1).tolist()):
+            part = pictures[i, top : top + self.size[0], left : left + self.size[1]]
+            dims = [dim for dim, turn in enumerate((down, across)) if turn]
+            out[i] = part.flip(dims) if dims else part
+        return out
+
+    def by_places(self, pictures: Tensor) -> Tensor:
+        """Of pictures at their own size, (N, H, W, ...), each pixel the nearest; one gather."""
+        rows, columns = (
+            (2 * place + 1) * here // (2 * there)
+            for place, here, there in zip(self._places(), self.size, self.large, strict=True)
+        )
+        every = torch.arange(len(pictures), device=pictures.device)
+        return pictures[every[:, None, None], rows[:, :, None], columns[:, None]]
+
+    def by_products(self, pictures: Tensor) -> Tensor:
+        """Of photos at their own size, (N, H, W, 3) uint8, bicubic as Pillow does it to 2 of 255 values: a product with
+        the weights of each direction, rounded after each. Only the pixels of the part are made."""
+        places = zip(self._places(), self.size, self.large, strict=True)
+        rows, columns = (_bicubic(place, here, there) for place, here, there in places)
+        planes = pictures.permute(0, 3, 1, 2).float()
+        count, channels, height, width = planes.shape
+        across = planes.reshape(count, channels * height, width) @ columns.transpose(1, 2)
+        across = across.round_().clamp_(0, 255).view(count, channels, height, width)
+        down = (rows[:, None] @ across).round_().clamp_(0, 255)
+        return down.to(torch.uint8).permute(0, 2, 3, 1)
+
+    def _places(self) -> list[Tensor]:
+        """The rows and the columns of the enlarged pictures that the part consists of, (N, side) each."""
+        places = []
+        for side, start, turn in zip(self.size, self.starts, self.turned, strict=True):
+            steps = torch.arange(side, device=start.device)
+            places.append(start[:, None] + torch.where(turn[:, None], side - 1 - steps, steps))
+        return places
 
 
-def cut_by_places(large: Tensor, size: tuple[int, ...], starts: list[Tensor], turned: list[Tensor]) -> Tensor:
-    """The same pixels in one gather, which looks at nothing from the host."""
-    places = []
-    for side, start, turn in zip(size, starts, turned, strict=True):
-        steps = torch.arange(side, device=large.device)
-        places.append(start[:, None] + torch.where(turn[:, None], side - 1 - steps, steps))
-    rows, columns = places
-    return large[torch.arange(len(large), device=large.device)[:, None, None], rows[:, :, None], columns[:, None]]
+def _bicubic(places: Tensor, here: int, there: int) -> Tensor:
+    """The weight of each of `here` pixels in some of `there` that are made of them, (N, side, here) float32.
+
+    Keys 1981 (doi:10.1109/TASSP.1981.1163711) with a = -0.5, as Pillow and antialiased torch have it.
+    """
+    centre = (places + 0.5) * (here / there)
+    x = (torch.arange(here, device=places.device) + 0.5 - centre[..., None]).abs()
+    near, far = (1.5 * x - 2.5) * x * x + 1, ((-0.5 * x + 2.5) * x - 4) * x + 2
+    weights = torch.where(x < 1, near, torch.where(x < 2, far, 0.0))
+    return weights / weights.sum(dim=-1, keepdim=True)
+
+
+def _resized_in_bytes(pictures: Tensor, size: tuple[int, int]) -> Tensor:
+    """Photos (N, H, W, 3) uint8 at another size, bicubic; fast, and there on CPUs alone."""
+    large = F.interpolate(pictures.permute(0, 3, 1, 2), size=size, mode="bicubic", antialias=True)
+    return large.permute(0, 2, 3, 1)

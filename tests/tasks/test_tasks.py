@@ -11,14 +11,7 @@ from components.domain import Domain
 from components.faults import Fault
 from components.networks.noise import draw_rows, noise_maps
 from components.tasks.encoding import content_seed, decode, encode, render
-from components.training.jitter import (
-    AugmentConfig,
-    bicubic_in_bytes,
-    bicubic_in_floats,
-    cut_by_places,
-    cut_by_slices,
-    jitter,
-)
+from components.training.jitter import AugmentConfig, Cut, jitter
 
 PHOTO = Domain(kind="image")
 LABELS = Domain(kind="label", classes=("a", "b", "c"), palette=((0, 0, 0), (9, 9, 9), (99, 0, 0)))
@@ -77,33 +70,45 @@ def test_jitter_enlarges_the_shorter_side_and_keeps_proportions():
         assert np.abs(np.diff(out[..., channel], axis=axis)).mean() == pytest.approx(4, abs=0.5)
 
 
-def test_enlarged_photos_are_pillows_to_two_values_in_bytes_and_in_floats():
-    photos = np.random.default_rng(0).integers(0, 256, (2, 48, 40, 3)).astype(np.uint8)
-    for size in ((54, 45), (57, 48), (96, 80)):
-        expected = [Image.fromarray(photo).resize(size[::-1], Image.Resampling.BICUBIC) for photo in photos]
-        for bicubic in (bicubic_in_bytes, bicubic_in_floats):
-            large = bicubic(torch.from_numpy(photos).permute(0, 3, 1, 2), size).permute(0, 2, 3, 1).numpy()
-            assert np.abs(large.astype(int) - np.stack(expected)).max() <= 2
+@pytest.mark.parametrize("large", [(54, 45), (58, 48), (96, 80), (48, 40)])
+def test_enlarged_photos_are_pillows_to_two_values_and_alike_by_slices_and_by_products(large):
+    photos = random_pictures(8, 48, 40, 3)
+    cut = random_cut(8, (48, 40), large)
+    resized = [Image.fromarray(photo).resize(large[::-1], Image.Resampling.BICUBIC) for photo in photos.numpy()]
+    expected = cut.by_slices(torch.from_numpy(np.stack(resized))).int()
+    assert expected.shape == (8, 48, 40, 3)
+    assert (cut.by_products(photos).int() - expected).abs().max() <= 2
+    config = AugmentConfig(resize=min(large), horizontal_flip=False)
+    (one,) = jitter(photos[:1], PHOTO, config, torch.tensor([5])).int()
+    parts = np.asarray(resized[0]).astype(int)
+    tops, lefts = range(large[0] - 47), range(large[1] - 39)
+    assert min(np.abs(parts[t : t + 48, x : x + 40] - one.numpy()).max() for t in tops for x in lefts) <= 2
 
 
 def test_enlarged_labels_are_pillows_nearest():
-    labels = np.random.default_rng(1).integers(0, 3, (60, 40)).astype(np.uint8)
-    config = AugmentConfig(resize=64, horizontal_flip=False)  # no pixel lies half-way between two
-    (cut,) = jitter(torch.from_numpy(labels)[None], LABELS, config, torch.tensor([5])).numpy()
-    large = np.asarray(Image.fromarray(labels).resize((64, 96), Image.Resampling.NEAREST))
-    parts = [large[top : top + 60, left : left + 40] for top in range(37) for left in range(25)]
-    assert any(np.array_equal(cut, part) for part in parts)
+    labels = random_pictures(8, 60, 40) % 3
+    cut = random_cut(8, (60, 40), (96, 64))  # no pixel lies half-way between two
+    resized = [Image.fromarray(each).resize((64, 96), Image.Resampling.NEAREST) for each in labels.numpy()]
+    assert torch.equal(cut.by_places(labels), cut.by_slices(torch.from_numpy(np.stack(resized))))
 
 
-@pytest.mark.parametrize("shape", [(8, 20, 30, 3), (8, 20, 30)])
-def test_a_cut_by_places_has_the_pixels_of_one_by_slices(shape):
-    random = torch.Generator().manual_seed(0)
-    large = torch.randint(0, 256, shape, generator=random).to(torch.uint8)
-    starts = [torch.randint(0, top, (8,), generator=random) for top in (5, 7)]
-    turned = [torch.rand(8, generator=random) < 0.5 for _ in range(2)]
-    one, two = (cut(large, (16, 24), starts, turned) for cut in (cut_by_slices, cut_by_places))
-    assert one.shape == (8, 16, 24, *shape[3:])
-    assert torch.equal(one, two)
+@pytest.mark.parametrize("channels", [(3,), ()])
+def test_flips_alone_are_the_same_by_places_and_by_slices(channels):
+    pictures = random_pictures(8, 20, 30, *channels)
+    cut = random_cut(8, (20, 30), (20, 30))
+    assert len({(bool(a), bool(b)) for a, b in zip(*cut.turned, strict=True)}) == 4
+    assert torch.equal(cut.by_places(pictures), cut.by_slices(pictures))
+
+
+def random_pictures(*shape: int) -> torch.Tensor:
+    return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+
+
+def random_cut(count: int, size: tuple[int, int], large: tuple[int, int]) -> Cut:
+    random = torch.Generator().manual_seed(1)
+    room = [there - here + 1 for here, there in zip(size, large, strict=True)]
+    starts = [torch.randint(0, most, (count,), generator=random) for most in room]
+    return Cut(size, large, starts, [torch.rand(count, generator=random) < 0.5 for _ in range(2)])
 
 
 def test_noise_belongs_to_the_sample():
