@@ -4,16 +4,17 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, StringConstraints, model_validator
 
 from components.schema import Section
 
 Channel = Annotated[int, Field(ge=0, le=255)]
 Band = Annotated[int, Field(ge=0, le=3)]
 Colour = tuple[Channel, Channel, Channel]
-Picture = NDArray[np.uint8]  # (H, W, 3) RGB, (H, W) class indices, or () one class index
+Picture = NDArray[np.uint8]  # (H, W, 3) RGB, (H, W) class indices, () one class index, or POINT_SIZE bytes of a point
 # Pixels: one side of a square, or [height, width].
 ImageSize = Annotated[int | tuple[int, int], BeforeValidator(lambda value: _image_size(value))]
+POINT_SIZE = (8, 1)  # what a point fills: its two float32 values, little-endian, as a column of bytes
 # As long as a tar's member KEY.DOMAIN.png (100 characters) allows beside the longest key (80).
 _LONGEST_SIDE = 16_384
 DomainName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,14}$")]
@@ -31,12 +32,36 @@ def height_width(size: int | tuple[int, int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else size
 
 
+class Mixture(Section):
+    """The density that points are drawn from: as many of each of several round Gaussians of one deviation.
+
+    Attributes:
+        centres: (x, y) of each. std: standard deviation of each, in each direction.
+    """
+
+    centres: Annotated[tuple[tuple[float, float], ...], Field(min_length=2, max_length=10_000)]
+    std: PositiveFloat
+
+
+def bytes_of_points(points: NDArray[np.floating[Any]]) -> Picture:
+    """Points (N, 2) as samples hold them, (N, 8, 1)."""
+    return np.ascontiguousarray(points, "<f4").view(np.uint8).reshape(-1, *POINT_SIZE)
+
+
+def points_of_bytes(held: Picture) -> NDArray[np.float32]:
+    """The reverse: points (N, 2) of what samples hold, (N, 8, 1)."""
+    return np.ascontiguousarray(held).reshape(len(held), -1).view("<f4").astype(np.float32)
+
+
 class Domain(Section):
-    """A photo, a map, a label map or a category; a sample holds one of each of its domains, pictures all of one size.
+    """A photo, a map, a label map, a category or a point.
+
+    A sample holds one of each of its domains, pictures all of one size.
 
     kind "image": uint8 RGB, (height, width, 3). kind "label": uint8 class indices, (height, width), each
     below `len(classes)`; `palette` says how a class is drawn where people look. kind "category": one uint8 class index
-    a sample, (). `encoding` is how networks
+    a sample, (). kind "point": a point of the plane, held as the bytes of two float32 values, POINT_SIZE, which is the
+    size of a set of points, and `mixture` is the density that they are drawn from. `encoding` is how networks
     see a label map: `one_hot`, a channel a class, or `colour`, drawn in its palette, as the authors of
     pix2pix and CycleGAN do. `ignore` is the value of a label map that stands for "not labelled": one of the classes, or
     a value beyond them. Nothing is learned from such pixels, and they are not scored; networks see a value beyond the
@@ -44,7 +69,7 @@ class Domain(Section):
     values of 16-bit grey become 0 and 255, and which bands are red, green and blue.
     """
 
-    kind: Literal["image", "label", "category"]
+    kind: Literal["image", "label", "category", "point"]
     classes: tuple[str, ...] = ()
     palette: tuple[Colour, ...] = ()
     encoding: Literal["one_hot", "colour"] = "one_hot"
@@ -52,13 +77,16 @@ class Domain(Section):
     ignore: Channel | None = Field(default=None, exclude_if=lambda value: value is None)
     range: tuple[float, float] | None = Field(default=None, exclude_if=lambda value: value is None)
     bands: tuple[Band, Band, Band] | None = Field(default=None, exclude_if=lambda value: value is None)
+    mixture: Mixture | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.kind in ("label", "category") and not 2 <= len(self.classes) <= 255:
             raise ValueError(f"a {self.kind} domain names 2 to 255 classes")
-        if self.kind == "image" and (self.classes or self.palette):
-            raise ValueError("an image domain has no classes and no palette")
+        if self.kind in ("image", "point") and (self.classes or self.palette):
+            raise ValueError(f"a domain of kind {self.kind} has no classes and no palette")
+        if (self.kind == "point") != (self.mixture is not None):
+            raise ValueError(f"mixture is the density of points, and this is of kind {self.kind}")
         if self.kind == "label" and len(self.palette) != len(self.classes):
             raise ValueError("palette gives one colour for each class")
         if self.kind == "category" and self.palette:
@@ -75,7 +103,12 @@ class Domain(Section):
         return self
 
     def stranger(self, picture: Picture) -> str:
-        """What a label map holds that is no class, with its place; empty of an image, and where all is well."""
+        """What a label map holds that is no class, with its place; empty of an image, and where all is well.
+
+        Of a point, a value that is not finite.
+        """
+        if self.kind == "point":
+            return "" if np.isfinite(points_of_bytes(picture[None])).all() else "a point whose values are not finite"
         if self.kind == "image" or not picture.size or int(picture.max()) < len(self.classes):
             return ""
         strange = picture >= len(self.classes)
@@ -102,7 +135,7 @@ class Domain(Section):
 
     def shape(self, size: tuple[int, int]) -> tuple[int, ...]:
         """The shape of what a sample holds, in samples of this size (height, width)."""
-        return {"image": (*size, 3), "label": size, "category": ()}[self.kind]
+        return {"image": (*size, 3), "label": size, "category": (), "point": size}[self.kind]
 
     def void(self, labels: Picture) -> NDArray[np.bool_]:
         """Which pixels of a label map, (H, W), are not labelled."""
@@ -110,5 +143,7 @@ class Domain(Section):
 
     @property
     def channels(self) -> int:
-        """Channels as a network sees them."""
+        """Channels as a network sees them: of a point its two values."""
+        if self.kind == "point":
+            return 2
         return 3 if self.in_colour else len(self.classes)

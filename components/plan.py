@@ -73,6 +73,11 @@ def _check(params: Params) -> None:
     )
     assert target is not None
     _check_networks("", params.system, params.train, Shape(source, target, data.size, asked=asked))
+    jitter = params.train.augment
+    if target.kind == "point" and (jitter.resize or jitter.vertical_flip or jitter.horizontal_flip):
+        raise Fault(
+            "train.augment: points are not jittered; set resize to null, and horizontal_flip and vertical_flip to false"
+        )
     if source is not None and data.aligned and target.kind == "image" and min(data.size) < SSIM_WINDOW:
         raise Fault(
             f"shard.cut.image_size {min(data.size)}: SSIM is measured over {SSIM_WINDOW} pixels a side; set as many"

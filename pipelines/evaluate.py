@@ -41,6 +41,8 @@ def main(params: Params, clock: Clock) -> None:
             with atomic_path(OUT / f"{folder}/{name}.parquet") as temporary:
                 pq.write_table(table, temporary)
         print(f"evaluate: {name}: {sentence(done.metrics['summary'])}", file=sys.stderr)
+        for what, why in done.metrics.get("skipped", {}).items():
+            print(f"evaluate: {name}: not measured: {what}. {why}", file=sys.stderr)
     write_json(OUT / f"{params.system.name}.json", metrics, in_order=True)
     write_json(OUT / "headline.json", headline(metrics), in_order=True)
 

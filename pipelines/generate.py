@@ -11,9 +11,10 @@ from components.home import LOCAL, AnyPath, shared
 from components.models.asked import open_asked
 from components.models.card import CARD, WEIGHTS, Card
 from components.models.generator import Generator
-from components.models.sheets import sheet, ways
+from components.models.sheets import point_sheet, sheet, ways
 from components.params import Params
 from components.shards.manifest import Manifest
+from components.shards.reader import Split
 from components.shards.writer import write_set
 from components.stage import Clock, run_stage
 from components.task import Task
@@ -57,9 +58,14 @@ def main(params: Params, clock: Clock) -> None:
 
 
 def _draw(out: Path) -> None:
-    """Sheets of pictures from noise, for people to look at."""
+    """Sheets of pictures from noise, for people to look at; of points, all of them beside their density."""
     generator = Generator.load(out)
-    for name, picture in (("sheet", sheet(generator)), ("ways", ways(generator))):
+    if generator.target.mixture is not None:
+        points = point_sheet(generator.target.mixture, Split(out, "test"), generator.card.task.target)
+        sheets = {"sheet": points}
+    else:
+        sheets = {"sheet": sheet(generator), "ways": ways(generator)}
+    for name, picture in sheets.items():
         with atomic_path(out / f"{name}.png") as temporary:
             Image.fromarray(picture).save(temporary, format="PNG")
 

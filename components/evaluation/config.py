@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from components.schema import Section, UserPath
 
+POINT_FIGURES = ("modes", "high_quality", "mode_kl", "mode_js")
 SSIM_WINDOW = 11  # pixels, of the Gaussian window of Wang et al. 2004
 
 

@@ -13,8 +13,9 @@ from components.evaluation.features import FeatureNetwork, open_networks
 from components.evaluation.figures import Figures, Metrics, Table, figures_json, figures_of, prefix, train_distances
 from components.evaluation.intervals import PERCENT, Figure
 from components.evaluation.measure import Measured, Measurer, Subset, Truth
+from components.evaluation.points import assign, point_figures, read_points
 from components.evaluation.protocol import Protocol, SampleProtocol
-from components.evaluation.rows import build_rows
+from components.evaluation.rows import build_rows, check_generated
 from components.evaluation.verdict import summarise
 from components.faults import Fault
 from components.files import sha256_json
@@ -62,6 +63,8 @@ def evaluate(
     Raises:
         Fault: generated pictures of other samples or of another size, fewer than 2 test samples, bad weights.
     """
+    if test.domains[task.target].kind == "point":
+        return _evaluate_points(config, train, test, generated, task, only)
     rows = {row.name: row for row in build_rows(train, test, generated, task, config.seed, sources)}
     wanted = rows.keys() if only is None else {"model", *only}
     if unknown := sorted(wanted - rows.keys()):
@@ -86,6 +89,30 @@ def evaluate(
     keys = truth.asked.keys if task.source is not None else generated.keys
     table = _per_sample(measured["model"], measured["real"], truth, keys) | copied
     return Evaluation(metrics, table, _replicates(figures))
+
+
+def _evaluate_points(
+    config: EvaluateConfig, train: Split, test: Split, generated: Split, task: Task, only: Collection[str] | None
+) -> Evaluation:
+    """The rows `model` and `real`, the test points, by their modes."""
+    check_generated(test, generated, task)
+    mixture = test.domains[task.target].mixture
+    assert mixture is not None
+    assigned = {
+        name: assign(mixture, read_points(split, task.target))
+        for name, split in (("model", generated), ("real", test))
+        if name == "model" or only is None or name in only
+    }
+    figures: dict[str, Figures] = {name: {**point_figures(mixture, each, config)} for name, each in assigned.items()}
+    truth = Truth(Subset(test), task.target, None, None, paired=False, translated=False)
+    metrics: Metrics = {
+        "protocol": make_protocol(figures["model"], {}, truth, train, task, config).as_json(),
+        "rows": {name: figures_json(row) for name, row in figures.items()},
+        "summary": {},
+        "skipped": {"FID and the like": "They compare pictures, and these are points."},
+    }
+    columns = {"mode": assigned["model"].modes.tolist(), "mode_distance": assigned["model"].distances.tolist()}
+    return Evaluation(metrics, {"key": generated.keys, **columns}, _replicates(figures))
 
 
 def open_truth(

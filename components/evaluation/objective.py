@@ -21,7 +21,7 @@ from components.shards.reader import Split
 from components.systems.judge import Judge
 from components.task import Task
 
-_LESS = ("fid", "kid", "l1", "feature_distance")
+_LESS = ("fid", "kid", "l1", "feature_distance", "mode_kl", "mode_js")
 
 
 def less_is_better(figure: str) -> bool:
@@ -67,6 +67,8 @@ class Objective:
         samples: int | None = None,
         sources: Split | None = None,
     ) -> None:
+        if val.domains[task.target].kind == "point":
+            raise Fault("tune.num_trials: a search measures pictures, and the target is points; set it to 0")
         self._config, self._cache = config, cache
         asked = None if sources is None else _spread(sources, samples)
         self._truth, skipped = open_truth(_spread(val, samples), task, judge, asked)

@@ -46,6 +46,8 @@ class Portable(nn.Module):
                 "generate.mode train: dropout and the statistics of each picture cannot be exported faithfully; set "
                 "generate.mode to eval in params.yaml, run dvc repro, and export the version that it registers"
             )
+        if card.target.kind == "point":
+            raise Fault("a generator of points is not exported; load the registered version with MLflow")
         if card.system.name == "cogan":
             raise Fault("system cogan searches for each picture's latent by gradient descent, and cannot be exported")
         self._domains = {"source": card.source, "condition": card.condition}

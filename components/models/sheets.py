@@ -4,9 +4,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from components.domain import Picture
+from components.domain import Mixture, Picture, points_of_bytes
 from components.models.generator import Generator
+from components.shards.reader import Split
 from components.tasks.encoding import render
+from components.tasks.scatter import density_picture, scatter, side_by_side
 
 _COLUMNS = 8
 _ROWS = 8  # of a sheet without a condition
@@ -42,6 +44,12 @@ def ways(generator: Generator) -> Picture:
         ends = [2 * row] * _COLUMNS, [2 * row + 1] * _COLUMNS
         rows.append(generator.make(seeds=ends[0], conditions=kinds, towards=ends[1], shares=shares))
     return _grid(rows, generator)
+
+
+def point_sheet(mixture: Mixture, made: Split, domain: str) -> Picture:
+    """All points that were made, beside the density that they should have, (H, W, 3)."""
+    points = points_of_bytes(np.stack([made.picture(i, domain) for i in range(len(made))]))
+    return side_by_side(scatter(mixture, points), density_picture(mixture))
 
 
 def _grid(rows: Iterable[np.ndarray], generator: Generator) -> Picture:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from components.evaluation.config import POINT_FIGURES
 from components.evaluation.verdict import sentence
 from components.faults import Fault
 from components.files import read_json
@@ -75,7 +76,9 @@ def read_directions(
             raise Fault(f"{metrics_file}: has no row `model` of {card.name}; run dvc repro -f evaluate")
         # The params name one figure for all; a translation that has no such goes by its own.
         order_by = config.order_by if ordered[i] or not any(ordered) else None
-        order, groups = choose(shards, generated / card.name, tables[i], card.task, order_by, config.pictures)
+        points = card.target.kind == "point"  # one alone tells nothing: all of them are on the sheet
+        count = 0 if points else config.pictures
+        order, groups = choose(shards, generated / card.name, tables[i], card.task, order_by, count)
         figures = metrics(found["rows"])
         parts = ["made"] if card.source is None else ["source", "made", *(["real"] if pairs else [])]
         directions.append(
@@ -93,7 +96,7 @@ def read_directions(
                 protocol_text=json.dumps(found["protocol"], indent=2, sort_keys=True, ensure_ascii=False),
                 order=" ".join(title(order)).strip() if order else None,
                 groups=groups,
-                over_time=over_time(samples, config.grids, parts, i, len(cards)),
+                over_time=[] if points else over_time(samples, config.grids, parts, i, len(cards)),
                 version=versions.get(card.name),
                 sheets=_sheets(generated / card.name) if card.source is None else {},
             )
@@ -112,5 +115,5 @@ def _sheets(folder: Path) -> dict[str, str]:
 def _headline(metric: Metric) -> bool:
     return metric.bar("model") is not None and (
         metric.name.startswith(("fid", "kid"))
-        or metric.name in ("fcn_class_iou", "labels_class_iou", "condition_accuracy")
+        or metric.name in ("fcn_class_iou", "labels_class_iou", "condition_accuracy", *POINT_FIGURES)
     )

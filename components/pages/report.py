@@ -87,7 +87,8 @@ def build_report(inputs: Inputs, config: ReportConfig) -> str:
 
 def _trained_on(manifest: Manifest, task: Task, paired: bool) -> str:
     if task.source is None:
-        return f"{manifest.count(manifest.side('train', task.target)):,} pictures"
+        what = "points" if manifest.domains[task.target].kind == "point" else "pictures"
+        return f"{manifest.count(manifest.side('train', task.target)):,} {what}"
     if manifest.aligned and paired:
         return f"{manifest.count('train'):,} pairs"
     counts = [f"{manifest.count(manifest.side('train', domain)):,} {domain}" for domain in (task.source, task.target)]

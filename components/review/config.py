@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from components.evaluation.config import EvaluateConfig
+from components.evaluation.config import POINT_FIGURES, EvaluateConfig
 from components.schema import Section
 
 RowName = Literal["real", "floor", "mean_colour", "mismatched", "input"]
@@ -57,4 +57,4 @@ def figure_names(config: EvaluateConfig) -> list[str]:
         for kind in ("", "legacy_")
         for figure in ("pixel_accuracy", "class_accuracy", "class_iou")
     ]
-    return [*networks, "inception_score_judge", *read, "l1", "psnr", "ssim"]
+    return [*networks, "inception_score_judge", *read, "l1", "psnr", "ssim", *POINT_FIGURES]

@@ -86,7 +86,7 @@ class Manifest(Section):
             held = {name: self.domains[name] for name in self.held(split) if name in self.domains}
             if not held and not self.aligned:
                 raise ValueError(f"split {split} shows no domain of the set")
-            classes = {name: len(domain.classes) for name, domain in held.items() if domain.kind != "image"}
+            classes = {name: len(domain.classes) for name, domain in held.items() if domain.classes}
             if {name: len(counts) for name, counts in self.totals.get(split, {}).items()} != classes:
                 raise ValueError(f"totals of {split} are not those of the label domains")
         return self

@@ -41,7 +41,8 @@ class Encoded:
 
 
 def encode(key: str, pictures: Mapping[str, Picture], domains: Mapping[str, Domain]) -> Encoded:
-    """A sample's pictures as PNG, RGB and 8-bit grey class indices, and its categories as a number in ASCII.
+    """A sample's pictures as PNG, RGB, 8-bit grey class indices or the bytes of a point in 8-bit grey, and its
+    categories as a number in ASCII.
 
     Raises:
         Fault: a picture is missing, or is not what its domain says; or key and domain are too long for a tar.
@@ -68,9 +69,9 @@ def _encode(key: str, name: str, picture: Picture, domain: Domain) -> Member:
     if picture.dtype != np.uint8 or picture.ndim != wanted or (wanted == 3 and picture.shape[2] != 3):
         raise Fault(f"sample {key}: {name} is {picture.dtype} {picture.shape}, not uint8 as a {domain.kind} is")
     histogram = None
-    if domain.kind != "image":
-        if stranger := domain.stranger(picture):
-            raise Fault(f"sample {key}: {name}: {stranger}")
+    if stranger := domain.stranger(picture):
+        raise Fault(f"sample {key}: {name}: {stranger}")
+    if domain.classes:
         counts = np.bincount(picture.ravel(), minlength=len(domain.classes))
         histogram = [int(count) for count in counts[: len(domain.classes)]]
     if domain.kind == "category":

@@ -25,9 +25,11 @@ from components.sources.fit import FolderCut
 from components.sources.folder import fetch_folder
 from components.sources.folder_config import FolderConfig
 from components.sources.folder_cut import open_folder, shows_folder
+from components.sources.points import LICENCE as POINTS_LICENCE
+from components.sources.points import PointsConfig, PointsCut, fetch_points, open_points, shows_points
 
-AnyFetchConfig = EarthConfig | FolderConfig | FashionMNISTConfig
-AnyCutConfig = EarthCut | FolderCut | FashionMNISTCut
+AnyFetchConfig = EarthConfig | FolderConfig | FashionMNISTConfig | PointsConfig
+AnyCutConfig = EarthCut | FolderCut | FashionMNISTCut | PointsCut
 FetchConfig = Annotated[AnyFetchConfig, Field(discriminator="name")]
 CutConfig = Annotated[AnyCutConfig, Field(discriminator="name")]
 
@@ -50,6 +52,7 @@ SOURCES: dict[str, SourceKind] = {
         FashionMNISTConfig, FashionMNISTCut, fetch_fashion, open_fashion, shows_fashion, FASHION_LICENCE
     ),
     "folder": SourceKind(FolderConfig, FolderCut, fetch_folder, open_folder, shows_folder, "that of your pictures"),
+    "points": SourceKind(PointsConfig, PointsCut, fetch_points, open_points, shows_points, POINTS_LICENCE),
 }
 
 

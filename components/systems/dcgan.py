@@ -8,6 +8,7 @@ from components.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from components.networks.layers import NormName, init_normal
 from components.systems.from_noise import require_levels
 from components.systems.pair import PairSection, pair
+from components.systems.point_networks import point_networks
 from components.systems.system import Published, Shape, System
 
 
@@ -32,10 +33,12 @@ def dcgan(config: DCGANConfig, shape: Shape) -> System:
     Raises:
         Fault: sides that the levels cannot halve.
     """
+    published = Published(learning_rate=2e-4, betas=(0.5, 0.999))
+    if shape.target.kind == "point":
+        return pair(config, shape, *point_networks(config), published)
     require_levels("dcgan", shape.size)
     channels = shape.target.channels
     shared = (shape.size, config.width, config.kernel, config.norm, 0)
     generator = DCGANGenerator(config.latent, channels, *shared)
     discriminator = DCGANDiscriminator(channels, *shared)
-    published = Published(learning_rate=2e-4, betas=(0.5, 0.999))
     return pair(config, shape, init_normal(generator), init_normal(discriminator), published)

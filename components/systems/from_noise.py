@@ -7,6 +7,7 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from components.domain import POINT_SIZE
 from components.faults import Fault
 from components.networks.dcgan import base_of
 from components.networks.noise import latents
@@ -58,7 +59,8 @@ class FromNoise:
     def validation(self, networks: nn.ModuleDict, batch: Batch) -> Terms:
         """`distance`: how far pictures of the batch's seeds are from its real ones."""
         fake = self.draw(networks["generator"], batch["seeds"], batch.get("condition"))
-        return {"distance": sliced_wasserstein(fake, batch["target"])}
+        patches = {"patch": 1, "stride": 1} if self.shape.target.kind == "point" else {}
+        return {"distance": sliced_wasserstein(fake, batch["target"], **patches)}
 
     def _latents(self, network: nn.Module, seeds: Tensor, draw: int = 0) -> Tensor:
         device = next(network.parameters()).device
@@ -87,7 +89,7 @@ def between(first: Tensor, second: Tensor, share: Tensor | None) -> Tensor:
 
 
 def require_levels(name: str, size: tuple[int, int], levels: int | None = None) -> None:
-    """Refuse sizes that stride-2 levels cannot divide.
+    """Refuse sizes that stride-2 levels cannot divide, and points.
 
     Args:
         levels: how many there are; None: as many as bring the shorter side down to 4 to 7 pixels.
@@ -95,6 +97,10 @@ def require_levels(name: str, size: tuple[int, int], levels: int | None = None) 
     Raises:
         Fault: naming the multiple that sides must be of.
     """
+    if size == POINT_SIZE:
+        raise Fault(
+            f"system {name} has networks for pictures alone, and the target is points; dcgan and gan make points"
+        )
     levels = base_of(size)[1] if levels is None else levels
     if min(size) < 8 or any(side % 2**levels for side in size):
         times = max(levels, 1)

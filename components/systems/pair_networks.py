@@ -14,6 +14,7 @@ from components.networks.sn_cnn import SNDiscriminator, SNGenerator
 from components.networks.wgan_gp import ResidualCritic, ResidualGenerator
 from components.schema import Section
 from components.systems.from_noise import NoiseSection, require_levels
+from components.systems.point_networks import point_networks
 from components.systems.system import Shape
 
 
@@ -85,9 +86,13 @@ AnyPairNetworks = Annotated[PairNetworksConfig, Field(discriminator="name")]
 def make_networks(config: PairNetworksConfig, noise: NoiseSection, shape: Shape) -> tuple[nn.Module, nn.Module]:
     """Generator and discriminator, initialised as each one's authors do unless its network says otherwise.
 
+    Where the target is points, they are those of components/systems/point_networks.py whatever `config` says.
+
     Raises:
         Fault: sides that they cannot halve.
     """
+    if shape.target.kind == "point":
+        return point_networks(noise)
     latent, channels, size = noise.latent, shape.target.channels, shape.size
     if not isinstance(config, FullyConnectedConfig):
         require_levels(str(getattr(noise, "name", config.name)), size)

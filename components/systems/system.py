@@ -236,5 +236,8 @@ class System:
 
 
 def output(domain: Domain, x: Tensor) -> Tensor:
-    """The output activation of a translator: tanh for what is seen in colour, else probabilities of the classes."""
+    """The output activation of a translator: tanh for what is seen in colour, none of points, else probabilities of the
+    classes."""
+    if domain.kind == "point":
+        return x
     return torch.tanh(x) if domain.in_colour else torch.softmax(x, dim=1)

@@ -9,6 +9,7 @@ from components.networks.wgan_gp import ResidualCritic, ResidualGenerator
 from components.objectives.penalties import GradientPenaltyConfig, PenaltyConfig
 from components.systems.from_noise import require_levels
 from components.systems.pair import PairLossName, PairSection, pair
+from components.systems.point_networks import point_networks
 from components.systems.system import Published, Shape, System
 
 
@@ -33,9 +34,11 @@ def wgan_gp(config: WGANGPConfig, shape: Shape) -> System:
     Raises:
         Fault: sides that the blocks cannot halve.
     """
+    published = Published(learning_rate=2e-4, betas=(0.0, 0.9))
+    if shape.target.kind == "point":
+        return pair(config, shape, *point_networks(config), published)
     require_levels("wgan_gp", shape.size)
     channels = shape.target.channels
     generator = ResidualGenerator(config.latent, channels, shape.size, config.width)
     critic = ResidualCritic(channels, config.width)
-    published = Published(learning_rate=2e-4, betas=(0.0, 0.9))
     return pair(config, shape, init_he(generator), init_he(critic), published)

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from components.domain import Colour, Domain
+from components.domain import POINT_SIZE, Colour, Domain, bytes_of_points
 from components.faults import Fault
+from components.tasks.scatter import marked
 
 
 def encode(domain: Domain, batch: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
@@ -38,8 +39,11 @@ def as_input(domain: Domain, batch: Tensor) -> Tensor:
 
     An image batch (N, H, W, 3) becomes (N, 3, H, W) in [-1, 1]; a label batch (N, H, W) of class indices
     becomes one-hot (N, classes, H, W) in {0, 1} or, encoded in colour, (N, 3, H, W) in [-1, 1]; categories (N,) become
-    one-hot (N, classes). A pixel that is not labelled is 0 in every channel of one-hot, and black in colour.
+    one-hot (N, classes). A pixel that is not labelled is 0 in every channel of one-hot, and black in colour. Points
+    (N, 8, 1) become (N, 2, 1, 1), their values as they are.
     """
+    if domain.kind == "point":
+        return batch.reshape(len(batch), POINT_SIZE[0]).contiguous().view(torch.float32)[:, :, None, None]
     if domain.kind == "label" and domain.in_colour:
         batch = _colours(domain.palette, batch.device)[batch.long()]
     if domain.in_colour:
@@ -59,7 +63,10 @@ def _colours(palette: tuple[Colour, ...], device: torch.device) -> Tensor:
 
 def decode(domain: Domain, batch: Tensor) -> np.ndarray:
     """Turn network output back into uint8: images (N, H, W, 3) from [-1, 1]; labels (N, H, W) by arg max or,
-    encoded in colour, by the nearest colour of the palette (of equals the first); categories (N,) by arg max."""
+    encoded in colour, by the nearest colour of the palette (of equals the first); categories (N,) by arg max; points
+    (N, 8, 1), which keep their values."""
+    if domain.kind == "point":
+        return bytes_of_points(batch.float().flatten(1).cpu().numpy())
     if domain.kind == "label" and domain.in_colour:
         return _nearest(domain, batch).to(torch.uint8).cpu().numpy()
     if domain.kind in ("label", "category"):
@@ -78,7 +85,10 @@ def _nearest(domain: Domain, batch: Tensor) -> Tensor:
 
 
 def render(domain: Domain, batch: np.ndarray) -> np.ndarray:
-    """Pictures for people to look at, uint8 (N, H, W, 3): a label map is drawn in its palette, unlabelled in black."""
+    """Pictures for people to look at, uint8 (N, H, W, 3): a label map is drawn in its palette, unlabelled in black, and
+    a point is marked in a picture of its density."""
+    if domain.mixture is not None:
+        return marked(domain.mixture, batch)
     if domain.kind == "image":
         return batch
     colours = np.zeros((256, 3), np.uint8)

@@ -17,7 +17,7 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 from PIL import Image
 
-from components.domain import Domain
+from components.domain import Domain, points_of_bytes
 from components.faults import Fault
 from components.files import sha256_file
 from components.models.generator import Generator
@@ -26,7 +26,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class GeneratorModel(mlflow.pyfunc.PythonModel):
-    """uint8 pictures out, as `Generator` makes them, of uint8 pictures or of seeds and conditions."""
+    """uint8 pictures or float32 points out, as `Generator` makes them, of uint8 pictures or of seeds and conditions."""
 
     def load_context(self, context: Any) -> None:
         """Load the translator from the model's artifacts.
@@ -59,7 +59,7 @@ class GeneratorModel(mlflow.pyfunc.PythonModel):
                 condition, a further column "condition" holds the names of its classes.
 
         Returns:
-            uint8 array, (N, H, W, 3) for an image target, (N, H, W) for labels.
+            uint8 array, (N, H, W, 3) for an image target, (N, H, W) for labels; of points float32 (N, 2).
 
         Raises:
             MlflowException: naming the picture at fault by its index.
@@ -69,7 +69,8 @@ class GeneratorModel(mlflow.pyfunc.PythonModel):
             if "source" in generator.needs:
                 return generator.translate(to_batch(model_input, generator.source, generator.size), padded=False)
             seeds, conditions = to_seeds(model_input, generator.card.condition)
-            return generator.make(seeds=seeds, conditions=conditions, padded=False)
+            made = generator.make(seeds=seeds, conditions=conditions, padded=False)
+            return points_of_bytes(made) if generator.target.kind == "point" else made
         except Fault as fault:
             raise MlflowException.invalid_parameter_value(str(fault)) from fault
 

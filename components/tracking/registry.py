@@ -178,6 +178,8 @@ def _signature(card: Card) -> Any:
     from mlflow.types import ColSpec, Schema, TensorSpec
 
     made = Schema([TensorSpec(np.dtype(np.uint8), (-1, *card.target.shape(card.size)))])
+    if card.target.kind == "point":
+        made = Schema([TensorSpec(np.dtype(np.float32), (-1, 2))])
     given = Schema([TensorSpec(np.dtype(np.uint8), (-1, *card.source.shape(card.size)))]) if card.source else None
     if given is None:
         columns = [ColSpec("long", "seed"), *([ColSpec("string", "condition")] if card.condition else [])]

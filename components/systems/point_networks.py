@@ -1,0 +1,16 @@
+"""The networks that every system from noise has where it makes points."""
+
+from torch import nn
+
+from components.networks.points import PointDiscriminator, PointGenerator
+from components.systems.from_noise import NoiseSection
+
+_WIDTH, _DEPTH = 128, 2
+
+
+def point_networks(config: NoiseSection) -> tuple[nn.Module, nn.Module]:
+    """Generator and discriminator, initialised: two hidden layers of 128 each, in place of the system's own.
+
+    The params of the system's own networks have no effect on them; those of its loss have.
+    """
+    return PointGenerator(config.latent, _WIDTH, _DEPTH), PointDiscriminator(_WIDTH, _DEPTH)

@@ -1,0 +1,98 @@
+"""Systems from noise on points: two steps and a resume, two ranks, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pydantic import TypeAdapter
+
+from components.faults import Fault
+from components.params import Params
+from components.plan import check_plan
+from components.shards.config import ShardConfig
+from components.shards.writer import write_shards
+from components.sources.points import PointsConfig, PointsCut, fetch_points, open_points
+from components.systems import SystemConfig, build
+from components.systems.point_networks import point_networks
+from components.training.config import TrainConfig
+from components.training.group import Group
+from components.training.loop import fit
+from components.training.run import Run, plan
+from tests.test_graph import SMALL
+from tests.test_points import POINTS, STILL
+from tests.training.helpers import weights_of
+from tests.training.test_parallel import fit_on
+
+SYSTEMS = ("gan", "dcgan", "lsgan", "wgan", "wgan_gp", "dragan", "sn_gan", "r3gan")
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """48 train, 8 val and 8 test points of the ring."""
+    folder = tmp_path_factory.mktemp("points")
+    fetch_points(PointsConfig(), folder / "raw", folder / "cache")
+    source = open_points(folder / "raw", PointsCut(train=48, val=8, test=8))
+    write_shards(source, folder / "shards", ShardConfig(num_workers=1, samples_per_shard=16))
+    return folder / "shards"
+
+
+def run_of(name: str, shards: Path, root: Path, **train: Any) -> Run:
+    """A run of a system on the ring, of two steps unless told otherwise."""
+    config = TypeAdapter(SystemConfig).validate_python({"name": name, "latent": 8})
+    settings = {"steps": 2, "batch_size": 16, "checkpoint_every": 1, "ema": 0.9, "augment": STILL}
+    return plan(config, TrainConfig(**(settings | train)), shards, root)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_two_steps_on_points_are_one_and_a_resumed_one(shards, tmp_path, name):
+    whole, cut = (run_of(name, shards, tmp_path / part) for part in ("whole", "cut"))
+    fit(whole, Group())
+    fit(cut, Group(), until=1)
+    first = weights_of(cut)
+    fit(cut, Group())
+    one, two = weights_of(whole), weights_of(cut)
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert any(not torch.equal(first[key], two[key]) for key in two)
+    shape = whole.shape()
+    assert build(whole.system, shape).num_parameters() == {
+        "generator": 8 * 128 + 128 + 128 * 129 + 258,
+        "discriminator": 3 * 128 + 128 * 129 + 129,
+    }
+
+
+def test_two_ranks_take_the_step_of_one_on_points(shards, tmp_path):
+    alone, together, still = (
+        run_of("dcgan", shards, tmp_path / part, steps=1, optimizer="sgd", learning_rate=rate)
+        for part, rate in (("one", 1.0), ("two", 1.0), ("still", 1e-12))
+    )
+    for run in (alone, still):
+        fit(run, Group())
+    one, two, before = weights_of(alone), fit_on(together, 2), weights_of(still)
+    for key in one:
+        assert torch.allclose(one[key], two[key], atol=1e-6), key
+        assert float((one[key] - before[key]).abs().max()) > 1e-4, key
+
+
+def test_points_pass_through_the_networks_as_they_are(shards, tmp_path):
+    run = run_of("dcgan", shards, tmp_path)
+    generator, discriminator = point_networks(run.system)
+    points = generator(torch.randn(5, 8))
+    assert points.shape == (5, 2, 1, 1)
+    assert discriminator(points).shape == (5, 1)
+    weight = generator.layers[2].weight
+    assert torch.allclose(weight @ weight.T, 0.64 * torch.eye(128), atol=1e-5)  # orthogonal, of gain 0.8
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"train": POINTS["train"] | {"augment": {}}}, "train.augment: points are not jittered"),
+        ({"system": {"name": "began"}}, "system began has networks for pictures alone, and the target is points"),
+        ({"system": {"name": "pix2pix"}}, "needs a source to translate"),
+    ],
+)
+def test_what_points_cannot_have_is_refused_at_once(tmp_path, monkeypatch, changed, said):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Fault, match=said):
+        check_plan(Params.model_validate(SMALL | POINTS | changed))
