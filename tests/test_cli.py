@@ -84,6 +84,13 @@ def test_help_says_what_each_command_does_with_an_example_and_costs_no_import():
         assert all(action.help for action in plain), command.prog
 
 
+def test_commands_about_jobs_do_not_wait_for_torch():
+    code = "import sys, pipelines.cli.jobs; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert "components" in done.stdout.split()
+    assert not {"torch", "ray", "mlflow", "scipy", "matplotlib"} & set(done.stdout.split())
+
+
 def test_every_command_leads_to_a_function():
     for command in all_parsers(make_parser()):
         if address := command.get_default("run"):

@@ -20,7 +20,6 @@ from components.cluster.session import TOKEN_ADVICE, knock
 from components.cluster.upload import Upload
 from components.faults import Fault
 from components.home import ROOT
-from components.training.export import COMMIT, git_commit
 
 ADDRESS = "RAY_API_SERVER_ADDRESS"
 _ANSWER_S = 10.0
@@ -118,6 +117,8 @@ class Jobs:
                 f"`pix2pipe stop {rival.id}`"
             )
         variables = {name: os.environ[name] for name in _PASSED_ON if os.environ.get(name)}
+        from components.training.export import COMMIT, git_commit  # it loads torch, which the other calls do without
+
         variables[COMMIT] = git_commit()
         variables[VERSIONS] = f"ray={version('ray')} torch={version('torch')}"
         with self._said():

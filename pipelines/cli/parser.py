@@ -62,7 +62,7 @@ def _jobs(commands: Commands) -> None:
     command = add_command(
         commands,
         "spread",
-        "jobs:spread_cells",
+        "spread:spread_cells",
         "Train the cells of the papers' tables as parallel tasks of Ray.",
         "pix2pipe spread l1 l1_cgan --cpus 1",
         "dvc --cd tables repro then only measures them.",
