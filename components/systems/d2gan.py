@@ -11,6 +11,7 @@ from components.networks.layers import NormName, init_normal
 from components.objectives import dual
 from components.objectives.adversarial import SEEN, told_apart
 from components.systems.from_noise import FromNoise, NoiseSection, Prior, require_levels
+from components.systems.point_networks import point_networks
 from components.systems.system import Batch, Moment, Phase, Published, Shape, System, Terms
 
 
@@ -39,7 +40,6 @@ def d2gan(config: D2GANConfig, shape: Shape) -> System:
     Raises:
         Fault: sides that the levels cannot halve.
     """
-    require_levels("d2gan", shape.size)
     noise = FromNoise(shape, config)
 
     def judged(networks: nn.ModuleDict, pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -54,15 +54,8 @@ def d2gan(config: D2GANConfig, shape: Shape) -> System:
     def generator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         return dual.generator(judged(networks, batch["fake"]), config.beta)
 
-    channels = shape.target.channels
-    shared = (shape.size, config.width, config.kernel, config.norm, 0)
-    networks = {
-        "generator": DCGANGenerator(config.latent, channels, *shared),
-        "discriminator": DCGANDiscriminator(channels, *shared),
-        "second_discriminator": DCGANDiscriminator(channels, *shared),
-    }
     return System(
-        networks=nn.ModuleDict({name: init_normal(network, 0.01) for name, network in networks.items()}),
+        networks=nn.ModuleDict(_networks(config, shape)),
         phases=(
             Phase("discriminator", ("discriminator", "second_discriminator"), discriminator_terms),
             Phase("generator", ("generator",), generator_terms),
@@ -72,3 +65,23 @@ def d2gan(config: D2GANConfig, shape: Shape) -> System:
         averaged=("generator",),
         published=Published(learning_rate=2e-4, betas=(0.5, 0.999)),
     )
+
+
+def _networks(config: D2GANConfig, shape: Shape) -> dict[str, nn.Module]:
+    """Initialised."""
+    if shape.target.kind == "point":
+        generator, discriminator = point_networks(config)
+        return {
+            "generator": generator,
+            "discriminator": discriminator,
+            "second_discriminator": point_networks(config)[1],
+        }
+    require_levels("d2gan", shape.size)
+    channels = shape.target.channels
+    shared = (shape.size, config.width, config.kernel, config.norm, 0)
+    networks = {
+        "generator": DCGANGenerator(config.latent, channels, *shared),
+        "discriminator": DCGANDiscriminator(channels, *shared),
+        "second_discriminator": DCGANDiscriminator(channels, *shared),
+    }
+    return {name: init_normal(network, 0.01) for name, network in networks.items()}

@@ -14,6 +14,7 @@ from components.objectives.unrolled import Weights, unrolled, with_weights
 from components.schema import Section
 from components.systems.from_noise import FromNoise, NoiseSection, require_levels
 from components.systems.pair_networks import ConvolutionsConfig
+from components.systems.point_networks import point_networks
 from components.systems.system import Batch, Moment, Phase, Published, Shape, System, Terms
 
 
@@ -73,7 +74,7 @@ def unrolled_gan(config: UnrolledGANConfig, shape: Shape) -> System:
 
     generator, discriminator = _networks(config, shape)
     return System(
-        networks=nn.ModuleDict({"generator": init_normal(generator), "discriminator": init_normal(discriminator)}),
+        networks=nn.ModuleDict({"generator": generator, "discriminator": discriminator}),
         phases=(
             Phase("discriminator", ("discriminator",), discriminator_terms),
             Phase("generator", ("generator",), generator_terms),
@@ -86,16 +87,19 @@ def unrolled_gan(config: UnrolledGANConfig, shape: Shape) -> System:
 
 
 def _networks(config: UnrolledGANConfig, shape: Shape) -> tuple[nn.Module, nn.Module]:
+    """Initialised."""
+    if shape.target.kind == "point":
+        return point_networks(config)
     channels, size = shape.target.channels, shape.size
     match config.networks:
         case ConvolutionsConfig(width=width, kernel=kernel, norm=norm):
             require_levels("unrolled_gan", size)
             return (
-                DCGANGenerator(config.latent, channels, size, width, kernel, norm, 0),
-                DCGANDiscriminator(channels, size, width, kernel, config.networks.critic_norm or norm, 0),
+                init_normal(DCGANGenerator(config.latent, channels, size, width, kernel, norm, 0)),
+                init_normal(DCGANDiscriminator(channels, size, width, kernel, config.networks.critic_norm or norm, 0)),
             )
         case StackedConfig(width=width, critic_width=critic_width, norm=norm):
             return (
-                StackedGenerator(config.latent, channels, size, width, norm),
-                StackedDiscriminator(channels, size, critic_width, norm),
+                init_normal(StackedGenerator(config.latent, channels, size, width, norm)),
+                init_normal(StackedDiscriminator(channels, size, critic_width, norm)),
             )
