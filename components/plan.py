@@ -51,7 +51,8 @@ def check_plan(params: Params) -> None:
 def _check(params: Params) -> None:
     for section, train in (("train", params.train), ("judge.train", params.judge.train)):
         _check_ranks(section, train)
-    _check_parts(params.system, params.train)
+    ranks = max(1, params.train.num_workers)
+    params.system.require_batch(params.train.batch_size // ranks, ranks)
     data = _asked(params)
     _check_task("shard.task", data.task, data)
     _check_task("train.task", params.train.task or data.task, data)
@@ -138,15 +139,6 @@ def _check_ranks(section: str, train: TrainConfig) -> None:
         raise Fault(
             f"{section}.batch_size {train.batch_size} cannot be dealt to {train.num_workers} workers evenly; make it a "
             f"multiple of {section}.num_workers"
-        )
-
-
-def _check_parts(config: AnySystemConfig, train: TrainConfig) -> None:
-    ranks = max(1, train.num_workers)
-    if train.batch_size % (ranks * config.parts):
-        raise Fault(
-            f"train.batch_size {train.batch_size}: system {config.name} makes {config.parts} equal parts of each "
-            f"worker's pictures; make it a multiple of {ranks * config.parts}"
         )
 
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
+from components.faults import Fault
 from components.networks.dcgan import DCGANGenerator, base_of
 from components.networks.ebgan import EBGANAutoencoder
 from components.networks.layers import NormName, init_normal
@@ -31,6 +32,13 @@ class EBGANConfig(NoiseSection):
     width: PositiveInt = 64
     critic_width: PositiveInt = 64
     norm: NormName = "batch"
+
+    def require_batch(self, per_rank: int, ranks: int) -> None:
+        """The pulling-away term is of pairs of pictures."""
+        if self.lambda_pulling_away and per_rank * ranks < 2:
+            raise Fault(
+                "train.batch_size 1: the pulling-away term is of 2 or more; or set system.lambda_pulling_away: 0"
+            )
 
 
 def ebgan(config: EBGANConfig, shape: Shape) -> System:

@@ -9,6 +9,7 @@ from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from components.faults import Fault
+from components.networks import across_ranks
 from components.networks.dcgan import DCGANDiscriminator
 from components.networks.layers import NormName, init_normal
 from components.networks.mgan import MGANGenerator
@@ -35,10 +36,16 @@ class MGANConfig(NoiseSection):
     kernel: Literal[4, 5] = 4
     norm: NormName = "batch"
 
-    @property
-    def parts(self) -> int:
-        """As many as there are heads."""
-        return self.num_heads
+    def require_batch(self, per_rank: int, ranks: int) -> None:
+        """Each head makes as many pictures as every other, and enough of them to be normalised."""
+        together = {"batch": per_rank, "sync_batch": per_rank * ranks}.get(self.norm)
+        least = self.num_heads if together is None or together >= 2 * self.num_heads else 2 * self.num_heads
+        if per_rank % self.num_heads or per_rank < least:
+            raise Fault(
+                f"system.num_heads {self.num_heads} does not divide the {per_rank} pictures that each worker has of "
+                f"train.batch_size; make them a multiple of it"
+                + (f", from {least} on for norm {self.norm}" if least > self.num_heads else "")
+            )
 
 
 def mgan(config: MGANConfig, shape: Shape) -> System:
@@ -56,8 +63,7 @@ def mgan(config: MGANConfig, shape: Shape) -> System:
 
     def fakes(generator: nn.Module, seeds: Tensor) -> Tensor:
         assert isinstance(generator, MGANGenerator)
-        if len(seeds) % config.num_heads:
-            raise Fault(f"system.num_heads {config.num_heads} does not divide {len(seeds)} pictures of a rank evenly")
+        config.require_batch(len(seeds), across_ranks.num_ranks())
         # One seed of each group of neighbours, so that two ranks take the seeds that one process would.
         latent = latents(seeds[:: config.num_heads], config.latent, next(generator.parameters()).device, config.prior)
         return output(shape.target, generator.of_every_head(latent))

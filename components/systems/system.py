@@ -30,10 +30,15 @@ class SystemSection(Section):
     paired: ClassVar[bool] = True
     skips_void: ClassVar[bool] = False
 
-    @property
-    def parts(self) -> int:
-        """Into how many equal parts each rank's part of a batch must fall."""
-        return 1
+    def require_batch(self, per_rank: int, ranks: int) -> None:
+        """Refuse batches that the system cannot be given; most take any.
+
+        Args:
+            per_rank: pictures of each rank.
+
+        Raises:
+            Fault: naming the param.
+        """
 
 
 class Memory(Protocol):

@@ -15,6 +15,7 @@ _TEXTURE = {"generator": {"name": "texture_unet", "widths": [4, 8, 8], "norm": "
 _DROPOUT = "pix2pix, BatchNorm a rank and dropout"
 # Every system, and pix2pix with what the small ones leave out: dropout, BatchNorm's moments, power iterations, noise.
 WAYS: dict[str, tuple[str, dict[str, Any]]] = {name: (name, SMALL[name]) for name in SMALL} | {
+    "mgan": ("mgan", SMALL["mgan"] | {"num_heads": 1}),  # of any batch
     # A U-Net has dropout from its sixth level on.
     _DROPOUT: (
         "pix2pix",

@@ -178,3 +178,10 @@ def test_params_without_meaning_are_refused(given, said):
 def test_sizes_that_cannot_be_halved_are_refused(config, size):
     with pytest.raises(Fault, match=f"system {config.name} halves the sides .*set another shard.cut.image_size"):
         build(config, Shape(None, SHAPE.target, size))
+
+
+def test_one_picture_has_none_to_be_pulled_away_from():
+    with pytest.raises(Fault, match=r"train\.batch_size 1: the pulling-away term is of 2 or more"):
+        EBGANConfig().require_batch(1, 1)
+    EBGANConfig().require_batch(1, 2)
+    EBGANConfig(lambda_pulling_away=0).require_batch(1, 1)

@@ -183,25 +183,51 @@ def test_the_classifier_is_asked_for_the_head_of_each_fake():
     assert system.phases[1].terms(networks, batch, NOW)["classifier"].item() == pytest.approx(0.5 * math.log(2))
 
 
-@pytest.mark.parametrize(("batch", "workers", "good"), [(64, 2, True), (64, 0, True), (60, 0, False), (24, 2, False)])
-def test_heads_that_do_not_divide_the_batch_are_refused_before_training(batch, workers, good, tmp_path, monkeypatch):
+REFUSED = r"^system\.num_heads 8 does not divide the {} pictures that each worker has of train\.batch_size; make them "
+
+
+@pytest.mark.parametrize(
+    ("batch", "workers", "norm", "said"),
+    [
+        (64, 2, "batch", None),
+        (64, 0, "batch", None),
+        (8, 0, "none", None),
+        (16, 2, "sync_batch", None),
+        (60, 0, "none", REFUSED.format(60) + r"a multiple of it$"),
+        (24, 2, "none", REFUSED.format(12) + r"a multiple of it$"),
+        (16, 2, "batch", REFUSED.format(8) + r"a multiple of it, from 16 on for norm batch$"),
+        (8, 0, "sync_batch", REFUSED.format(8) + r"a multiple of it, from 16 on for norm sync_batch$"),
+    ],
+)
+def test_heads_that_do_not_divide_the_batch_are_refused_before_training(
+    batch, workers, norm, said, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     params = taken("systems/mgan")
     train = params.train.model_copy(update={"batch_size": batch, "num_workers": workers})
-    params = params.model_copy(update={"train": train})
-    if good:
+    params = params.model_copy(update={"train": train, "system": params.system.model_copy(update={"norm": norm})})
+    if said is None:
         check_plan(params)
         return
-    least = 8 * max(1, workers)
-    with pytest.raises(Fault, match=rf"train.batch_size {batch}: system mgan .* make it a multiple of {least}$"):
+    with pytest.raises(Fault, match=said):
         check_plan(params)
 
 
-def test_a_part_that_heads_do_not_divide_is_refused_at_a_step_too():
-    system = many()
-    batch: Batch = {"target": torch.rand(3, 3, 16, 16), "seeds": torch.arange(3)}
-    with pytest.raises(Fault, match=r"system\.num_heads 2 does not divide 3 pictures of a rank"):
-        system.phases[0].terms(system.networks, batch, NOW)
+@pytest.mark.parametrize("norm", ["batch", "sync_batch", "none"])
+def test_the_least_batch_that_is_not_refused_is_trained_on(norm):
+    system, config = many(norm=norm), MGANConfig(num_heads=2, norm=norm)
+    taken_up = []
+    for size in (1, 2, 3, 4):
+        batch: Batch = {"target": torch.rand(size, 3, 16, 16), "seeds": torch.arange(size)}
+        try:
+            config.require_batch(size, 1)
+        except Fault as fault:
+            with pytest.raises(Fault, match=str(fault)[:30]):  # and at a step too, in the same words
+                system.phases[0].terms(system.networks, batch, NOW)
+            continue
+        assert system.phases[0].terms(system.networks, batch, NOW)["classifier"].isfinite()
+        taken_up.append(size)
+    assert taken_up == ([2, 4] if norm == "none" else [4])
 
 
 # Unrolled GAN
