@@ -31,10 +31,10 @@ def scatter(mixture: Mixture, points: NDArray[np.float32], side: int = 480) -> P
 
 
 def density_picture(mixture: Mixture, side: int = 480) -> Picture:
-    """The density itself, uint8 (side, side, 3); a mode narrower than a pixel and a half is drawn as wide as that."""
+    """The density itself, uint8 (side, side, 3); a mode narrower than 2.5 pixels is drawn as wide as that."""
     low, step = _frame(mixture, side)
     axis = low[:, None] + step * (np.arange(side) + 0.5)  # (2, side)
-    std = max(mixture.std, 1.5 * step)
+    std = max(mixture.std, 2.5 * step)
     centres = np.array(mixture.centres)
     bumps = np.exp(-((axis[:, None, :] - centres.T[:, :, None]) ** 2) / (2 * std**2))  # (2, modes, side)
     heights = np.einsum("mx,my->yx", bumps[0], bumps[1])[::-1]

@@ -8,7 +8,8 @@ import torch
 from pydantic import TypeAdapter
 
 from components.faults import Fault
-from components.params import Params
+from components.fragment import take
+from components.params import Params, load_params
 from components.plan import check_plan
 from components.shards.config import ShardConfig
 from components.shards.writer import write_shards
@@ -24,6 +25,7 @@ from tests.test_points import POINTS, STILL
 from tests.training.helpers import weights_of
 from tests.training.test_parallel import fit_on
 
+ROOT = Path(__file__).parents[2]
 SYSTEMS = ("gan", "dcgan", "lsgan", "wgan", "wgan_gp", "dragan", "sn_gan", "r3gan", "d2gan", "unrolled_gan")
 
 
@@ -94,3 +96,18 @@ def test_what_points_cannot_have_is_refused_at_once(tmp_path, monkeypatch, chang
     monkeypatch.chdir(tmp_path)
     with pytest.raises(Fault, match=said):
         check_plan(Params.model_validate(SMALL | POINTS | changed))
+
+
+@pytest.mark.parametrize(("shape", "modes"), [("ring", 8), ("grid", 25)])
+def test_the_configs_ask_for_what_can_be_trained(tmp_path, monkeypatch, shape, modes):
+    monkeypatch.chdir(tmp_path)
+    defaults, fragment = (
+        (ROOT / path).read_text(encoding="utf-8") for path in ("params.yaml", f"configs/points_{shape}.yaml")
+    )
+    text, _ = take(defaults, fragment, defaults, f"points_{shape}")
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    params = load_params(tmp_path / "params.yaml")
+    check_plan(params)
+    assert isinstance(params.shard.cut, PointsCut)
+    assert len(params.shard.cut.mixture().centres) == modes
+    assert params.generate.count == 2500
