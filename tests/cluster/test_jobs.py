@@ -145,7 +145,8 @@ def test_a_job_keeps_each_finished_stage_and_the_next_one_goes_on(small, tmp_pat
     assert ran(output) == ["shard"]
     assert "job: kept at " in output
     assert not (small.folder / "data").exists()
-    assert not list(scratch.iterdir())  # no workspace is left behind
+    left = [path.name for path in scratch.iterdir() if not path.name.startswith("torchinductor_")]  # torch's own cache
+    assert left == []  # no workspace is left behind
 
 
 @MOTO_WARNINGS

@@ -236,6 +236,8 @@ def test_cogan_refuses_sizes_by_name(size, message):
 def test_an_unknown_objective_is_refused_with_the_known_ones(name):
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     values["system"] = {"name": name, "adversarial": "perceptual"}
-    with pytest.raises(Fault, match=r"^params\.yaml: system\.adversarial: .*'vanilla', 'minimax', 'lsgan', 'hinge' or") as fault:
+    with pytest.raises(
+        Fault, match=r"^params\.yaml: system\.adversarial: .*'vanilla', 'minimax', 'lsgan', 'hinge' or"
+    ) as fault:
         parse_params(values, "params.yaml")
     assert "\n" not in str(fault.value)
