@@ -15,7 +15,7 @@ import torch
 import yaml
 from PIL import Image
 
-from components.domain import Domain
+from components.domain import POINT_SIZE, Domain
 from components.faults import Fault
 from components.home import LOCAL
 from components.models import clip
@@ -23,12 +23,15 @@ from components.models.card import GenerateConfig
 from components.models.clip import PER_SECOND, write_clip
 from components.models.export import export_generators
 from components.models.generator import Generator
+from components.models.sampled import Sampled
 from components.models.seeds import parse_seeds
+from components.sources.points import PointsCut
 from components.systems import AnySystemConfig, build
 from components.systems.cgan import CGANConfig, ConvolutionsConfig
 from components.systems.dcgan import DCGANConfig
 from components.systems.system import Shape
 from components.task import Task
+from components.tasks.scatter import marked
 from components.tracking.registry import register_translator
 from components.tracking.store import URI, Store, open_store
 from pipelines import cli
@@ -115,6 +118,18 @@ def test_a_grid_holds_the_pictures_in_rows(inside, tmp_path):
         row, column = divmod(place, 3)
         assert np.array_equal(grid[34 * row + 1 : 34 * row + 33, 34 * column + 1 : 34 * column + 33], picture)
     assert (grid[34:, 68:] == 255).all()
+
+
+def test_of_points_each_is_marked_in_a_picture_of_their_density(tmp_path):
+    ring = Domain(kind="point", mixture=PointsCut().mixture())
+    config, shape = DCGANConfig(latent=8), Shape(None, ring, POINT_SIZE)
+    weights = dict(build(config, shape).networks.state_dict())
+    export_generators(tmp_path, weights, config, shape, Task(target="point"), GenerateConfig(), LINEAGE)
+    generator = Generator.load(tmp_path / "point", "cpu")
+    sampled = Sampled.of(generator, "tiny version 4", None)
+    shown = np.stack(list(sampled.pictures(range(5))))
+    assert shown.shape == (5, *sampled.size, 3)
+    assert np.array_equal(shown, marked(ring.mixture, generator.make(seeds=range(5))))
 
 
 def test_a_clip_goes_from_seed_to_seed(inside, tmp_path):

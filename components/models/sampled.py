@@ -51,6 +51,13 @@ class Sampled:
             raise Fault(f"--condition {condition}: {name} knows no such class; there are {listed}")
         return cls(generator, classes.index(condition))
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of a picture."""
+        target = self.generator.target
+        height, width = render(target, np.zeros((1, *target.shape(self.generator.size)), np.uint8)).shape[1:3]
+        return height, width
+
     def pictures(self, seeds: Sequence[int]) -> Iterator[Picture]:
         """The picture of each seed."""
         yield from self._made(seeds, seeds, [0.0] * len(seeds))

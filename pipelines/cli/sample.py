@@ -42,7 +42,7 @@ def sample_version(chosen: argparse.Namespace) -> None:
         generator = Generator.load(fetch_version(store, version, folder))
     sampled = Sampled.of(generator, version.name, chosen.condition)
     columns = math.isqrt(len(seeds) - 1) + 1
-    if kind == GRID and max(sides := laid_out_size(generator.size, len(seeds), columns)) > _WIDEST:
+    if kind == GRID and max(sides := laid_out_size(sampled.size, len(seeds), columns)) > _WIDEST:
         raise Fault(f"--out {out}: the grid would have {sides[1]:,}x{sides[0]:,} pixels; name fewer seeds, or a folder")
     pictures = sampled.way(stations, frames) if kind == CLIP else sampled.pictures(seeds)
     bar = tqdm(pictures, total=frames or len(seeds), unit="picture", desc=f"sample from {version.name}")
