@@ -85,13 +85,13 @@ def _way(chosen: argparse.Namespace, seeds: list[int], kind: str) -> tuple[list[
         return [], 0
     if chosen.towards is None:
         raise Fault(f"--out {chosen.out}: a clip needs --towards, the seed at which it ends")
-    require_encoder()
     towards = parse_seeds(chosen.towards, "--towards")
     if len(towards) > 1:
         raise Fault(f"--towards {chosen.towards}: give one seed")
     frames = _FRAMES * len(seeds) if chosen.frames is None else chosen.frames
     if not 2 <= frames <= MOST:
         raise Fault(f"--frames: from 2 to {MOST:,}, not {frames:,}; --frames N sets it")
+    require_encoder()
     return [*seeds, *towards], frames
 
 
