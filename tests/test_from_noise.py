@@ -29,8 +29,9 @@ SYSTEMS = {
     "cgan": {"name": "cgan", "latent": 8, "networks": {"name": "convolutions", "width": 4}},
     "wgan_gp": {"name": "wgan_gp", "latent": 8, "width": 4, "num_critic": 2},
     "sn_gan": {"name": "sn_gan", "latent": 8, "networks": {"name": "residual", "width": 4}, "num_critic": 2},
+    "mgan": {"name": "mgan", "latent": 8, "width": 4, "num_heads": 2},
 }
-NAMES = {"dcgan": "photo", "cgan": "photo_by_kind", "wgan_gp": "photo", "sn_gan": "photo"}
+NAMES = dict.fromkeys(SYSTEMS, "photo") | {"cgan": "photo_by_kind"}
 READ = {"system": {"name": "classifier", "width": 2}, "train": {"steps": 2, "batch_size": 4, "checkpoint_every": 2}}
 
 
