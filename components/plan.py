@@ -22,7 +22,7 @@ from components.tasks.derived import derived_domains
 from components.training.code import code_sha256
 from components.training.config import TrainConfig
 from components.training.optimizers import require_rates_known
-from components.training.run import as_seen, asked_of
+from components.training.run import as_seen, asked_of, require_file
 from components.yaml_file import shown
 
 CHECKED = Path(".pix2pipe/checked_plan")
@@ -51,6 +51,8 @@ def check_plan(params: Params) -> None:
 def _check(params: Params) -> None:
     for section, train in (("train", params.train), ("judge.train", params.judge.train)):
         _check_ranks(section, train)
+        if train.start_from is not None and train.start_from.endswith(".safetensors"):
+            require_file(train.start_from)
     ranks = max(1, params.train.num_workers)
     params.system.require_batch(params.train.batch_size // ranks, ranks)
     data = _asked(params)

@@ -3,18 +3,14 @@
 import shutil
 from pathlib import Path
 
-from PIL import Image
-
 from components.cluster.workers import Workers
-from components.files import atomic_path, put_file, remove_folder, sha256_file, write_bytes
+from components.files import put_file, remove_folder, sha256_file, write_bytes
 from components.home import LOCAL, AnyPath, shared
 from components.models.asked import open_asked
 from components.models.card import CARD, WEIGHTS, Card
-from components.models.generator import Generator
-from components.models.sheets import point_sheet, sheet, ways
+from components.models.sheets import draw_sheets
 from components.params import Params
 from components.shards.manifest import Manifest
-from components.shards.reader import Split
 from components.shards.writer import write_set
 from components.stage import Clock, run_stage
 from components.task import Task
@@ -52,22 +48,9 @@ def main(params: Params, clock: Clock) -> None:
             for name in (WEIGHTS, CARD):
                 write_bytes(out / name, (WORK / card.name / name).read_bytes())
             if card.source is None:
-                _draw(out)
+                draw_sheets(out)
     remove_folder(work)
     shutil.rmtree(WORK, ignore_errors=True)
-
-
-def _draw(out: Path) -> None:
-    """Sheets of pictures from noise, for people to look at; of points, all of them beside their density."""
-    generator = Generator.load(out)
-    if generator.target.mixture is not None:
-        points = point_sheet(generator.target.mixture, Split(out, "test"), generator.card.task.target)
-        sheets = {"sheet": points}
-    else:
-        sheets = {"sheet": sheet(generator), "ways": ways(generator)}
-    for name, picture in sheets.items():
-        with atomic_path(out / f"{name}.png") as temporary:
-            Image.fromarray(picture).save(temporary, format="PNG")
 
 
 def _for_all_ranks(root: AnyPath, cards: list[Card]) -> AnyPath:

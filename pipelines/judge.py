@@ -15,6 +15,7 @@ from components.params import Params
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.stage import Clock, run_stage
+from components.start import settled_start
 from components.systems.judge import CARD, Judge, export_judge, judge_task, write_card
 from components.training.loop import fit
 from components.training.progress import Progress
@@ -34,7 +35,8 @@ def main(params: Params, clock: Clock) -> None:
         print(f"judge: skipped: {reason}", file=sys.stderr)
         write_json(OUT / CARD, {"skipped": reason})
         return
-    run = plan(system, params.judge.train, SHARDS, shared() / "runs", task)
+    train = settled_start(params.judge.train, params.register_.experiment)
+    run = plan(system, train, SHARDS, shared() / "runs", task)
     with Progress(run, "judge"):
         clock.add("ray", Workers.of(run, "judge").run(fit, run))
     clock.merge(run.folder / "throughput.json")

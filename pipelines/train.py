@@ -8,6 +8,7 @@ from components.home import LOCAL, shared
 from components.params import Params, with_values
 from components.search.outcome import WINNER, read_winner
 from components.stage import Clock, run_stage
+from components.start import settled_start
 from components.systems import build
 from components.tracking.live import LiveRun
 from components.tracking.record import run_name
@@ -25,7 +26,8 @@ OUT = Path("data/runs")
 def main(params: Params, clock: Clock) -> None:
     """Train `system` as `train` says, with what tune found in place of their own values."""
     params = with_values(params, read_winner(TUNED), f"{TUNED / WINNER}")
-    run = plan(params.system, params.train, SHARDS, shared() / "runs")
+    train = settled_start(params.train, params.register_.experiment)
+    run = plan(params.system, train, SHARDS, shared() / "runs")
     for note in build(run.system, run.shape()).notes:
         print(f"train: note: {note}", file=sys.stderr)
     name = run_name(run.system.name, run.task, run.num_steps(), run.key)

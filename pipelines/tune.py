@@ -16,6 +16,7 @@ from components.search.outcome import find_winner, write_outcome
 from components.search.progress import SearchProgress, describe
 from components.search.space import Values
 from components.stage import Clock, run_stage
+from components.start import settled_start
 from components.training.run import Run, plan
 
 SHARDS, JUDGE = Path("data/shards"), Path("data/judge")
@@ -29,6 +30,7 @@ def main(params: Params, clock: Clock) -> None:
     if not config.num_trials:
         write_outcome(OUT, config, [], None, {})
         return
+    params = params.model_copy(update={"train": settled_start(params.train, params.register_.experiment)})
     whole = plan(params.system, params.train, SHARDS, LOCAL)
     places = (whole.shards, share_judge(JUDGE, absolute(shared() / "judges")), whole.task)
     measure = Measure(config.objective, config.samples, params.evaluate, params.generate, *places)

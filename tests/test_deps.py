@@ -12,7 +12,7 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages
 # How a stage is run and where bytes lie, which decide no result. Params come in through dvc.yaml's own `params`.
 MACHINERY = {
     *("asked", "cluster", "dvc_cache", "faults", "files", "fragment", "home", "locks", "node_cache", "outputs"),
-    *("params", "plan", "remote", "schema", "scratch", "stage", "yaml_file"),
+    *("params", "plan", "remote", "schema", "scratch", "stage", "start", "yaml_file"),
 }
 # What a stage imports, and what does not decide its result, with the reason.
 IMPORTED_ALONE = {

@@ -1,10 +1,13 @@
 """Sheets of pictures from noise: the same seeds for each class, and the way from one latent to another."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from components.domain import Mixture, Picture, points_of_bytes
+from components.files import atomic_path
 from components.models.generator import Generator
 from components.shards.reader import Split
 from components.tasks.encoding import render
@@ -14,6 +17,20 @@ _COLUMNS = 8
 _ROWS = 8  # of a sheet without a condition
 _WAYS = 4
 _GAP = 2  # pixels of white around each picture
+
+
+def draw_sheets(folder: Path) -> None:
+    """Write the sheets of a generator from noise beside the pictures that it made; of points, all of them beside their
+    density."""
+    generator = Generator.load(folder)
+    if generator.target.mixture is not None:
+        points = point_sheet(generator.target.mixture, Split(folder, "test"), generator.card.task.target)
+        sheets = {"sheet": points}
+    else:
+        sheets = {"sheet": sheet(generator), "ways": ways(generator)}
+    for name, picture in sheets.items():
+        with atomic_path(folder / f"{name}.png") as temporary:
+            Image.fromarray(picture).save(temporary, format="PNG")
 
 
 def sheet(generator: Generator) -> Picture:

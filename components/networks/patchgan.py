@@ -4,7 +4,6 @@ from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from components.networks.layers import NormName, needs_bias, norm
 
@@ -26,7 +25,6 @@ class PatchGAN(nn.Module):
         patch_size: PatchSize = 70,
         width: int = 64,
         norm_name: NormName = "batch",
-        spectral: bool = False,
     ) -> None:
         super().__init__()
         self.patch_size = patch_size
@@ -34,8 +32,7 @@ class PatchGAN(nn.Module):
         self.smallest = 3 * 2**strided if strided else 1
 
         def conv(inside: int, outside: int, kernel: int, stride: int, bias: bool) -> nn.Module:
-            layer = nn.Conv2d(inside, outside, kernel, stride, padding=1 if kernel == 4 else 0, bias=bias)
-            return spectral_norm(layer) if spectral else layer
+            return nn.Conv2d(inside, outside, kernel, stride, padding=1 if kernel == 4 else 0, bias=bias)
 
         def block(inside: int, outside: int, kernel: int, stride: int) -> list[nn.Module]:
             bias = needs_bias(norm_name)

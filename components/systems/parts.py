@@ -7,7 +7,7 @@ from torch import nn
 
 from components.domain import Domain
 from components.faults import Fault
-from components.networks.layers import InitName, NormName, init_kaiming, init_normal
+from components.networks.layers import InitName, NormName, init_kaiming, init_normal, spectrally_normalised
 from components.networks.patchgan import PatchGAN, PatchSize
 from components.networks.resnet import ResNet, UpsampleName
 from components.networks.texture_unet import TextureUNet
@@ -118,8 +118,10 @@ def make_generator(config: AnyGeneratorConfig, source: Domain, target: Domain, s
 
 def make_patchgan(config: PatchGANConfig, channels: int, patch_size: PatchSize) -> nn.Module:
     """A freshly initialised PatchGAN that sees so many channels."""
-    network = PatchGAN(channels, patch_size, config.width, config.norm, config.spectral)
-    return (init_kaiming if config.init == "kaiming" else init_normal)(network)
+    network = PatchGAN(channels, patch_size, config.width, config.norm)
+    (init_kaiming if config.init == "kaiming" else init_normal)(network)
+    # After the initialisation, which would write into a copy that the normalised weight is computed of.
+    return spectrally_normalised(network) if config.spectral else network
 
 
 def _require_multiple(size: tuple[int, int], levels: int, param: str) -> None:

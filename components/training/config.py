@@ -12,6 +12,10 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Placement = Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"]
 
 
+# A version, a run, a weights file.
+_START = r"^(models:/[^/@]+[/@][\w-]+|run:[0-9a-f]{4,16}|.+\.safetensors)$"
+
+
 class TrainConfig(Section):
     """One of `steps` and `epochs` says how long; all the rest has the papers' values by default.
 
@@ -26,7 +30,9 @@ class TrainConfig(Section):
     in its palette. Samples are shuffled within `shuffle_shards` shards in each of `lanes` places of the split at once
     (docs/scale.md); a split of no more
     than `shuffle_shards` is shuffled as a whole. An epoch is a pass over the training samples; where the two
-    sides are drawn independently, over the larger side.
+    sides are drawn independently, over the larger side. `start_from` is what the networks begin as, instead of at
+    random: a version (models:/NAME/3, models:/NAME@champion), the last checkpoint of a run (run:KEY), or a weights file
+    (*.safetensors).
 
     Where it runs (docs/nodes.md): `placement` is Ray's strategy for the ranks over the nodes;
     `cpus_per_worker` 0 is as many as the nodes can give each rank; `workers_per_gpu` ranks share a GPU;
@@ -58,6 +64,7 @@ class TrainConfig(Section):
     constant_share: float = Field(default=0.5, ge=0, le=1)
     ema: float = Field(default=0.0, ge=0, lt=1)
     augment: AugmentConfig = AugmentConfig()
+    start_from: Annotated[str, Field(pattern=_START)] | None = None
     seed: NonNegativeInt = 0
     precision: Literal["float32", "bfloat16"] = "float32"
     num_workers: NonNegativeInt = 0
@@ -120,6 +127,7 @@ class TrainConfig(Section):
             "cache",
             "cache_mb",
             "graphs",
+            "start_from",  # its content decides, which the run's key has
             "timeout_s",
             "max_failures",
         }

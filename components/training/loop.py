@@ -19,7 +19,8 @@ from components.training.log import Log
 from components.training.numerics import numerics
 from components.training.optimizers import rates, state_of
 from components.training.optimizers import restore as restore_optimizer
-from components.training.run import Run
+from components.training.run import Run, require_file
+from components.training.start import begin_from
 from components.training.terms import NotFinite
 from components.training.trainer import Trainer
 from components.training.validation import Validation
@@ -89,10 +90,12 @@ def _fit(run: Run, group: Group, until: int | None) -> None:
 
 
 def restore(run: Run, trainer: Trainer) -> int:
-    """Put a trainer where the run's last checkpoint stood; gives the number of steps already taken."""
+    """Put a trainer where the run's last checkpoint stood, or at what the run starts from; gives the steps taken."""
     checkpoint = run.checkpoints.last()
     if checkpoint is not None:
         load(checkpoint, trainer)
+    elif run.train.start_from is not None:
+        begin_from(require_file(run.train.start_from), trainer)
     step = checkpoint.step if checkpoint else 0
     if trainer.group.leads:
         run.checkpoints.drop_after(step)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from components.domain import Domain
 from components.faults import Fault
-from components.files import sha256_json
-from components.home import AnyPath
+from components.files import exists, sha256_file, sha256_json
+from components.home import AnyPath, located
 from components.schema import Section
 from components.shards.manifest import Manifest
 from components.shards.reader import open_side
@@ -101,10 +101,26 @@ def plan(
         "manifest": manifest.sha256,
         "task": task.model_dump(mode="json"),
     }
+    if train.start_from is not None:
+        decisive["start"] = sha256_file(require_file(train.start_from))
     key = sha256_json(decisive)[:16]
     folder = runs_root / key
     folder = folder.resolve() if isinstance(folder, Path) else folder
     return Run(system, train, manifest.published(shards), folder, task, key)
+
+
+def require_file(start: str) -> AnyPath:
+    """Where the weights lie that a run starts from.
+
+    Raises:
+        Fault: there is no such file, or a version or a run that no stage has looked up.
+    """
+    if start.startswith(("models:/", "run:")):
+        raise Fault(f"train.start_from: {start} is looked up by the stages judge, tune and train; name a file here")
+    file = located(start)
+    if not exists(file):
+        raise Fault(f"train.start_from: {file}: no such file")
+    return file
 
 
 def asked_of(system: AnySystemConfig, task: Task) -> Task:

@@ -11,10 +11,23 @@ from components.networks.layers import SyncBatchNorm2d
 from components.networks.patchgan import PatchGAN
 from components.networks.texture_unet import TextureUNet
 from components.networks.unet import UNet
+from components.systems.parts import PatchGANConfig, make_patchgan
 
 
 def count(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize("spectral", [False, True])
+def test_a_patchgan_is_initialised_as_its_params_say_with_a_spectral_norm_too(spectral):
+    torch.manual_seed(0)
+    network = make_patchgan(PatchGANConfig(spectral=spectral, norm="instance"), 3, 70)
+    name = "original" if spectral else "weight"
+    weights = [value for key, value in network.named_parameters() if key.endswith(name)]
+    assert len(weights) == 5
+    for weight in weights:
+        assert float(weight.detach().std()) == pytest.approx(0.02, rel=0.05)
+        assert abs(float(weight.detach().mean())) < 0.002
 
 
 def test_published_parameter_counts():

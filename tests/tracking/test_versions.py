@@ -3,16 +3,22 @@
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
+from components import home, start
 from components.faults import Fault
-from components.models.card import WEIGHTS
+from components.models.card import CARD, WEIGHTS, read_card
 from components.models.generator import Generator
+from components.systems import build
 from components.tracking.config import RegisterConfig
 from components.tracking.record import Outputs, gather
 from components.tracking.registry import register_all
 from components.tracking.run import log_record
 from components.tracking.store import Store, open_store
 from components.tracking.versions import fetch_version, find_version, list_versions
+from components.training.checkpoint import CheckpointStore
+from components.training.config import TrainConfig
 from tests.stage_outputs import KEY, build_outputs
 
 pytestmark = [
@@ -61,3 +67,34 @@ def test_the_files_are_those_registered_or_refused(store: Store, tmp_path: Path)
             fetch_version(store, version, tmp_path / "three")
     finally:
         weights.write_bytes(whole)
+
+
+def test_a_training_starts_from_a_version_or_a_run(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Both become one file by its content, with the names that networks have in a training."""
+    monkeypatch.chdir(tmp_path)
+    for module in (start, home):
+        monkeypatch.setattr(module, "LOCAL", tmp_path / ".pix2pipe")
+    monkeypatch.setattr(start, "tracking_uri", lambda _: store.uri)
+    by_number, by_alias = (
+        start.settled_start(TrainConfig(steps=1, start_from=f"models:/tiny{which}"), "tests").start_from
+        for which in ("/1", "@candidate")
+    )
+    assert by_number == by_alias
+    weights, card = (
+        load_file(by_number),
+        read_card(fetch_version(store, find_version(store, "tiny", "1"), tmp_path) / CARD),
+    )
+    network = build(card.system, card.shape()).networks["generator"]
+    assert weights.keys() == {f"generator.{key}" for key in network.state_dict()}
+    kept = CheckpointStore(tmp_path / ".pix2pipe/runs/0123abcd/checkpoints")
+    kept.save(3, {"generator.bias": torch.ones(2)}, {}, None)
+    of_run = start.settled_start(TrainConfig(steps=1, start_from="run:0123"), "tests").start_from
+    assert load_file(of_run).keys() == {"generator.bias"}
+    assert of_run == start.settled_start(TrainConfig(steps=1, start_from=of_run), "tests").start_from
+    for name, said in (
+        ("models:/tiny/9", "no version 9"),
+        ("run:9999", "no such run"),
+        ("no.safetensors", "no such file"),
+    ):
+        with pytest.raises(Fault, match=said):
+            start.settled_start(TrainConfig(steps=1, start_from=name), "tests")
