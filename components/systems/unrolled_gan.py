@@ -94,10 +94,10 @@ def _networks(config: UnrolledGANConfig, shape: Shape) -> tuple[nn.Module, nn.Mo
     match config.networks:
         case ConvolutionsConfig(width=width, kernel=kernel, norm=norm):
             require_levels("unrolled_gan", size)
-            return (
-                init_normal(DCGANGenerator(config.latent, channels, size, width, kernel, norm, 0)),
-                init_normal(DCGANDiscriminator(channels, size, width, kernel, config.networks.critic_norm or norm, 0)),
-            )
+            generator = DCGANGenerator(config.latent, channels, size, width, kernel, norm, 0)
+            critic_norm = config.networks.critic_norm or norm
+            discriminator = DCGANDiscriminator(channels, size, width, kernel, critic_norm, 0)
+            return init_normal(generator), init_normal(discriminator)  # in DCGAN's order, which decides its weights
         case StackedConfig(width=width, critic_width=critic_width, norm=norm):
             return (
                 init_normal(StackedGenerator(config.latent, channels, size, width, norm)),
