@@ -16,6 +16,7 @@ from components.evaluation.protocol import NetworkProtocol
 from components.faults import Fault
 from components.networks.frozen import load_into, read_weights
 from components.networks.lite0 import LITE0_SHA256, open_lite0
+from components.networks.tensors import full_float32
 
 _LITE0_SIZE, _LITE0_FEATURES = 224, 1280
 
@@ -47,7 +48,8 @@ class FeatureNetwork:
         if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
             raise Fault(f"pictures are {pictures.dtype} {pictures.shape}; features are taken of uint8 (N, H, W, 3)")
         batch = torch.tensor(pictures).to(self._device).permute(0, 3, 1, 2)
-        features, logits = self._network(batch)
+        with full_float32():
+            features, logits = self._network(batch)
         return features.float().cpu(), logits.double().log_softmax(1).float().cpu()
 
 

@@ -1,6 +1,7 @@
-"""Tensors into a safetensors file, and constants on a device."""
+"""Tensors into a safetensors file, constants on a device, and all bits of float32 on a GPU."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,3 +22,17 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], said: dict[str, str
 def on_device(constant: Tensor, device: torch.device) -> Tensor:
     """A tensor that nobody changes, on a device: copied there once, so that a step with it can be captured."""
     return constant.to(device)
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Inside the block a GPU's products and convolutions keep all bits of float32, where TF32 keeps eleven: so what is
+    measured there is what a CPU measures."""
+    cudnn, before = torch.backends.cudnn, (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32)
+    torch.set_float32_matmul_precision("highest")
+    cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        cudnn.allow_tf32 = before[1]

@@ -12,7 +12,7 @@ from torch import Tensor
 from components.domain import Domain
 from components.faults import Fault
 from components.files import atomic_path, read_json, sha256_file, write_json
-from components.networks.tensors import write_tensors
+from components.networks.tensors import full_float32, write_tensors
 from components.schema import Section
 from components.systems import build
 from components.systems.classifier import ClassifierConfig
@@ -58,7 +58,8 @@ class Judge:
 
         (N, classes, H, W) of labels, (N, classes) of a category.
         """
-        logits: Tensor = self._network(encode(self.card.source, photos, self._device))
+        with full_float32():
+            logits: Tensor = self._network(encode(self.card.source, photos, self._device))
         return logits.cpu()
 
 

@@ -1,7 +1,5 @@
 """The jitter of training pictures."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +9,7 @@ from torch import Tensor
 
 from components.domain import Domain
 from components.networks.noise import uniforms
+from components.networks.tensors import full_float32
 from components.schema import Section
 
 _STREAM = 2**20  # of a sample's seed: nothing else that is random about it is drawn there
@@ -101,7 +100,7 @@ class Cut:
         rows, columns = (_bicubic(place, here, there) for place, here, there in places)
         planes = pictures.permute(0, 3, 1, 2).float()
         count, channels, height, width = planes.shape
-        with _without_tf32():
+        with full_float32():  # TF32 would round the weights, and now and then a pixel the other way
             across = planes.reshape(count, channels * height, width) @ columns.transpose(1, 2)
             across = across.round_().clamp_(0, 255).view(count, channels, height, width)
             down = (rows[:, None] @ across).round_().clamp_(0, 255)
@@ -114,17 +113,6 @@ class Cut:
             steps = torch.arange(side, device=start.device)
             places.append(start[:, None] + torch.where(turn[:, None], side - 1 - steps, steps))
         return places
-
-
-@contextmanager
-def _without_tf32() -> Iterator[None]:
-    """Products with all bits of float32: TF32 would round the weights, and now and then a pixel the other way."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def _bicubic(places: Tensor, here: int, there: int) -> Tensor:
