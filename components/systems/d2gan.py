@@ -84,4 +84,4 @@ def _networks(config: D2GANConfig, shape: Shape) -> dict[str, nn.Module]:
         "discriminator": DCGANDiscriminator(channels, *shared),
         "second_discriminator": DCGANDiscriminator(channels, *shared),
     }
-    return {name: init_normal(network, 0.01) for name, network in networks.items()}
+    return {name: init_normal(network) for name, network in networks.items()}
