@@ -1,6 +1,7 @@
 """Points of a known density from fetch to report, and trained with a resume and by two ranks."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,8 @@ POINTS = {
 
 def test_points_go_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
+    # MLflow puts a version's code before all else; processes that later tests start would find it there.
+    monkeypatch.setattr(sys, "path", [*sys.path])
     for name in ("MLFLOW_TRACKING_URI", "PIX2PIPE_ROOT"):
         monkeypatch.delenv(name, raising=False)
     params = Params.model_validate(SMALL | POINTS)
