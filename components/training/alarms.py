@@ -63,7 +63,7 @@ RULES = (
         lambda value: value >= 0.9995,
         lambda value: value < 0.998,
         "the discriminator wins outright: it ranks real pictures above fakes in {value:.2%} of all pairs of logits, so "
-        "the generator learns little from it; lower train.learning_rates.{phase}, or set system.discriminator.spectral",
+        "the generator learns little from it; lower train.learning_rates.{phase}, or set the discriminator's spectral to true",
     ),
     Rule(
         "discriminator_loses",
@@ -80,7 +80,7 @@ RULES = (
         DIVERSITY,
         lambda value: value < 0.15,
         lambda value: value > 0.25,
-        "the generator gives nearly one picture whatever its source: its pictures differ by {value:.1%} of what real "
+        "the generator gives nearly one picture whatever it is given: its pictures differ by {value:.1%} of what real "
         "ones do; see samples/; a weight of system that ties it to its source, or train.learning_rate, may be far off",
     ),
 )
