@@ -63,7 +63,7 @@ RULES = (
         lambda value: value >= 0.9995,
         lambda value: value < 0.998,
         "the discriminator wins outright: it ranks real pictures above fakes in {value:.2%} of all pairs of logits, so "
-        "the generator learns little from it; lower train.learning_rates.{phase}, or set the discriminator's spectral to true",
+        "the generator learns little from it; lower train.learning_rates.{phase}, or set its spectral to true",
     ),
     Rule(
         "discriminator_loses",
