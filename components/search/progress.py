@@ -23,6 +23,10 @@ class SearchProgress:
         self._bar = tqdm(total=max(done, num_trials), initial=done, desc=title, unit="trial", dynamic_ncols=True)
         self._figure = figure
 
+    def __getstate__(self) -> dict[str, str]:
+        """Ray writes down what listens to a search; a bar holds an open stream, which nothing can write down."""
+        return {"_figure": self._figure}
+
     def __enter__(self) -> Self:
         return self
 
