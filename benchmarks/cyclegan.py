@@ -5,17 +5,14 @@ loop does beside: streams from shards, encoding, schedules, means of the losses.
 """
 
 import argparse
-import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch.optim import Adam
 
+from benchmarks.plain import Step, plain_cyclegan
 from benchmarks.step import make_shards
 from components.objectives.replay_pool import ReplayPool
 from components.systems import build
@@ -28,7 +25,6 @@ from components.training.run import Run, plan
 from components.training.trainer import Trainer
 
 WARM_UP = 2
-Step = Callable[[int], None]
 
 
 def through_the_loop(run: Run, steps: int) -> Step:
@@ -50,41 +46,9 @@ def plainly(run: Run) -> Step:
     shape = run.shape()
     torch.manual_seed(0)
     networks = build(run.system, shape).networks.to(memory_format=torch.channels_last)
-    names = ("generator", "generator_back", "discriminator", "discriminator_back")
-    g, f, d_target, d_source = (networks[name] for name in names)
-    pools = ReplayPool(50), ReplayPool(50)
-    optimizers = [
-        Adam(itertools.chain(*(network.parameters() for network in pair)), 2e-4, (0.5, 0.999), fused=True)
-        for pair in ((g, f), (d_target, d_source))
-    ]
     feed = Feed(run, shape, Group())
     batch = feed.prepare(next(feed.inputs(0, 1)))
-    real_source, real_target = batch["source"], batch["target"]
-
-    def step(_: int) -> None:
-        for parameter in itertools.chain(d_target.parameters(), d_source.parameters()):
-            parameter.requires_grad_(False)
-        fake_target, fake_source = torch.tanh(g(real_source)), torch.tanh(f(real_target))
-        loss = (d_target(fake_target) - 1).square().mean() + (d_source(fake_source) - 1).square().mean()
-        loss = loss + 10 * F.l1_loss(torch.tanh(f(fake_target)), real_source)
-        loss = loss + 10 * F.l1_loss(torch.tanh(g(fake_source)), real_target)
-        loss = loss + 5 * F.l1_loss(torch.tanh(g(real_target)), real_target)
-        loss = loss + 5 * F.l1_loss(torch.tanh(f(real_source)), real_source)
-        optimizers[0].zero_grad()
-        loss.backward()
-        optimizers[0].step()
-        for parameter in itertools.chain(d_target.parameters(), d_source.parameters()):
-            parameter.requires_grad_(True)
-        optimizers[1].zero_grad()
-        for discriminator, fake, real, pool in (
-            (d_target, fake_target, real_target, pools[0]),
-            (d_source, fake_source, real_source, pools[1]),
-        ):
-            loss = discriminator(pool.draw(fake)).square().mean() + (discriminator(real) - 1).square().mean()
-            (0.5 * loss).backward()
-        optimizers[1].step()
-
-    return step
+    return plain_cyclegan(networks, batch, [ReplayPool(50).draw, ReplayPool(50).draw], fused=True)
 
 
 def seconds(step: Step, index: int) -> float:

@@ -11,7 +11,6 @@ too, without graphs and with smaller networks, so that it never rots.
 """
 
 import argparse
-import itertools
 import json
 import tempfile
 import time
@@ -21,14 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from pydantic import TypeAdapter
-from torch import Tensor, nn
-from torch.optim import Adam
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.plain import plain_cyclegan, plain_pix2pix
 from benchmarks.step import make_shards
 from components.systems import AnySystemConfig, SystemConfig, build
+from components.systems.pix2pix import Pix2PixConfig
 from components.training.config import TrainConfig
 from components.training.feed import Feed
 from components.training.group import Group
@@ -118,69 +116,18 @@ def plainly(run: Run, device: torch.device) -> Callable[[int], None]:
     batch = feed.prepare({name: value.to(device) for name, value in next(feed.inputs(0, 1)).items()})
     batch = {name: value.contiguous() for name, value in batch.items()}
     low = torch.autocast(device.type, torch.bfloat16, enabled=run.train.precision == "bfloat16")
-    step = {"pix2pix": _plain_pix2pix, "cyclegan": _plain_cyclegan}[run.system.name](networks, batch, run.system)
+    config = run.system
+    step = (
+        plain_pix2pix(networks, batch, config.lambda_l1)
+        if isinstance(config, Pix2PixConfig)
+        else plain_cyclegan(networks, batch)
+    )
 
     def taken(index: int) -> None:
         with low:
             step(index)
 
     return taken
-
-
-def _plain_pix2pix(networks: nn.ModuleDict, batch: dict[str, Tensor], config: Any) -> Callable[[int], None]:
-    g, d = networks["generator"], networks["discriminator"]
-    adams = [Adam(network.parameters(), 2e-4, (0.5, 0.999)) for network in (g, d)]
-    source, target, seeds = batch["source"], batch["target"], batch["seeds"]
-
-    def told(picture: Tensor, real: bool) -> Tensor:
-        logits = d(torch.cat([source, picture], dim=1))
-        return F.binary_cross_entropy_with_logits(logits.float(), torch.full_like(logits, float(real)).float())
-
-    def step(_: int) -> None:
-        fake = torch.tanh(g(source, seeds))
-        for parameter in d.parameters():
-            parameter.requires_grad_(True)
-        adams[1].zero_grad()
-        (0.5 * (told(fake.detach(), real=False) + told(target, real=True))).backward()
-        adams[1].step()
-        for parameter in d.parameters():
-            parameter.requires_grad_(False)
-        adams[0].zero_grad()
-        (told(fake, real=True) + config.lambda_l1 * F.l1_loss(fake, target)).backward()
-        adams[0].step()
-
-    return step
-
-
-def _plain_cyclegan(networks: nn.ModuleDict, batch: dict[str, Tensor], _: Any) -> Callable[[int], None]:
-    g, f, d_target, d_source = (
-        networks[name] for name in ("generator", "generator_back", "discriminator", "discriminator_back")
-    )
-    adams = [
-        Adam(itertools.chain(*(network.parameters() for network in pair)), 2e-4, (0.5, 0.999))
-        for pair in ((g, f), (d_target, d_source))
-    ]
-    source, target = batch["source"], batch["target"]
-    critics = list(itertools.chain(d_target.parameters(), d_source.parameters()))
-
-    def step(_: int) -> None:
-        for parameter in critics:
-            parameter.requires_grad_(False)
-        fake, back = torch.tanh(g(source)), torch.tanh(f(target))
-        loss = (d_target(fake) - 1).square().mean() + (d_source(back) - 1).square().mean()
-        loss = loss + 10 * F.l1_loss(torch.tanh(f(fake)), source) + 10 * F.l1_loss(torch.tanh(g(back)), target)
-        loss = loss + 5 * F.l1_loss(torch.tanh(g(target)), target) + 5 * F.l1_loss(torch.tanh(f(source)), source)
-        adams[0].zero_grad()
-        loss.backward()
-        adams[0].step()
-        for parameter in critics:
-            parameter.requires_grad_(True)
-        adams[1].zero_grad()
-        for critic, made, real in ((d_target, fake, target), (d_source, back, source)):
-            (0.5 * (critic(made.detach()).square().mean() + (critic(real) - 1).square().mean())).backward()
-        adams[1].step()
-
-    return step
 
 
 def matrix_rate(device: torch.device, precision: str) -> float:

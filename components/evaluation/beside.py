@@ -1,20 +1,16 @@
-"""Where measuring computes, and reading beside it."""
+"""Computing on the device that is there, and reading beside it."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-import torch
 from torch import Tensor
+
+from components.networks.tensors import compute_device
 
 T = TypeVar("T")
 _AHEAD = 2  # items that are ready before they are asked for
-
-
-def compute_device() -> torch.device:
-    """The GPU of this process, or its CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def to_compute(values: Tensor) -> Tensor:

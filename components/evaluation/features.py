@@ -9,14 +9,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from components.evaluation.beside import compute_device
 from components.evaluation.config import EvaluateConfig, InceptionWeights
 from components.evaluation.inception import FEATURES, SIZE, Inception
 from components.evaluation.protocol import NetworkProtocol
 from components.faults import Fault
 from components.networks.frozen import load_into, read_weights
 from components.networks.lite0 import LITE0_SHA256, open_lite0
-from components.networks.tensors import full_float32
+from components.networks.tensors import compute_device, full_float32
 
 _LITE0_SIZE, _LITE0_FEATURES = 224, 1280
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from components.evaluation.beside import compute_device
 from components.evaluation.sets import are_equal, require_sets
+from components.networks.tensors import compute_device
 
 _ROWS = 4096  # images of which float64 copies are in memory at once
 

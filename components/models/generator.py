@@ -10,6 +10,7 @@ from torch import nn
 from components.domain import Domain
 from components.faults import Fault
 from components.models.card import CARD, WEIGHTS, Card, read_card
+from components.networks.tensors import compute_device
 from components.systems import build
 from components.systems.system import Given, Use
 from components.systems.weights import read_weights, require_sha256
@@ -46,8 +47,7 @@ class Generator:
         network = system.networks[use.network]
         what = f"{card.system.name}'s {use.network}"
         network.load_state_dict(read_weights(folder / WEIGHTS, network.state_dict(), what))
-        cuda = device != "cpu" and torch.cuda.is_available()
-        return cls(card, network, use, torch.device("cuda" if cuda else "cpu"))
+        return cls(card, network, use, torch.device("cpu") if device == "cpu" else compute_device())
 
     @property
     def trained(self) -> tuple[nn.Module, Use]:

@@ -24,6 +24,11 @@ def on_device(constant: Tensor, device: torch.device) -> Tensor:
     return constant.to(device)
 
 
+def compute_device() -> torch.device:
+    """The GPU of this process, or its CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 @contextmanager
 def full_float32() -> Iterator[None]:
     """Inside the block a GPU's products and convolutions keep all bits of float32, where TF32 keeps eleven: so what is

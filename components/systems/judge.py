@@ -12,7 +12,7 @@ from torch import Tensor
 from components.domain import Domain
 from components.faults import Fault
 from components.files import atomic_path, read_json, sha256_file, write_json
-from components.networks.tensors import full_float32, write_tensors
+from components.networks.tensors import compute_device, full_float32, write_tensors
 from components.schema import Section
 from components.systems import build
 from components.systems.classifier import ClassifierConfig
@@ -49,7 +49,7 @@ class Judge:
         self.card = card
         self.sha256 = card.weights_sha256
         self.classes = card.target.classes
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = compute_device()
         self._network = network.to(self._device).eval().requires_grad_(False)
 
     @torch.inference_mode()

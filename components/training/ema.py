@@ -1,6 +1,6 @@
 """Exponential moving average of weights: the networks that are looked at, steadier than those that learn."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -49,7 +49,8 @@ class EMA:
         for key, weight in self.weights.items():
             weight.data, self.averages[key] = self.averages[key], weight.data
 
-    def load(self, averages: dict[str, Tensor]) -> None:
-        """Take averages from a checkpoint."""
+    @torch.no_grad()
+    def load(self, averages: Mapping[str, Tensor]) -> None:
+        """Take averages by the names that they have here, such as those of a checkpoint."""
         for key, average in self.averages.items():
             average.copy_(averages[key])

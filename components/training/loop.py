@@ -20,10 +20,10 @@ from components.training.numerics import numerics
 from components.training.optimizers import rates, state_of
 from components.training.optimizers import restore as restore_optimizer
 from components.training.run import Run, require_file
-from components.training.start import begin_from
 from components.training.terms import NotFinite
 from components.training.trainer import Trainer
 from components.training.validation import Validation
+from components.training.warm_start import begin_from
 
 _NAMED = 16  # samples that a message names
 

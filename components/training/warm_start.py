@@ -1,4 +1,4 @@
-"""Start: a run that begins from weights that another training left, instead of at random."""
+"""Warm start: a run that begins from weights that another training left, instead of at random."""
 
 import sys
 
@@ -9,11 +9,10 @@ from tqdm import tqdm
 from components.faults import Fault
 from components.files import read_bytes
 from components.home import AnyPath
-from components.systems.weights import load_weights
+from components.systems.weights import averaged, load_weights
 from components.training.trainer import Trainer
 
 _NAMED = 5  # tensors that a message names
-AVERAGED = "ema."
 
 
 def begin_from(file: AnyPath, trainer: Trainer) -> None:
@@ -31,9 +30,7 @@ def begin_from(file: AnyPath, trainer: Trainer) -> None:
     found = load_weights(file, read_bytes(file))
     left = take_weights(found, trainer.system.networks, str(file))
     if trainer.ema is not None:
-        with torch.no_grad():
-            for key, average in trainer.ema.averages.items():
-                average.copy_(trainer.ema.weights[key])
+        trainer.ema.load(trainer.ema.weights)
     if trainer.group.leads:
         tqdm.write(f"train.start_from: {_said(left, trainer.system.networks)}", file=sys.stderr)
 
@@ -43,8 +40,9 @@ def take_weights(found: dict[str, Tensor], networks: nn.ModuleDict, where: str) 
     """Put weights into networks by name and shape; gives what stays as it was initialised, with the reason."""
     left: dict[str, str] = {}
     own = networks.state_dict()
+    begins = {f"{network}.{key}": value for network in networks for key, value in averaged(found, network).items()}
     for name, value in own.items():
-        given = found.get(f"{AVERAGED}{name}", found.get(name))
+        given = begins.get(name)
         if given is None:
             left[name] = "is not in it"
         elif given.shape != value.shape:
