@@ -66,7 +66,8 @@ class Domain(Section):
     pix2pix and CycleGAN do. `ignore` is the value of a label map that stands for "not labelled": one of the classes, or
     a value beyond them. Nothing is learned from such pixels, and they are not scored; networks see a value beyond the
     classes as none of them, and people see it black. `range` and `bands` say how files of an image are read: which
-    values of 16-bit grey become 0 and 255, and which bands are red, green and blue.
+    values of 16-bit grey become 0 and 255, and which bands are red, green and blue. `in_key` is of a category: whether
+    a sample's key ends in `-` and the name of its class, and those whose keys are alike but for it show one thing.
     """
 
     kind: Literal["image", "label", "category", "point"]
@@ -78,6 +79,7 @@ class Domain(Section):
     range: tuple[float, float] | None = Field(default=None, exclude_if=lambda value: value is None)
     bands: tuple[Band, Band, Band] | None = Field(default=None, exclude_if=lambda value: value is None)
     mixture: Mixture | None = Field(default=None, exclude_if=lambda value: value is None)
+    in_key: bool = Field(default=False, exclude_if=lambda value: not value)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -91,6 +93,8 @@ class Domain(Section):
             raise ValueError("palette gives one colour for each class")
         if self.kind == "category" and self.palette:
             raise ValueError("a category has no palette")
+        if self.in_key and self.kind != "category":
+            raise ValueError(f"in_key is of categories, and this is of kind {self.kind}")
         if self.kind != "label" and self.ignore is not None:
             raise ValueError(f"ignore is of label maps, and this is of kind {self.kind}")
         if self.kind != "image" and (self.range or self.bands):

@@ -13,6 +13,9 @@ from components.source import Shown, Source
 from components.sources.earth import LICENCE as EARTH_LICENCE
 from components.sources.earth import EarthConfig, fetch_earth
 from components.sources.earth_cut import EarthCut, open_earth, shows_earth
+from components.sources.emoji import LICENCE as EMOJI_LICENCE
+from components.sources.emoji import EmojiConfig, fetch_emoji
+from components.sources.emoji_cut import EmojiCut, open_emoji, shows_emoji
 from components.sources.fashion_mnist import LICENCE as FASHION_LICENCE
 from components.sources.fashion_mnist import (
     FashionMNISTConfig,
@@ -28,8 +31,8 @@ from components.sources.folder_cut import open_folder, shows_folder
 from components.sources.points import LICENCE as POINTS_LICENCE
 from components.sources.points import PointsConfig, PointsCut, fetch_points, open_points, shows_points
 
-AnyFetchConfig = EarthConfig | FolderConfig | FashionMNISTConfig | PointsConfig
-AnyCutConfig = EarthCut | FolderCut | FashionMNISTCut | PointsCut
+AnyFetchConfig = EarthConfig | FolderConfig | FashionMNISTConfig | EmojiConfig | PointsConfig
+AnyCutConfig = EarthCut | FolderCut | FashionMNISTCut | EmojiCut | PointsCut
 FetchConfig = Annotated[AnyFetchConfig, Field(discriminator="name")]
 CutConfig = Annotated[AnyCutConfig, Field(discriminator="name")]
 
@@ -48,6 +51,7 @@ class SourceKind:
 
 SOURCES: dict[str, SourceKind] = {
     "earth": SourceKind(EarthConfig, EarthCut, fetch_earth, open_earth, shows_earth, EARTH_LICENCE),
+    "emoji": SourceKind(EmojiConfig, EmojiCut, fetch_emoji, open_emoji, shows_emoji, EMOJI_LICENCE),
     "fashion_mnist": SourceKind(
         FashionMNISTConfig, FashionMNISTCut, fetch_fashion, open_fashion, shows_fashion, FASHION_LICENCE
     ),

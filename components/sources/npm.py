@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import io
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from components.faults import Fault
 from components.files import faults_of_the_disk, sha256_file
 from components.sources.packages import Package
 
+_MOST = 1 << 24
 _PREFIX = re.compile(r"^npm (?:error|ERR!)\s*")
 # Lines that name no reason: the fields of the error, its stack, and where the log lies.
 _NO_REASON = re.compile(r"^(code|syscall|errno|path|at|A complete log)\b")
@@ -63,6 +65,27 @@ class NpmPackage(Package):
                 raise tarfile.ReadError("not a regular file")
             with source:
                 yield source
+
+    def members(self, archive: Path, folder: str) -> Iterator[tuple[str, io.BytesIO]]:
+        """The files below one folder of the downloaded package, in its order, in one pass over a tarball of any size.
+
+        Raises:
+            Fault: the package is broken, or a file is larger than 16 MiB.
+        """
+        broken = (*self.broken, EOFError)
+        try:
+            with tarfile.open(archive, "r|gz") as file:
+                for member in file:
+                    name = member.name.removeprefix("package/")
+                    if not name.startswith(folder) or not member.isreg():
+                        continue
+                    if member.size > _MOST:
+                        raise Fault(f"{archive}: {name} is larger than {_MOST:,} bytes")
+                    source = file.extractfile(member)
+                    assert source is not None
+                    yield name, io.BytesIO(source.read())
+        except broken as error:
+            raise Fault(f"{archive}: cannot read {folder} ({error}); remove the file and run fetch again") from error
 
 
 def _npm_error(stderr: str) -> str:
