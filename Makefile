@@ -3,6 +3,7 @@
 # make check  what a change must pass: format, lint, types, layers, tests
 # make bench  images/s, where a step's time goes, one worker against two; CycleGAN against its plain step;
 #             ASHA against the grid; what safety costs a step
+# make docs   docs/ as a site with a search: .pix2pipe/site/index.html
 # make reliability  faults and attacks, tried by the thousand: .pix2pipe/reliability/reliability.md
 #
 # make audit  known vulnerabilities of the pinned packages; those that are waived, and why: docs/reliability.md
@@ -19,6 +20,7 @@ INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
+export NO_MKDOCS_2_WARNING := 1
 
 # A file of tests is one process's; with a thread each they do not stand in each other's way.
 TESTERS ?= 2
@@ -27,7 +29,7 @@ TESTS := OMP_NUM_THREADS=1 pytest --numprocesses $(TESTERS) --dist loadfile
 # PYSEC or CVE numbers that are waived, each with its reason in docs/reliability.md
 WAIVED := CVE-2025-69872
 
-.PHONY: demo test check bench reliability audit constraints install
+.PHONY: demo test check bench docs reliability audit constraints install
 
 install: $(INSTALLED)
 
@@ -57,6 +59,9 @@ bench: install
 	python -m benchmarks.cyclegan
 	python -m benchmarks.search
 	python -m benchmarks.safety
+
+docs: install
+	mkdocs build
 
 reliability: install
 	$(TESTS) tests/reliability -m "slow or not slow" --figures .pix2pipe/reliability
