@@ -37,11 +37,7 @@ def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     Raises:
         Fault: no such file, other bytes than expected, or no state dict in it.
     """
-    if not path.is_file():
-        raise Fault(f"{path}: no such weights file; name one in params.yaml, or remove the feature network")
-    found = sha256_file(path)
-    if found != sha256:
-        raise Fault(f"{path}: its sha256 is {found}, expected {sha256}; it is another file or a broken one")
+    require_bytes(path, sha256)
     try:
         if path.suffix == ".safetensors":
             state = load_file(path)
@@ -52,6 +48,19 @@ def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise Fault(f"{path}: holds no state dict (names and tensors); save model.state_dict() instead")
     return dict(state)
+
+
+def require_bytes(path: Path, sha256: str) -> None:
+    """Refuse a weights file that is not the very one expected.
+
+    Raises:
+        Fault: no such file, or other bytes; names both hashes.
+    """
+    if not path.is_file():
+        raise Fault(f"{path}: no such weights file; name one in params.yaml, or remove the feature network")
+    found = sha256_file(path)
+    if found != sha256:
+        raise Fault(f"{path}: its sha256 is {found}, expected {sha256}; it is another file or a broken one")
 
 
 def load_into(network: nn.Module, state: dict[str, Tensor], path: Path, what: str) -> None:

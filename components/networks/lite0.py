@@ -13,6 +13,7 @@ from components.networks.frozen import load_into, read_weights
 
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _BLOCKS = 5  # the blocks down to an eighth of the picture's side
+BLOCKS = ("stem", *(f"block{number}" for number in range(1, 17)))
 
 
 def open_lite0() -> Any:
@@ -48,6 +49,27 @@ class Lite0Features(nn.Module):
         """Features of pictures, normalised as the weights were trained: (x - 127) / 128 of 0 to 255."""
         out: Tensor = self.layers((pictures * 127.5 + 0.5) / 128)
         return out
+
+
+class Lite0Layers(nn.Module):
+    """The stem and each block by its name, of pictures (N, 3, H, W) in [-1, 1], at their own size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        whole = open_lite0()
+        self.layers = nn.ModuleList([nn.Sequential(whole._conv_stem, nn.ReLU6()), *whole._blocks])
+
+    def forward(self, pictures: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:
+        """The named layers of `BLOCKS`; what lies behind them is not computed."""
+        x = (pictures * 127.5 + 0.5) / 128
+        found: dict[str, Tensor] = {}
+        for name, layer in zip(BLOCKS, self.layers, strict=True):
+            if len(found) == len(layers):
+                break
+            x = layer(x)
+            if name in layers:
+                found[name] = x
+        return found
 
 
 @cache
