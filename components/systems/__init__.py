@@ -25,6 +25,7 @@ from components.systems.pix2pix import Pix2PixConfig, pix2pix
 from components.systems.r3gan import R3GANConfig, r3gan
 from components.systems.simgan import SimGANConfig, simgan
 from components.systems.sn_gan import SNGANConfig, sn_gan
+from components.systems.srgan import SRGANConfig, srgan
 from components.systems.system import Shape, System
 from components.systems.unrolled_gan import UnrolledGANConfig, unrolled_gan
 from components.systems.wgan import WGANConfig, wgan
@@ -38,6 +39,7 @@ AnySystemConfig = (
     | BiGANConfig
     | SimGANConfig
     | FeatureGANConfig
+    | SRGANConfig
     | GANConfig
     | DCGANConfig
     | CGANConfig
@@ -92,6 +94,8 @@ def _build(config: AnySystemConfig, shape: Shape) -> System:
             return simgan(config, shape)
         case FeatureGANConfig():
             return feature_gan(config, shape)
+        case SRGANConfig():
+            return srgan(config, shape)
         case GANConfig():
             return gan(config, shape)
         case DCGANConfig():

@@ -41,6 +41,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "bigan": {"generator": RESNET, "pool_size": 2} | PATCHES,
     "simgan": {"generator": RESNET, "history_size": 2} | PATCHES,
     "feature_gan": {"generator": RESNET, "history_size": 2} | PATCHES,
+    "srgan": {"resnet_share": 0, "width": 4, "blocks": 1, "norm": "sync_batch", "lambda_adversarial": 0.5}
+    | {"discriminator": {"width": 4, "units": 8, "norm": "sync_batch"}},
     "dcgan": {"latent": 8, "width": 4, "norm": "sync_batch"},
     "cgan": {"latent": 8, "networks": {"name": "convolutions", "width": 4, "norm": "sync_batch"}},
     "wgan_gp": {"latent": 8, "width": 4, "num_critic": 2},
