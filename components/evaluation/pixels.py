@@ -28,8 +28,28 @@ def psnr(pictures: Tensor, real: Tensor) -> Tensor:
     return ratios.clamp(max=float(ceiling))
 
 
-def ssim(pictures: Tensor, real: Tensor) -> Tensor:
+def luma(pictures: Tensor, border: int) -> Tensor:
+    """Y of YCbCr (ITU-R BT.601), 16 to 235 and not rounded, without `border` pixels at each edge, as papers on
+    super-resolution compare pictures; uint8 (N, H, W, 3) -> float64 (N, H - 2 border, W - 2 border, 1).
+
+    Raises:
+        Fault: the border leaves nothing.
+    """
+    height, width = pictures.shape[1:3]
+    if min(height, width) <= 2 * border:
+        raise Fault(f"a border of {border} pixels leaves nothing of pictures of {height}x{width}")
+    inner = pictures[:, border : height - border, border : width - border].double()
+    weights = torch.tensor([65.481, 128.553, 24.966], dtype=inner.dtype) / 255
+    return 16 + (inner * weights).sum(-1, keepdim=True)
+
+
+def ssim(pictures: Tensor, real: Tensor, reflect: bool = True) -> Tensor:
     """Structural similarity (Wang et al. 2004), -1 to 1, data range 255, 11-pixel Gaussian of sigma 1.5; (N,).
+
+    Args:
+        pictures, real: (N, H, W, C) of one shape.
+        reflect: whether windows reach over the edges, where pictures are reflected, as torchmetrics has it; without,
+            only those that lie within the picture count, as in the authors' code.
 
     Raises:
         Fault: pictures smaller than the window.
@@ -37,6 +57,8 @@ def ssim(pictures: Tensor, real: Tensor) -> Tensor:
     if min(pictures.shape[1:3]) < SSIM_WINDOW:
         raise Fault(f"SSIM needs pictures of {SSIM_WINDOW} pixels a side; these are {tuple(pictures.shape[1:3])}")
     a, b = (x.permute(0, 3, 1, 2).double() for x in (pictures, real))
+    if reflect:
+        a, b = (F.pad(x, (SSIM_WINDOW // 2,) * 4, mode="reflect") for x in (a, b))
     mean_a, mean_b = _window(a), _window(b)
     var_a = (_window(a * a) - mean_a**2).clamp_min(0)
     var_b = (_window(b * b) - mean_b**2).clamp_min(0)
@@ -47,8 +69,7 @@ def ssim(pictures: Tensor, real: Tensor) -> Tensor:
 
 
 def _window(x: Tensor) -> Tensor:
-    """Gaussian means around every pixel, borders reflected: torchmetrics' dense window, rows then columns."""
-    x = F.pad(x, (SSIM_WINDOW // 2,) * 4, mode="reflect")
+    """Gaussian means of the windows that lie within the picture: torchmetrics' dense window, rows then columns."""
     offsets = torch.arange(SSIM_WINDOW, dtype=x.dtype) - SSIM_WINDOW // 2
     weights = torch.exp(-offsets.square() / (2 * _SIGMA**2))
     weights /= weights.sum()

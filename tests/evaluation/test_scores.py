@@ -9,7 +9,7 @@ from components.evaluation.fcn_score import confusions, corrected, fcn_figures, 
 from components.evaluation.inception_score import inception_score
 from components.evaluation.intervals import draws
 from components.evaluation.kid import kid
-from components.evaluation.pixels import l1, psnr, ssim
+from components.evaluation.pixels import l1, luma, psnr, ssim
 from components.faults import Fault
 
 
@@ -195,3 +195,41 @@ def test_ssim_needs_a_window() -> None:
     x = pictures(3)[:, :8, :8]
     with pytest.raises(Fault, match="SSIM needs pictures of 11 pixels"):
         ssim(x, x)
+
+
+def test_luma_by_hand() -> None:
+    """Y of white is 235, of black 16, of pure red, green and blue 81.481, 144.553 and 40.966."""
+    colours = [[255, 255, 255], [0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]]
+    row = torch.tensor(colours, dtype=torch.uint8)[None, None].expand(2, 3, 5, 3)
+    assert luma(row, 0)[1, 2, :, 0].tolist() == pytest.approx([235, 16, 81.481, 144.553, 40.966])
+    assert luma(row, 1).shape == (2, 1, 3, 1)
+    assert luma(row, 1)[0, 0, :, 0].tolist() == pytest.approx([16, 81.481, 144.553])
+    with pytest.raises(Fault, match="a border of 2 pixels leaves nothing of pictures of 3x5"):
+        luma(row, 2)
+
+
+def test_psnr_on_luma_leaves_the_border_off() -> None:
+    """Green off by 10 moves Y by 1285.53 / 255; what is wrong within the border counts for nothing."""
+    real = torch.full((1, 20, 20, 3), 100, dtype=torch.uint8)
+    made = real.clone()
+    made[:, 4:-4, 4:-4, 1] += 10
+    made[:, :4] = 255
+    expected = 20 * np.log10(255 / (128.553 * 10 / 255))
+    assert psnr(luma(made, 4), luma(real, 4)).tolist() == pytest.approx([expected])
+    assert psnr(luma(made, 0), luma(real, 0)).item() < expected
+
+
+def test_ssim_within_the_picture_by_hand() -> None:
+    """One window: of two flat pictures SSIM is the part of the means alone, (2 a b + C1) / (a^2 + b^2 + C1)."""
+    a, b = (torch.full((1, 11, 11, 1), value, dtype=torch.float64) for value in (100.0, 130.0))
+    c1 = (0.01 * 255) ** 2
+    expected = (2 * 100 * 130 + c1) / (100**2 + 130**2 + c1)
+    assert ssim(a, b, reflect=False).item() == pytest.approx(expected)
+    noise = torch.from_numpy(np.random.default_rng(0).normal(0, 20, (2, 24, 26, 1)))
+    x, y = 120 + noise[:1], 120 + noise[1:]
+    pair = (z.permute(0, 3, 1, 2) for z in (x, y))
+    # torchmetrics' map has all windows, those that reach over the edges too.
+    _, windows = structural_similarity_index_measure(*pair, data_range=255.0, return_full_image=True)
+    inner = windows[:, :, 5:-5, 5:-5]
+    assert inner.shape == (1, 1, 14, 16)
+    assert ssim(x, y, reflect=False).item() == pytest.approx(inner.mean().item(), rel=1e-6)
