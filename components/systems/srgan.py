@@ -1,17 +1,21 @@
 """SRGAN, and SRResNet as its first stage: pictures of a higher resolution (Ledig et al. 2017, arXiv:1609.04802)."""
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, Self
 
+import torch
 import torch.nn.functional as F
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from components.faults import Fault
 from components.networks.layers import InitName, NormName, init_kaiming, init_normal
 from components.networks.srresnet import SRDiscriminator, SRResNet
 from components.objectives.adversarial import ADVERSARIAL, AdversarialName
+from components.objectives.features import content_loss
 from components.objectives.sliced_wasserstein import sliced_wasserstein
 from components.schema import Section
+from components.systems.perceptual import FeaturesConfig, perceptual
 from components.systems.system import (
     Batch,
     Moment,
@@ -45,12 +49,15 @@ class SRGANConfig(SystemSection):
     Attributes:
         resnet_share: share of the run's steps in which the generator is SRResNet, which learns by squared error alone.
             SRGAN begins from it. 1 is SRResNet, without a discriminator; 0 leaves it out.
-        lambda_content: weight of the content loss in SRGAN's steps.
+        features, layer: the network and its layer in whose features SRGAN's content loss is the squared error; null: it
+            is that of the pixels. lambda_content: its weight.
         residual: whether the network adds to its source, enlarged by bicubic interpolation.
     """
 
     name: Literal["srgan"] = "srgan"
     resnet_share: float = Field(default=5 / 6, ge=0, le=1)
+    features: FeaturesConfig | None = None
+    layer: str | None = None
     lambda_content: NonNegativeFloat = 1.0
     lambda_adversarial: NonNegativeFloat = 1e-3
     adversarial: AdversarialName = "vanilla"
@@ -61,6 +68,12 @@ class SRGANConfig(SystemSection):
     residual: bool = False
     discriminator: SRDiscriminatorConfig = SRDiscriminatorConfig()
 
+    @model_validator(mode="after")
+    def _layer_of_features(self) -> Self:
+        if (self.features is None) != (self.layer is None):
+            raise ValueError("layer names a layer of features: give both, or neither for a loss in pixels")
+        return self
+
 
 def srgan(config: SRGANConfig, shape: Shape) -> System:
     """SRResNet's steps, then SRGAN's: discriminator, then generator, of the same fakes.
@@ -69,8 +82,8 @@ def srgan(config: SRGANConfig, shape: Shape) -> System:
     the authors begin SRGAN with new moments, and `train.learning_rates` may give each its own rate.
 
     Raises:
-        Fault: a target, or with `residual` a source, that is not in colour, or sizes between which the network cannot
-            enlarge.
+        Fault: a target, or with `residual` a source, that is not in colour, sizes between which the network cannot
+            enlarge, or a layer that the feature network does not have.
     """
     if not shape.target.in_colour:
         raise Fault(f"system srgan makes pictures in colour, and the target is of kind {shape.target.kind}")
@@ -87,6 +100,8 @@ def srgan(config: SRGANConfig, shape: Shape) -> System:
         discriminator = SRDiscriminator(shape.target.channels, shape.size, own.width, own.units, own.norm)
         networks["discriminator"] = _initialised(discriminator, own.init)
 
+    content = _content(config)
+
     def enlarge(network: nn.Module, source: Tensor, _: Tensor) -> Tensor:
         made: Tensor = network(source)
         return made
@@ -102,7 +117,7 @@ def srgan(config: SRGANConfig, shape: Shape) -> System:
     def generator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         fake = batch["fake"]  # with the graph of the discriminator's phase: the generator has not moved since
         return {
-            "content": config.lambda_content * F.mse_loss(fake, batch["target"]),
+            "content": config.lambda_content * content(fake, batch["target"]),
             "adversarial": config.lambda_adversarial * loss.generator(networks["discriminator"](fake)),
         }
 
@@ -124,6 +139,20 @@ def srgan(config: SRGANConfig, shape: Shape) -> System:
         averaged=("generator",),
         published=Published(learning_rate=1e-4, betas=(0.9, 0.999)),
     )
+
+
+def _content(config: SRGANConfig) -> Callable[[Tensor, Tensor], Tensor]:
+    """The content loss of pictures and their true ones."""
+    if config.features is None or config.layer is None:
+        return F.mse_loss
+    layer, features = config.layer, perceptual(config.features, (config.layer,))
+
+    def loss(made: Tensor, real: Tensor) -> Tensor:
+        with torch.no_grad():
+            wanted = features(real)
+        return content_loss(features(made), wanted, layer)
+
+    return loss
 
 
 def in_resnet(config: SRGANConfig, moment: Moment) -> bool:

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from components.domain import Domain
 from components.faults import Fault
+from components.networks.lite0 import Lite0Layers
 from components.networks.srresnet import SRDiscriminator, SRResNet
 from components.systems.srgan import SRGANConfig, in_resnet, scale_of, srgan
 from components.systems.system import Moment, Shape
@@ -87,6 +89,25 @@ def test_the_first_stage_is_the_squared_error_and_the_second_adds_the_adversary(
     terms = generator.terms(system.networks, batch, Moment(4, 9, 0))
     torch.testing.assert_close(terms["content"], 2 * mse)
     torch.testing.assert_close(terms["adversarial"], 0.25 * F.softplus(-logits[0]).mean())
+
+
+def test_the_content_may_be_that_of_features():
+    torch.manual_seed(0)
+    features = {"name": "efficientnet_lite0"}
+    config = SRGANConfig(width=4, blocks=1, resnet_share=0, features=features, layer="block3", lambda_content=0.5)
+    system = srgan(config, SHAPE)
+    batch = {name: torch.rand(2, 3, 16, 16) * 2 - 1 for name in ("source", "target")}
+    batch["fake"] = system.networks["generator"](batch["source"])
+    found = system.phases[1].terms(system.networks, batch, Moment(0, 9, 0))["content"]
+    network = Lite0Layers().eval()
+    made, real = (network(pictures, ("block3",))["block3"] for pictures in (batch["fake"], batch["target"]))
+    torch.testing.assert_close(found, 0.5 * (made - real).square().mean())
+    found.backward()
+    assert system.networks["generator"].first[0].weight.grad.abs().sum() > 0
+    with pytest.raises(Fault, match=r"system\.features: efficientnet_lite0 has no layer relu5_4"):
+        srgan(config.model_copy(update={"layer": "relu5_4"}), SHAPE)
+    with pytest.raises(ValidationError, match="give both, or neither"):
+        SRGANConfig(layer="block3")
 
 
 def test_a_share_of_one_is_srresnet_alone_and_of_zero_is_srgan_alone():
