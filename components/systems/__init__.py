@@ -19,6 +19,7 @@ from components.systems.ebgan import EBGANConfig, ebgan
 from components.systems.fcn8s import FCN8sConfig, fcn8s
 from components.systems.feature_gan import FeatureGANConfig, feature_gan
 from components.systems.gan import GANConfig, gan
+from components.systems.lapgan import LAPGANConfig, lapgan
 from components.systems.lsgan import LSGANConfig, lsgan
 from components.systems.mgan import MGANConfig, mgan
 from components.systems.pix2pix import Pix2PixConfig, pix2pix
@@ -54,6 +55,7 @@ AnySystemConfig = (
     | D2GANConfig
     | MGANConfig
     | UnrolledGANConfig
+    | LAPGANConfig
     | FCN8sConfig
     | ClassifierConfig
 )
@@ -124,6 +126,8 @@ def _build(config: AnySystemConfig, shape: Shape) -> System:
             return mgan(config, shape)
         case UnrolledGANConfig():
             return unrolled_gan(config, shape)
+        case LAPGANConfig():
+            return lapgan(config, shape)
         case FCN8sConfig():
             return fcn8s(config, shape)
         case ClassifierConfig():

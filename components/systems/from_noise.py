@@ -54,7 +54,7 @@ class FromNoise:
                 latent = between(latent, self._latents(network, given.towards), given.share)
             return self._made(network, latent, given.condition)
 
-        return Use("generator", run, needs=self.config.needs)
+        return Use("generator", run, needs=self.config.needed)
 
     def validation(self, networks: nn.ModuleDict, batch: Batch) -> Terms:
         """`distance`: how far pictures of the batch's seeds are from its real ones."""

@@ -20,7 +20,8 @@ class SystemSection(Section):
     """What every system's params have in common.
 
     Attributes:
-        needs: what it learns from beside pictures of the target: a source that it translates, a condition.
+        needs: what every system of this name learns from beside pictures of the target: a source that it translates, a
+            condition. Where params decide it, `needed` says more.
         paired: whether source and target of a batch are aligned pictures of the same samples. An unpaired
             system is given two independent streams, even where the data is aligned.
         skips_void: whether its terms leave out pixels that are not labelled in what it makes.
@@ -29,6 +30,11 @@ class SystemSection(Section):
     needs: ClassVar[frozenset[Need]] = frozenset({"source"})
     paired: ClassVar[bool] = True
     skips_void: ClassVar[bool] = False
+
+    @property
+    def needed(self) -> frozenset[Need]:
+        """What it needs with these params."""
+        return self.needs
 
     def require_batch(self, per_rank: int, ranks: int) -> None:
         """Refuse batches that the system cannot be given; most take any.

@@ -129,12 +129,12 @@ def asked_of(system: AnySystemConfig, task: Task) -> Task:
     Raises:
         Fault: it needs what the task does not have.
     """
-    for need in sorted(system.needs):
+    for need in sorted(system.needed):
         if getattr(task, need) is None:
             has = f"{task.title} has none" if need == "source" else f"the data's task, {task.title}, asks for none"
             what = "a source to translate" if need == "source" else "a condition (a category)"
             raise Fault(f"system.name: {system.name} needs {what}, and {has}; name one in train.task or shard.task")
-    kept = {need: getattr(task, need) for need in system.needs}
+    kept = {need: getattr(task, need) for need in system.needed}
     return Task(target=task.target, **kept)
 
 

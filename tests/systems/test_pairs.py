@@ -239,7 +239,9 @@ PAPERS = {
     "d2gan": (32, (4_927, 4_115, 4_115)),
     "mgan": (32, (12_544, 4_197)),
     "unrolled_gan": (28, (288, 2)),
+    "lapgan": (32, (2_262, 483, 113, 129)),
 }
+TEN = Domain(kind="category", classes=tuple("0123456789"))
 
 
 @pytest.mark.parametrize("name", PAPERS)
@@ -247,7 +249,7 @@ def test_the_papers_files_make_the_papers_networks(name):
     size, thousands = PAPERS[name]
     params = taken(f"systems/{name}", f"papers/{name}")
     with torch.device("meta"):
-        system = build(params.system, Shape(None, PHOTO, (size, size)))
+        system = build(params.system, Shape(None, PHOTO, (size, size), asked=TEN))
     assert tuple(round(count / 1000) for count in system.num_parameters().values()) == thousands
 
 
