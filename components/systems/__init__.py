@@ -27,6 +27,7 @@ from components.systems.r3gan import R3GANConfig, r3gan
 from components.systems.simgan import SimGANConfig, simgan
 from components.systems.sn_gan import SNGANConfig, sn_gan
 from components.systems.srgan import SRGANConfig, srgan
+from components.systems.stacked_gan import StackedGANConfig, stacked_gan
 from components.systems.system import Shape, System
 from components.systems.unrolled_gan import UnrolledGANConfig, unrolled_gan
 from components.systems.wgan import WGANConfig, wgan
@@ -56,6 +57,7 @@ AnySystemConfig = (
     | MGANConfig
     | UnrolledGANConfig
     | LAPGANConfig
+    | StackedGANConfig
     | FCN8sConfig
     | ClassifierConfig
 )
@@ -128,6 +130,8 @@ def _build(config: AnySystemConfig, shape: Shape) -> System:
             return unrolled_gan(config, shape)
         case LAPGANConfig():
             return lapgan(config, shape)
+        case StackedGANConfig():
+            return stacked_gan(config, shape)
         case FCN8sConfig():
             return fcn8s(config, shape)
         case ClassifierConfig():

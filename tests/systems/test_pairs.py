@@ -240,6 +240,7 @@ PAPERS = {
     "mgan": (32, (12_544, 4_197)),
     "unrolled_gan": (28, (288, 2)),
     "lapgan": (32, (2_262, 483, 113, 129)),
+    "stacked_gan": (32, (1_032, 808 + 5_367, 426, 1_066)),
 }
 TEN = Domain(kind="category", classes=tuple("0123456789"))
 
