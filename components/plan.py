@@ -65,7 +65,7 @@ def _check(params: Params) -> None:
             assert judged.source is not None
             seen = Shape(data.domains[judged.source], data.domains[judged.target], data.size)
             _check_networks("judge", params.judge.system, params.judge.train, seen)
-    if task.source is not None and not data.aligned and params.system.paired:
+    if task.source not in (None, task.target) and not data.aligned and params.system.paired:
         raise Fault(
             f"system.name: {params.system.name} learns from aligned pairs, and fetch.layout is unpaired; systems that "
             f"learn without: {', '.join(unpaired_systems())}"

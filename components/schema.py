@@ -1,9 +1,10 @@
 """Section: the base of every part of params.yaml; UserPath: a place in it that belongs to a person."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 class Section(BaseModel):
@@ -18,6 +19,16 @@ class _Place:
 
 UserPath = Annotated[str, _Place()]
 """A file, a folder or a URL that a person names; no stage may replace what lies there (components/outputs.py)."""
+
+
+def _of_every_node(value: str) -> str:
+    if not Path(value).expanduser().is_absolute():
+        raise ValueError("is a path from / or ~, since ranks run in other folders")
+    return value
+
+
+NodePath = Annotated[str, _Place(), AfterValidator(_of_every_node)]
+"""A UserPath to a file that every rank opens where its node has it."""
 
 
 def user_paths(value: Any, where: str = "") -> Iterator[tuple[str, str]]:

@@ -23,8 +23,6 @@ class Task(Section):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        if self.source == self.target and self.condition is None:
-            raise ValueError(f"{self.target} would be translated into itself")
         if self.condition is not None and self.condition in (self.source, self.target):
             raise ValueError(f"{self.condition} is asked to be the condition and a picture")
         return self

@@ -38,7 +38,7 @@ def test_the_way_back():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"source": "a", "target": "a"}, {"target": "a", "condition": "a"}, {"target": "A"}, {}]
+    "wrong", [{"source": "a", "target": "b", "condition": "a"}, {"target": "a", "condition": "a"}, {"target": "A"}, {}]
 )
 def test_what_is_no_task_is_refused(wrong):
     with pytest.raises(ValidationError):

@@ -25,7 +25,7 @@ from components.locks import alone
 from components.scratch import scratch
 from components.shards.manifest import MANIFEST
 from components.training.group import Group
-from components.training.run import Run
+from components.training.run import Run, files_of
 from components.training.stop import Stopped, signals_answered
 
 RANKS, LOCK = "ranks.json", "run.lock"
@@ -65,7 +65,7 @@ class Workers:
         """The workers that a run's params ask for."""
         train = run.train
         wish = Wish(train.placement, train.cpus_per_worker, train.workers_per_gpu, train.backend)
-        shared = (run.shards / MANIFEST,)
+        shared = (run.shards / MANIFEST, *files_of(run.system).values())
         return cls(
             train.num_workers, train.device, run.folder, train.timeout_s, train.max_failures, wish, shared, title, True
         )

@@ -130,6 +130,9 @@ def open_truth(
             return Truth(test, target, None, None, paired=False, translated=False), skipped | {"condition": reason}
         return Truth(test, target, condition, judge, paired=False, translated=False), skipped
     read = "labels" if domains[target].kind == "label" else "fcn"
+    if source == target:
+        reason = f"no true picture: {target} is shown in another way"
+        return Truth(test, target, None, None, paired=False), {read: reason, "pixels": reason}
     if sources is not None:
         reason = f"no aligned truth: {source} and {target} are pictures of different samples"
         return Truth(test, target, None, None, sources, paired=False), {read: reason, "pixels": reason}

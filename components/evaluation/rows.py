@@ -74,15 +74,16 @@ def build_rows(
     model: what was generated. real: the true pictures: the ceiling of what a judge reads and of the Inception Score
     (their distance to themselves is 0 and is left out). floor: as many train pictures (at most all of them), drawn by
     seed: what FID and KID are between two sets of real ones. With a source, mean_colour: the flat painter; input: the
-    source as it is drawn for people; and, of pairs, mismatched: the true pictures of other samples (the same set, so
-    without distances and score). With a condition, shuffled: what the model made of other samples' conditions.
+    source as it is drawn for people, unless it is the target itself; and, of pairs, mismatched: the true pictures of
+    other samples (the same set, so without distances and score). With a condition, shuffled: what the model made of
+    other samples' conditions.
 
     Args:
         sources: the translated samples where they are others than `test`. No picture has a true one then:
             nothing is compared picture by picture.
     """
     target, source = task.target, task.source
-    paired, asked = source is not None and sources is None, test if sources is None else sources
+    paired, asked = source not in (None, target) and sources is None, test if sources is None else sources
     place = check_generated(asked, generated, task)
     if len(test) < 2:
         raise Fault(f"{test.root}: the {test.name} split has {len(test)} image; metrics need at least 2")
@@ -111,8 +112,9 @@ def build_rows(
         rows.append(Row("mean_colour", domain, count, lambda i: painter()(i), labels=labels, pixels=paired))
         if paired:
             rows.append(Row("mismatched", domain, count, lambda i: real(int(other[i])), distances=False, score=False))
-        given = asked.domains[source]
-        rows.append(Row("input", given, count, lambda i: asked.picture(i, source), labels=labels, pixels=paired))
+        if source != target:
+            given = asked.domains[source]
+            rows.append(Row("input", given, count, lambda i: asked.picture(i, source), labels=labels, pixels=paired))
     if task.condition is not None:
         shuffled = partial(Row, kept=False, distances=False, score=False, pixels=False)
         rows.append(shuffled("shuffled", domain, count, lambda i: made(int(other[i]))))

@@ -28,6 +28,7 @@ from components.systems.simgan import SimGANConfig, simgan
 from components.systems.sn_gan import SNGANConfig, sn_gan
 from components.systems.srgan import SRGANConfig, srgan
 from components.systems.stacked_gan import StackedGANConfig, stacked_gan
+from components.systems.style_transfer import StyleTransferConfig, style_transfer
 from components.systems.system import Shape, System
 from components.systems.unrolled_gan import UnrolledGANConfig, unrolled_gan
 from components.systems.wgan import WGANConfig, wgan
@@ -41,6 +42,7 @@ AnySystemConfig = (
     | BiGANConfig
     | SimGANConfig
     | FeatureGANConfig
+    | StyleTransferConfig
     | SRGANConfig
     | GANConfig
     | DCGANConfig
@@ -98,6 +100,8 @@ def _build(config: AnySystemConfig, shape: Shape) -> System:
             return simgan(config, shape)
         case FeatureGANConfig():
             return feature_gan(config, shape)
+        case StyleTransferConfig():
+            return style_transfer(config, shape)
         case SRGANConfig():
             return srgan(config, shape)
         case GANConfig():

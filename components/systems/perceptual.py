@@ -14,7 +14,7 @@ from components.networks.frozen import load_into, read_weights
 from components.networks.lite0 import BLOCKS, Lite0Layers
 from components.networks.vgg import VGG, Depth, Pooling, vgg_layers
 from components.networks.vgg_edges import VGG_EDGES_SHA256, read_vgg_edges
-from components.schema import Section, UserPath
+from components.schema import NodePath, Section
 
 FEATURES = "PIX2PIPE_FEATURES"
 _FOLDER = "~/.cache/pix2pipe/features"
@@ -52,7 +52,7 @@ class VGGConfig(Section):
     """
 
     name: Literal["vgg16", "vgg19"]
-    path: UserPath
+    path: NodePath
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     pooling: Pooling = "max"
 

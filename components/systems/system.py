@@ -25,11 +25,13 @@ class SystemSection(Section):
         paired: whether source and target of a batch are aligned pictures of the same samples. An unpaired
             system is given two independent streams, even where the data is aligned.
         skips_void: whether its terms leave out pixels that are not labelled in what it makes.
+        restyles: whether it shows pictures of the target in another way, so that they are its source too.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"source"})
     paired: ClassVar[bool] = True
     skips_void: ClassVar[bool] = False
+    restyles: ClassVar[bool] = False
 
     @property
     def needed(self) -> frozenset[Need]:
@@ -172,6 +174,7 @@ class Given:
         condition: (N, classes) one-hot, where the use needs one.
         towards, share: further seeds (N,) and how far to go from the latents of `seeds` to theirs, (N,) from 0 to 1,
             where pictures are made from noise.
+        styles: (N, styles) weights that sum to 1, of the styles that the use names; None: the first that learned.
     """
 
     seeds: Tensor
@@ -179,6 +182,7 @@ class Given:
     condition: Tensor | None = None
     towards: Tensor | None = None
     share: Tensor | None = None
+    styles: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -190,12 +194,14 @@ class Use:
         run: `run(network, given)` gives N pictures.
         needs: what must be given beside seeds.
         makes: pictures of the task's target, or, of the source, on the way back.
+        styles: the names of the styles that may be asked for, alone or mixed.
     """
 
     network: str
     run: Callable[[nn.Module, Given], Tensor]
     needs: frozenset[Need] = frozenset({"source"})
     makes: Literal["target", "source"] = "target"
+    styles: tuple[str, ...] = ()
 
 
 def of_source(run: Callable[[nn.Module, Tensor, Tensor], Tensor]) -> Callable[[nn.Module, Given], Tensor]:

@@ -14,8 +14,8 @@ NETWORK = "network"  # the key of a group of parameters under which the name of 
 
 
 def learned(system: System, phase: Phase) -> list[nn.Parameter]:
-    """The parameters that a phase learns, in a fixed order."""
-    return [p for name in phase.learns for p in system.networks[name].parameters()]
+    """The parameters that a phase learns, in a fixed order: all of its networks but those that the system froze."""
+    return [p for name in phase.learns for p in system.networks[name].parameters() if p.requires_grad]
 
 
 def settled(published: Published, config: TrainConfig) -> Published:

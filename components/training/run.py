@@ -7,7 +7,7 @@ from components.domain import Domain
 from components.faults import Fault
 from components.files import exists, sha256_file, sha256_json
 from components.home import AnyPath, located
-from components.schema import Section
+from components.schema import Section, user_paths
 from components.shards.manifest import Manifest
 from components.shards.reader import open_side
 from components.systems import AnySystemConfig, unpaired_systems
@@ -87,7 +87,7 @@ def plan(
         name = getattr(task, role)
         if name is not None and name not in manifest.domains:
             raise Fault(f"train.task.{role}: no domain {name}; the shards have {', '.join(manifest.domains)}")
-    if "source" in system.needs and system.paired and not manifest.aligned:
+    if task.source not in (None, task.target) and system.paired and not manifest.aligned:
         raise Fault(
             f"system.name: {system.name} learns from aligned pairs, and {task.source} and {task.target} are two sides "
             f"without pairs; systems that learn without: {', '.join(unpaired_systems())}"
@@ -101,12 +101,27 @@ def plan(
         "manifest": manifest.sha256,
         "task": task.model_dump(mode="json"),
     }
+    if files := {param: sha256_file(path) for param, path in files_of(system).items()}:
+        decisive["files"] = files
     if train.start_from is not None:
         decisive["start"] = sha256_file(require_file(train.start_from))
     key = sha256_json(decisive)[:16]
     folder = runs_root / key
     folder = folder.resolve() if isinstance(folder, Path) else folder
     return Run(system, train, manifest.published(shards), folder, task, key)
+
+
+def files_of(system: AnySystemConfig) -> dict[str, AnyPath]:
+    """The files that a system's params name, by param: every rank reads them, and what they hold decides the weights.
+
+    Raises:
+        Fault: one is not there.
+    """
+    found = {f"system.{param}": located(value) for param, value in user_paths(system)}
+    for param, file in found.items():
+        if not exists(file):
+            raise Fault(f"{param}: {file}: no such file")
+    return found
 
 
 def require_file(start: str) -> AnyPath:
@@ -127,14 +142,18 @@ def asked_of(system: AnySystemConfig, task: Task) -> Task:
     """What a system makes of a task: it takes no more of it than it needs.
 
     Raises:
-        Fault: it needs what the task does not have.
+        Fault: it needs what the task does not have, or would translate pictures into themselves.
     """
+    if system.restyles:
+        return Task(source=task.target, target=task.target)
     for need in sorted(system.needed):
         if getattr(task, need) is None:
             has = f"{task.title} has none" if need == "source" else f"the data's task, {task.title}, asks for none"
             what = "a source to translate" if need == "source" else "a condition (a category)"
             raise Fault(f"system.name: {system.name} needs {what}, and {has}; name one in train.task or shard.task")
     kept = {need: getattr(task, need) for need in system.needed}
+    if "condition" not in kept and kept.get("source") == task.target:
+        raise Fault(f"train.task: {system.name} would translate {task.target} into itself; name another source")
     return Task(target=task.target, **kept)
 
 

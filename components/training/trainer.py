@@ -69,7 +69,8 @@ class Trainer:
     def _parallel(self, step: Step, phase: Phase) -> nn.Module:
         if self.group.world == 1 or phase.partial:
             return step
-        resting = set(step.parameters()) - set(self._learned[phase.name])
+        resting = {parameter for parameter in step.parameters() if parameter.requires_grad}
+        resting -= set(self._learned[phase.name])
         for parameter in resting:
             parameter.requires_grad_(False)
         # No device_ids: the module is in place already, and DDP must not copy the batch, which phases share.

@@ -35,7 +35,7 @@ class Validation:
         self._run, self._shape, self._trainer, self._group = run, shape, trainer, group
         task = run.task
         self._sides = [open_side(run.shards, "val", name) for name in task.domains]
-        self._paired = task.source is not None and Manifest.read(run.shards).aligned
+        self._paired = task.source not in (None, task.target) and Manifest.read(run.shards).aligned
         self._samples = self._evenly(run.train.validation_samples)
         self._pictures = self._evenly(_PICTURES)
 

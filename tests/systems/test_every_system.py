@@ -43,6 +43,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "feature_gan": {"generator": RESNET, "history_size": 2} | PATCHES,
     "srgan": {"resnet_share": 0, "width": 4, "blocks": 1, "norm": "sync_batch", "lambda_adversarial": 0.5}
     | {"discriminator": {"width": 4, "units": 8, "norm": "sync_batch"}},
+    "style_transfer": {"styles": ["brick", "coffee"], "widths": [4, 8], "blocks": 1}
+    | {"features": {"name": "efficientnet_lite0"}, "content_layer": "block2"}
+    | {"style_layers": {"stem": 1.0, "block2": 1.0}},
     "dcgan": {"latent": 8, "width": 4, "norm": "sync_batch"},
     "cgan": {"latent": 8, "networks": {"name": "convolutions", "width": 4, "norm": "sync_batch"}},
     "wgan_gp": {"latent": 8, "width": 4, "num_critic": 2},
