@@ -13,7 +13,8 @@ class Task(Section):
 
     Attributes:
         target: the domain whose pictures are made.
-        source: the domain whose pictures are translated; None where pictures are made from noise.
+        source: the domain whose pictures are translated; None where pictures are made from noise. It may be the target
+            itself, where a picture is shown in another category.
         condition: a category that a picture is made to show; None where none is asked for.
     """
 
@@ -33,14 +34,24 @@ class Task(Section):
         return tuple(dict.fromkeys(name for name in (self.source, self.target, self.condition) if name is not None))
 
     @property
+    def within(self) -> bool:
+        """Whether pictures of one domain are shown in another category."""
+        return self.condition is not None and self.source == self.target
+
+    @property
     def name(self) -> str:
-        """What folders and metrics of the task are filed under: photo, photo_by_kind or labels_to_photo."""
+        """What folders and metrics of the task are filed under: photo, photo_by_kind, labels_to_photo, or
+        photo_to_another_kind."""
+        if self.within:
+            return f"{self.target}_to_another_{self.condition}"
         way = self.target if self.source is None else f"{self.source}_to_{self.target}"
         return way if self.condition is None else f"{way}_by_{self.condition}"
 
     @property
     def title(self) -> str:
-        """The same as people read it: photo, photo by kind or labels to photo."""
+        """The same as people read it: photo, photo by kind, labels to photo, or photo to another kind."""
+        if self.within:
+            return f"{self.target} to another {self.condition}"
         way = self.target if self.source is None else f"{self.source} to {self.target}"
         return way if self.condition is None else f"{way} by {self.condition}"
 

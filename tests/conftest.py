@@ -91,6 +91,33 @@ def tiny_kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_kinds(tmp_path_factory.mktemp("kinds") / "shards")
 
 
+STYLES = ("soft", "hard")
+
+
+def write_styles(root: Path, counts: tuple[int, int, int] = (12, 4, 4), alike: bool = True) -> Path:
+    """Shards of things in two styles, each thing in both: so many things to train on, for val and to test on.
+
+    Args:
+        alike: whether the manifest says that keys tell which pictures show one thing.
+    """
+    domains = {"picture": Domain(kind="image"), "style": Domain(kind="category", classes=STYLES, in_key=alike)}
+    splits = {}
+    for s, split in enumerate(("train", "val", "test")):
+        samples = []
+        for i in range(counts[s]):
+            random = np.random.default_rng(1000 * s + i)
+            soft = np.broadcast_to(random.integers(60, 200, 3), (32, 32, 3)) + random.normal(0, 10, (32, 32, 3))
+            hard = np.where(np.arange(32)[:, None, None] % 8 < 4, soft, 255 - soft)
+            for kind, drawn in enumerate((soft, hard)):
+                picture = drawn.clip(0, 255).astype(np.uint8)
+                key = f"{split}_{i:02d}-{STYLES[kind]}"
+                samples.append((key, {"picture": picture, "style": np.array(kind, np.uint8)}))
+        splits[split] = samples
+    task = Task(target="picture", condition="style")
+    write_set(root, "styles", domains, task, (32, 32), splits, samples_per_shard=8)
+    return root
+
+
 def write_sides(root: Path) -> Path:
     """Shards without pairs: 20 labels and 14 photos to train on, 3 and 4 for val, 6 and 9 to test on."""
     domains = {

@@ -21,8 +21,8 @@ from components.training.run import asked_of
         (Task(source="a_to_b", target="c"), "a_to_b_to_c", "a_to_b to c", ("a_to_b", "c")),
         (
             Task(source="face", target="face", condition="hair"),
-            "face_to_face_by_hair",
-            "face to face by hair",
+            "face_to_another_hair",
+            "face to another hair",
             ("face", "hair"),
         ),
     ],

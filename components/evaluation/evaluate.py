@@ -17,6 +17,7 @@ from components.evaluation.points import assign, point_figures, read_points
 from components.evaluation.protocol import Protocol, SampleProtocol
 from components.evaluation.rows import build_rows, check_generated
 from components.evaluation.verdict import summarise
+from components.evaluation.within import open_within
 from components.faults import Fault
 from components.files import sha256_json
 from components.shards.reader import Split
@@ -65,6 +66,8 @@ def evaluate(
     """
     if test.domains[task.target].kind == "point":
         return _evaluate_points(config, train, test, generated, task, only)
+    if task.within:
+        return _evaluate_within(config, train, test, generated, task, judge, cache, only)
     rows = {row.name: row for row in build_rows(train, test, generated, task, config.seed, sources)}
     wanted = rows.keys() if only is None else {"model", *only}
     if unknown := sorted(wanted - rows.keys()):
@@ -113,6 +116,32 @@ def _evaluate_points(
     }
     columns = {"mode": assigned["model"].modes.tolist(), "mode_distance": assigned["model"].distances.tolist()}
     return Evaluation(metrics, {"key": generated.keys, **columns}, _replicates(figures))
+
+
+def _evaluate_within(
+    config: EvaluateConfig,
+    train: Split,
+    test: Split,
+    generated: Split,
+    task: Task,
+    judge: Judge | None,
+    cache: Path | None,
+    only: Collection[str] | None,
+) -> Evaluation:
+    """The rows of a task that shows pictures in another category."""
+    networks = open_networks(config)
+    within, skipped = open_within(config, networks, train, test, task, judge)
+    figures, model, beside = within.measure(generated, only, cache)
+    protocol = make_protocol(figures["model"], networks, within.real, train, task, config)
+    domain = test.domains[task.target]
+    metrics: Metrics = {
+        "protocol": protocol.as_json(),
+        "rows": {name: figures_json(row) for name, row in figures.items()},
+        "summary": summarise(figures, list(networks), domain, domain),
+    }
+    if skipped:
+        metrics["skipped"] = skipped
+    return Evaluation(metrics, _per_sample(model, beside, within.truth, within.turns.keys), _replicates(figures))
 
 
 def open_truth(

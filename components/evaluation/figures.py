@@ -99,16 +99,25 @@ def _distances(
     first, second = done.features[suffix], real.features[suffix]
     if paired:
         second = second[: len(first)]
+    # The floor's train pictures are drawn on their own.
+    found = distances(first, second, dimensions, config, paired and row.name != "floor")
+    return {f"{name}{end}": figure for name, figure in found.items()}
+
+
+def distances(
+    first: Tensor, second: Tensor, dimensions: int, config: EvaluateConfig, together: bool
+) -> dict[str, Figure]:
+    """`fid` and `kid` between features (n, d) and those of real pictures, (m, d).
+
+    Args:
+        together: whether image i of both is of one sample, so that they are resampled as one.
+    """
     theirs = draws(len(second), config.num_bootstrap, config.seed)
-    together = paired and row.name != "floor"  # its train pictures are drawn on their own
     own = theirs if together else draws(len(first), config.num_bootstrap, config.seed + 1)
     distance = frechet(first, second)
     notes = doubts(first, second, dimensions)
     fid = linear_figure(distance.value, (distance.first, own), (distance.second, theirs), **notes)
-    return {
-        f"fid{end}": at_least(0.0, fid),
-        f"kid{end}": kid(first, second, own, theirs, together),
-    }
+    return {"fid": at_least(0.0, fid), "kid": kid(first, second, own, theirs, together)}
 
 
 def prefix(truth: Truth) -> str:

@@ -69,6 +69,8 @@ class Objective:
     ) -> None:
         if val.domains[task.target].kind == "point":
             raise Fault("tune.num_trials: a search measures pictures, and the target is points; set it to 0")
+        if task.within:
+            raise Fault(f"tune.num_trials: a search measures one translation, and {task.title} is several; set it to 0")
         self._config, self._cache = config, cache
         asked = None if sources is None else _spread(sources, samples)
         self._truth, skipped = open_truth(_spread(val, samples), task, judge, asked)

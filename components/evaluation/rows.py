@@ -1,6 +1,6 @@
 """The rows of the table of metrics: the model, and the pictures that give its figures their meaning."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -40,11 +40,14 @@ class Row:
     pixels: bool = True
 
 
-def check_generated(asked: Split, generated: Split, task: Task) -> list[int]:
+def check_generated(asked: Split, generated: Split, task: Task, keys: Sequence[str] | None = None) -> list[int]:
     """Where in `generated` the picture of each asked sample is; without a source, where each picture is.
 
+    Args:
+        keys: of what is made, where they are others than those of `asked`.
+
     Raises:
-        Fault: other keys than those of `asked`, no target domain, another size, or fewer than 2 samples.
+        Fault: other keys than those, no target domain, another size, or fewer than 2 samples.
     """
     if task.target not in generated.domains:
         raise Fault(f"{generated.root}: has no domain {task.target}; run dvc repro -f generate")
@@ -58,12 +61,13 @@ def check_generated(asked: Split, generated: Split, task: Task) -> list[int]:
             raise Fault(f"{generated.root}: has {len(generated)} picture; metrics need at least 2")
         return list(range(len(generated)))
     place = {key: i for i, key in enumerate(generated.keys)}
-    missing = [key for key in asked.keys if key not in place]
-    extra = sorted(place.keys() - set(asked.keys))
-    for keys, what in ((missing, "is not in it"), (extra, "is not a test sample")):
-        if keys:
-            raise Fault(f"{generated.root}: sample {keys[0]} {what} ({len(keys)} such); run dvc repro -f generate")
-    return [place[key] for key in asked.keys]
+    keys = asked.keys if keys is None else keys
+    missing = [key for key in keys if key not in place]
+    extra = sorted(place.keys() - set(keys))
+    for wrong, what in ((missing, "is not in it"), (extra, "is not a test sample")):
+        if wrong:
+            raise Fault(f"{generated.root}: sample {wrong[0]} {what} ({len(wrong)} such); run dvc repro -f generate")
+    return [place[key] for key in keys]
 
 
 def build_rows(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from components.models.card import Card
 from components.models.generator import Generator
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
+from components.shards.turns import Turns, open_turns
 
 _BATCH = 64
 
@@ -18,8 +20,9 @@ _BATCH = 64
 class Asked:
     """What a generator is asked to make of a split.
 
-    Of a source, each sample is translated. Without one there are as many pictures as samples, or `count`: picture i
-    is made from seed i and, where a condition is asked for, of the condition of sample i (in turn, if there are more).
+    Of a source, each sample is translated; within one domain, to every other category than its own. Without one there
+    are as many pictures as samples, or `count`: picture i is made from seed i and, where a condition is asked for, of
+    the condition of sample i (in turn, if there are more).
 
     Attributes:
         split: of samples that show the source or, without one, the target.
@@ -29,23 +32,44 @@ class Asked:
     split: Split
     count: int | None = None
 
+    @cached_property
+    def turns(self) -> Turns | None:
+        """What each sample is asked for where pictures are shown in another category.
+
+        Raises:
+            Fault: a category has no samples.
+        """
+        task = self.card.task
+        return open_turns(self.split, task.condition) if task.within and task.condition is not None else None
+
     def __len__(self) -> int:
+        if self.turns is not None:
+            return len(self.turns.keys)
         return len(self.split) if self.card.source is not None or self.count is None else self.count
 
     @property
     def keys(self) -> list[str]:
-        """The name of each picture: its sample's or, where there are more than samples, its seed's."""
+        """The name of each picture: its sample's, KEY-to-CLASS or, where there are more than samples, its seed's."""
+        if self.turns is not None:
+            return self.turns.keys
         if len(self) == len(self.split):
             return self.split.keys
         return [f"seed_{i:06d}" for i in range(len(self))]
 
+    def sample(self, place: int) -> int:
+        """Which sample of the split a picture belongs to: its source's or, without one, its condition's."""
+        return place % len(self.split) if self.turns is None else int(self.turns.places[place])
+
+    def sources(self, places: Sequence[int]) -> np.ndarray:
+        """The pictures that are translated, (N, H, W, 3) or (N, H, W)."""
+        name = self.card.task.source
+        assert name is not None
+        return np.stack([self.split.picture(self.sample(i), name) for i in places])
+
     def made(self, generator: Generator, places: Sequence[int]) -> np.ndarray:
         """The pictures at some places, as `Generator.make` gives them."""
-        task = self.card.task
-        if task.source is not None:
-            name = task.source
-            sources = np.stack([self.split.picture(i, name) for i in places])
-            return generator.make(sources=sources, conditions=self.conditions(places))
+        if self.card.task.source is not None:
+            return generator.make(sources=self.sources(places), conditions=self.conditions(places))
         return generator.make(seeds=list(places), conditions=self.conditions(places))
 
     def conditions(self, places: Sequence[int]) -> np.ndarray | None:
@@ -53,7 +77,9 @@ class Asked:
         condition = self.card.task.condition
         if condition is None:
             return None
-        return np.stack([self.split.picture(i % len(self.split), condition) for i in places])
+        if self.turns is not None:
+            return self.turns.asked[list(places)]
+        return np.stack([self.split.picture(self.sample(i), condition) for i in places])
 
     def all(self, generator: Generator) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
         """Every picture, as (key, {target domain: picture})."""

@@ -14,6 +14,7 @@ from components.systems.system import Shape
 from components.task import Task
 
 CARD, WEIGHTS = "generator.json", "generator.safetensors"
+_SHOWN = 20  # classes that a message lists
 
 
 class GenerateConfig(Section):
@@ -72,6 +73,25 @@ class Card(Section):
             assert self.source is not None
             return Shape(self.target, self.source, self.size, asked=self.condition)
         return Shape(self.source, self.target, self.size, asked=self.condition)
+
+
+def class_index(card: Card, name: str) -> int:
+    """The index of a class of the condition, by its name.
+
+    Raises:
+        Fault: no condition is asked for, or there is no such class; it names those that there are.
+    """
+    if card.condition is None:
+        raise Fault(f"condition {name}: {card.system.name} makes {card.task.title} without one; leave it out")
+    classes = card.condition.classes
+    if name not in classes:
+        raise Fault(f"condition {name}: {card.system.name} knows no such class; there are {listed_classes(classes)}")
+    return classes.index(name)
+
+
+def listed_classes(classes: tuple[str, ...]) -> str:
+    """The first classes, as a message lists them."""
+    return ", ".join(classes[:_SHOWN]) + (f" and {len(classes) - _SHOWN} more" if len(classes) > _SHOWN else "")
 
 
 def read_card(path: Path) -> Card:

@@ -1,5 +1,6 @@
 """Generator: a trained generator as people use it, uint8 in and uint8 out."""
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from torch import nn
 
 from components.domain import Domain
 from components.faults import Fault
-from components.models.card import CARD, WEIGHTS, Card, read_card
+from components.models.card import CARD, WEIGHTS, Card, class_index, read_card
 from components.networks.tensors import compute_device
 from components.systems import build
 from components.systems.system import Given, Use
@@ -30,6 +31,7 @@ class Generator:
         self.card, self._use, self._device = card, use, device
         self.target, self.size, self.needs = card.target, card.size, use.needs
         self._network = network.to(device).train(card.mode == "train").requires_grad_(False)
+        self._kind: int | None = None
 
     @classmethod
     def load(cls, folder: Path, device: str = "auto") -> "Generator":
@@ -65,6 +67,17 @@ class Generator:
             raise Fault(f"{self.card.system.name} makes {self.card.task.title} from noise, and translates nothing")
         return self.card.source
 
+    def in_class(self, name: str) -> "Generator":
+        """The same generator, which translates everything into one class of its condition.
+
+        Raises:
+            Fault: it asks for no condition, or knows no such class; it names those that it knows.
+        """
+        kind = class_index(self.card, name)
+        other = copy.copy(self)
+        other._kind = kind
+        return other
+
     def translate(self, batch: np.ndarray, padded: bool = True) -> np.ndarray:
         """Translate uint8 pictures, (N, H, W, 3) images or (N, H, W) class indices, of the card's size.
 
@@ -72,11 +85,12 @@ class Generator:
             padded: as of `make`.
 
         Raises:
-            Fault: as `make`; or it does not make pictures of a source alone.
+            Fault: as `make`; or it does not make pictures of a source alone, nor is it one of `in_class`.
         """
         if "source" not in self.needs:
             raise Fault(f"{self.card.system.name} makes {self.card.task.title} from noise, and translates nothing")
-        return self.make(sources=batch, padded=padded)
+        conditions = None if self._kind is None else np.full(len(batch), self._kind, np.uint8)
+        return self.make(sources=batch, conditions=conditions, padded=padded)
 
     @torch.inference_mode()
     def make(

@@ -7,10 +7,9 @@ import numpy as np
 
 from components.domain import Picture
 from components.faults import Fault
+from components.models.card import listed_classes
 from components.models.generator import Generator
 from components.tasks.encoding import render
-
-_SHOWN = 20  # classes that a message lists
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Sampled:
                 raise Fault(f"--condition {condition}: {name} makes {card.task.title} without one; leave it out")
             return cls(generator)
         classes = card.condition.classes
-        listed = ", ".join(classes[:_SHOWN]) + (f" and {len(classes) - _SHOWN} more" if len(classes) > _SHOWN else "")
+        listed = listed_classes(classes)
         if condition is None:
             raise Fault(f"{name} makes {card.task.title}: give --condition, one of {listed}")
         if condition not in classes:

@@ -31,6 +31,12 @@ def gather(x: Tensor) -> Tensor:
     return x if num_ranks() == 1 else _Gather.apply(x).flatten(0, 1)
 
 
+def own(x: Tensor) -> Tensor:
+    """This rank's part of what `gather` gave, (ranks * N, ...) -> (N, ...)."""
+    ranks = num_ranks()
+    return x if ranks == 1 else x.chunk(ranks)[dist.get_rank()]
+
+
 class _Sum(torch.autograd.Function):
     """The sum over all ranks, whose gradient is the sum of the ranks' gradients, by the same function again."""
 

@@ -80,7 +80,8 @@ def read_directions(
         count = 0 if points else config.pictures
         order, groups = choose(shards, generated / card.name, tables[i], card.task, order_by, count)
         figures = metrics(found["rows"])
-        parts = ["made"] if card.source is None else ["source", "made", *(["real"] if pairs else [])]
+        true = pairs and not card.task.within
+        parts = ["made"] if card.source is None else ["source", "made", *(["real"] if true else [])]
         directions.append(
             Direction(
                 name=card.task.title,

@@ -17,6 +17,7 @@ from components.faults import Fault
 from components.pages.curves import number
 from components.pages.figures import title
 from components.shards.reader import Split
+from components.shards.turns import open_turns
 from components.task import Task
 from components.tasks.encoding import render
 
@@ -83,7 +84,8 @@ def choose(
     chosen = _ends(name, table[name], table["key"], count) if name else {"": evenly(len(table["key"]), 3 * count)}
     sides, made = open_sides(root, task), Split(generated, "test")
     asked = sides.asked
-    places = {key: i for i, key in enumerate(asked.keys)}
+    turns = open_turns(asked, task.condition) if task.within and task.condition is not None else None
+    places = {key: i for i, key in enumerate(asked.keys if turns is None else turns.keys)}
     theirs = {key: i for i, key in enumerate(made.keys)}
     trained = {key: i for i, key in enumerate(sides.train.keys)} if NEAREST in table else {}
 
@@ -93,13 +95,19 @@ def choose(
             raise Fault(f"{per_sample}: sample {key} is not in {root} and {generated}; run dvc repro evaluate")
         source = truth = None
         if task.source is not None:
-            source = _shown(asked, places[key], task.source)
-            truth = _shown(sides.test, places[key], task.target) if sides.sources is None else None
+            place = places[key]
+            source = _shown(asked, place if turns is None else int(turns.places[place]), task.source)
+            if turns is not None:
+                truth = None if turns.truths is None else _shown(asked, int(turns.truths[place]), task.target)
+            else:
+                truth = _shown(sides.test, place, task.target) if sides.sources is None else None
         figures = tuple((" ".join(title(c)), number(table[c][i])) for c in columns if table[c][i] is not None)
         condition = ""
         if task.condition is not None:
             domain = asked.domains[task.condition]
-            condition = domain.classes[int(asked.picture(theirs[key] % len(asked), task.condition))]
+            own = theirs[key] % len(asked)
+            kind = asked.picture(own, task.condition) if turns is None else turns.asked[places[key]]
+            condition = domain.classes[int(kind)]
         nearest = None
         if NEAREST in table:
             nearest = _shown(sides.train, trained[table[NEAREST][i]], task.target)

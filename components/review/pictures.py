@@ -45,13 +45,15 @@ def side_by_side(shards: AnyPath, candidate: Kept, champion: Kept | None, count:
     columns = {}
     if task.source is not None:
         assert candidate.card.source is not None
-        batch = np.stack([asked.split.picture(i, task.source) for i in chosen])
-        columns["source"] = render(candidate.card.source, batch)
+        columns["source"] = render(candidate.card.source, asked.sources(chosen))
     for name, kept in (("champion", champion), ("candidate", candidate)):
         if kept is not None:
             columns[name] = render(kept.card.target, asked.made(Generator.load(kept.folder), chosen))
     if task.source is not None and sources is None:
-        columns["truth"] = render(candidate.card.target, np.stack([test.picture(i, task.target) for i in chosen]))
+        truths = chosen if asked.turns is None else asked.turns.truths
+        if truths is not None:
+            places = chosen if asked.turns is None else truths[chosen].tolist()
+            columns["truth"] = render(candidate.card.target, np.stack([test.picture(i, task.target) for i in places]))
     return [
         Sample(asked.keys[place], {name: made[i] for name, made in columns.items()}) for i, place in enumerate(chosen)
     ]

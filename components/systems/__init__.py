@@ -28,6 +28,7 @@ from components.systems.simgan import SimGANConfig, simgan
 from components.systems.sn_gan import SNGANConfig, sn_gan
 from components.systems.srgan import SRGANConfig, srgan
 from components.systems.stacked_gan import StackedGANConfig, stacked_gan
+from components.systems.star_gan import StarGANConfig, star_gan
 from components.systems.style_transfer import StyleTransferConfig, style_transfer
 from components.systems.system import Shape, System
 from components.systems.unrolled_gan import UnrolledGANConfig, unrolled_gan
@@ -60,6 +61,7 @@ AnySystemConfig = (
     | UnrolledGANConfig
     | LAPGANConfig
     | StackedGANConfig
+    | StarGANConfig
     | FCN8sConfig
     | ClassifierConfig
 )
@@ -136,6 +138,8 @@ def _build(config: AnySystemConfig, shape: Shape) -> System:
             return lapgan(config, shape)
         case StackedGANConfig():
             return stacked_gan(config, shape)
+        case StarGANConfig():
+            return star_gan(config, shape)
         case FCN8sConfig():
             return fcn8s(config, shape)
         case ClassifierConfig():

@@ -24,12 +24,14 @@ class SystemSection(Section):
             condition. Where params decide it, `needed` says more.
         paired: whether source and target of a batch are aligned pictures of the same samples. An unpaired
             system is given two independent streams, even where the data is aligned.
+        within: whether its source is a picture of the target itself, which it shows in another category.
         skips_void: whether its terms leave out pixels that are not labelled in what it makes.
         restyles: whether it shows pictures of the target in another way, so that they are its source too.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"source"})
     paired: ClassVar[bool] = True
+    within: ClassVar[bool] = False
     skips_void: ClassVar[bool] = False
     restyles: ClassVar[bool] = False
 

@@ -20,6 +20,7 @@ from PIL import Image
 from components.domain import Domain, points_of_bytes
 from components.faults import Fault
 from components.files import sha256_file
+from components.models.card import Card
 from components.models.generator import Generator
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -56,7 +57,8 @@ class GeneratorModel(mlflow.pyfunc.PythonModel):
                 as the source is; or PNG bytes, one or a list; or {"png": [...]} or a DataFrame with such a column. What
                 comes as JSON may be nested lists of integers, and base64 text for PNG bytes. Of one that makes pictures
                 from noise, {"seed": [...]}, a DataFrame with such a column, or a list of integers; where it takes a
-                condition, a further column "condition" holds the names of its classes.
+                condition, a further column "condition" holds the names of its classes. Of one that shows a picture in
+                another class, columns "png" and "condition"; or {"picture": uint8 array, "condition": [...]}.
 
         Returns:
             uint8 array, (N, H, W, 3) for an image target, (N, H, W) for labels; of points float32 (N, 2).
@@ -66,6 +68,9 @@ class GeneratorModel(mlflow.pyfunc.PythonModel):
         """
         try:
             generator = self._generator
+            if {"source", "condition"} <= generator.needs:
+                pictures, asked = to_asked(model_input, generator.card)
+                return generator.make(sources=pictures, conditions=asked, padded=False)
             if "source" in generator.needs:
                 return generator.translate(to_batch(model_input, generator.source, generator.size), padded=False)
             seeds, conditions = to_seeds(model_input, generator.card.condition)
@@ -91,10 +96,40 @@ def to_seeds(given: Any, condition: Domain | None) -> tuple[list[int], np.ndarra
         raise Fault("seeds are integers from 0 to 2^63 - 1")
     if condition is None:
         return seeds.tolist(), None
-    names = [str(name) for name in np.atleast_1d(np.asarray(given["condition"]))]
+    return seeds.tolist(), to_conditions(given["condition"], condition)
+
+
+def to_asked(given: Any, card: Card) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures uint8 (N, H, W, 3), and the indices of the classes that they are to be shown in, (N,).
+
+    Raises:
+        Fault: a column is missing or unknown; a picture is not one of the source; or a condition is no class.
+    """
+    assert card.source is not None
+    assert card.condition is not None
+    columns = set(map(str, given)) if isinstance(given, Mapping) or hasattr(given, "columns") else set()
+    if columns not in ({"png", "condition"}, {"picture", "condition"}):
+        found = ", ".join(sorted(columns)) or "none"
+        raise Fault(f"the columns png (or picture) and condition are taken, not {found}")
+    pictures = given["png"] if "png" in columns else given["picture"]
+    if hasattr(pictures, "tolist") and not isinstance(pictures, np.ndarray):
+        pictures = pictures.tolist()  # a column of a DataFrame
+    batch, conditions = to_batch(pictures, card.source, card.size), to_conditions(given["condition"], card.condition)
+    if len(batch) != len(conditions):
+        raise Fault(f"there are {len(batch)} pictures and {len(conditions)} conditions; give one for each")
+    return batch, conditions
+
+
+def to_conditions(given: Any, condition: Domain) -> np.ndarray:
+    """The indices of classes by their names, (N,).
+
+    Raises:
+        Fault: one is no class.
+    """
+    names = [str(name) for name in np.atleast_1d(np.asarray(given))]
     if unknown := [name for name in names if name not in condition.classes]:
         raise Fault(f"condition {unknown[0]}: no such class; there are {', '.join(condition.classes)}")
-    return seeds.tolist(), np.array([condition.classes.index(name) for name in names], np.uint8)
+    return np.array([condition.classes.index(name) for name in names], np.uint8)
 
 
 def to_batch(pictures: Any, domain: Domain, size: tuple[int, int]) -> np.ndarray:

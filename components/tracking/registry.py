@@ -1,11 +1,14 @@
 """The registered model: a translator as a version that any MLflow client loads by its alias."""
 
+import base64
+import io
 import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 import components
 from components.faults import Fault
@@ -181,7 +184,9 @@ def _signature(card: Card) -> Any:
     if card.target.kind == "point":
         made = Schema([TensorSpec(np.dtype(np.float32), (-1, 2))])
     given = Schema([TensorSpec(np.dtype(np.uint8), (-1, *card.source.shape(card.size)))]) if card.source else None
-    if given is None:
+    if card.source is not None and card.condition is not None:
+        given = Schema([ColSpec("string", "png"), ColSpec("string", "condition")])
+    elif given is None:
         columns = [ColSpec("long", "seed"), *([ColSpec("string", "condition")] if card.condition else [])]
         given = Schema(columns)
     signature = ModelSignature(inputs=given, outputs=made)
@@ -191,6 +196,10 @@ def _signature(card: Card) -> Any:
 
 def _example(card: Card) -> Any:
     """One valid input."""
+    if card.source is not None and card.condition is not None:
+        file = io.BytesIO()
+        Image.new("RGB", (card.size[1], card.size[0])).save(file, format="PNG")
+        return {"png": [base64.b64encode(file.getvalue()).decode()], "condition": [card.condition.classes[0]]}
     if card.source is not None:
         return np.zeros((1, *card.source.shape(card.size)), np.uint8)
     condition = {"condition": [card.condition.classes[0]]} if card.condition else {}

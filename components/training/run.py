@@ -9,7 +9,8 @@ from components.files import exists, sha256_file, sha256_json
 from components.home import AnyPath, located
 from components.schema import Section, user_paths
 from components.shards.manifest import Manifest
-from components.shards.reader import open_side
+from components.shards.reader import Split, open_side
+from components.shards.turns import require_each_class
 from components.systems import AnySystemConfig, unpaired_systems
 from components.systems.system import Shape
 from components.task import Task
@@ -78,8 +79,8 @@ def plan(
         task: overrides both the params' and the data's own.
 
     Raises:
-        Fault: the task names a domain that the shards do not have, or lacks what the system needs; or the system
-            learns from pairs, and the shards hold none.
+        Fault: the task names a domain that the shards do not have, or lacks what the system needs; the system
+            learns from pairs, and the shards hold none; or a category that pictures are to be shown in has none.
     """
     manifest = Manifest.read(shards)
     task = asked_of(system, task or train.task or manifest.task)
@@ -87,6 +88,12 @@ def plan(
         name = getattr(task, role)
         if name is not None and name not in manifest.domains:
             raise Fault(f"train.task.{role}: no domain {name}; the shards have {', '.join(manifest.domains)}")
+    if system.within:
+        if not manifest.aligned:
+            raise Fault(f"system.name: {system.name} needs pictures with a category, not two sides of pictures")
+        assert task.condition is not None
+        for split in ("train", "test"):
+            require_each_class(Split(shards, split), task.condition)
     if task.source not in (None, task.target) and system.paired and not manifest.aligned:
         raise Fault(
             f"system.name: {system.name} learns from aligned pairs, and {task.source} and {task.target} are two sides "
@@ -141,11 +148,15 @@ def require_file(start: str) -> AnyPath:
 def asked_of(system: AnySystemConfig, task: Task) -> Task:
     """What a system makes of a task: it takes no more of it than it needs.
 
+    A system that translates within one domain translates pictures of the target, whatever the source is.
+
     Raises:
         Fault: it needs what the task does not have, or would translate pictures into themselves.
     """
     if system.restyles:
         return Task(source=task.target, target=task.target)
+    if system.within:
+        task = task.model_copy(update={"source": task.target})
     for need in sorted(system.needed):
         if getattr(task, need) is None:
             has = f"{task.title} has none" if need == "source" else f"the data's task, {task.title}, asks for none"

@@ -64,6 +64,8 @@ class Validation:
         if not self._group.leads:
             return {}
         system, batch, shape = self._trainer.system, self._batch(self._pictures), self._shape
+        if self._run.task.within:  # each in the class after its own
+            batch["condition"] = batch["condition"].roll(1, dims=1)
         rows, diversities = [], {}
         with self._looking():
             for use in system.uses.values():

@@ -2,8 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePath
 
 from PIL import Image
 from tqdm import tqdm
@@ -32,19 +32,32 @@ def translate_folder(chosen: argparse.Namespace) -> None:
     work = _plan(chosen.folder, chosen.out, chosen.force)
     with scratch() as folder:
         version = find_version(store, chosen.model or config.model, chosen.version)
-        translator = Generator.load(fetch_version(store, version, folder))
+        translators = _translators(Generator.load(fetch_version(store, version, folder)), chosen.condition)
+        _require_free(work.values(), chosen.out, translators, chosen.force)
         bad = []
         with tqdm(total=len(work), unit="picture", desc=f"translate with {version.name}") as bar:
             for path, out in work.items():
                 bar.set_postfix_str(path.name)
                 try:
-                    _translate(translator, path, path.relative_to(chosen.folder).as_posix(), out)
+                    for inside, translator in translators.items():
+                        place = chosen.out / inside / out.relative_to(chosen.out)
+                        _translate(translator, path, path.relative_to(chosen.folder).as_posix(), place)
                 except BadSample as fault:
                     bad.append(str(fault))
                 bar.update()
-    print(f"{chosen.out}: {len(work) - len(bad)} pictures by {version.name}", file=sys.stderr)
+    count = len(translators) * (len(work) - len(bad))
+    print(f"{chosen.out}: {count} pictures by {version.name}", file=sys.stderr)
     if bad:
         raise Fault(f"{len(bad)} of {len(work)} pictures could not be translated: {'; '.join(bad[:5])}")
+
+
+def _translators(generator: Generator, condition: str | None) -> dict[str, Generator]:
+    """By the folder below --out that they write to: one, or one for each class where none is named."""
+    if condition is not None:
+        return {"": generator.in_class(condition)}
+    if "condition" not in generator.needs or generator.card.condition is None:
+        return {"": generator}
+    return {name: generator.in_class(name) for name in generator.card.condition.classes}
 
 
 def _plan(folder: Path, out: Path, force: bool) -> dict[Path, Path]:
@@ -74,6 +87,16 @@ def _plan(folder: Path, out: Path, force: bool) -> dict[Path, Path]:
     if not work:
         raise Fault(f"{folder}: holds no pictures ({' '.join(sorted(EXTENSIONS))})")
     return work
+
+
+def _require_free(places: Iterable[Path], out: Path, folders: Iterable[str], force: bool) -> None:
+    """Refuse to replace what lies in the folders of classes; `_plan` has looked at --out itself."""
+    for inside in folders:
+        if PurePath(inside).name != inside:
+            raise Fault(f"--out {out}: no folder can be called {inside}; name one class with --condition")
+        for place in places:
+            if inside and not force and (there := out / inside / place.relative_to(out)).exists():
+                raise Fault(f"{there}: is there already; --force replaces it")
 
 
 def _translate(translator: Generator, path: Path, name: str, out: Path) -> None:

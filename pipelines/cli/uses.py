@@ -27,6 +27,11 @@ def _translate(commands: Commands) -> None:
         "folder", type=Path, help="of pictures, sub-folders included; label maps in grey or in colours"
     )
     command.add_argument("--out", type=Path, required=True, help="the folder that the PNGs are written to")
+    command.add_argument(
+        "--condition",
+        metavar="NAME",
+        help="the class to show pictures in, where the version takes one; default: each, in a folder of its name",
+    )
     command.add_argument("--force", action="store_true", help="replace pictures that are there")
     command.add_argument("--model", help="default: register.model of the params")
     add_params(command)

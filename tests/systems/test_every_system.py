@@ -63,10 +63,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "lapgan": {"conditional": True, "width": 4, "base_widths": (16,), "critic_widths": (8,), "dropout": 0},
     "stacked_gan": {"width": 4, "latent": 8, "norm": "sync_batch", "encoder_share": 0.5, "independent_share": 0}
     | {"noise_features": 0, "noise_pictures": 0, "dropout": 0},
+    "star_gan": {"width": 4, "blocks": 1, "critic_width": 4, "num_critic": 1},
     "fcn8s": {"width": 2, "dropout": 0},
     "classifier": {"width": 2, "dropout": 0},
 }
-OF_A_KIND = ("cgan", "lapgan", "stacked_gan", "classifier")
+OF_A_KIND = ("cgan", "lapgan", "stacked_gan", "star_gan", "classifier")
 REMEMBER = ("cyclegan", "bigan", "simgan", "feature_gan")
 
 

@@ -147,6 +147,10 @@ def _way_back(store: Store, model: Model) -> Version | None:
 
 def _easel(models: Sequence[Model], shards: AnyPath) -> Easel:
     card = models[0].card
+    if card.task.within:
+        raise Fault(
+            f"{models[0].version.name} makes {card.task.title}, and the page cannot ask for one; use pix2pipe translate"
+        )
     samples = find_samples(shards, card)
     edges = models[0].generator.source.kind == "image" and card.task.source == "edges"
     drawn = samples.drawn if isinstance(samples, Samples) else edges

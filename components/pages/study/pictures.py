@@ -47,6 +47,8 @@ class Pictures:
 
     def __init__(self, shards: AnyPath, algorithms: list[Algorithm]) -> None:
         card = algorithms[0].card
+        if card.task.within:
+            raise Fault(f"{algorithms[0].name} makes {card.task.title}; a study is of one translation")
         self._target, self.size = card.task.target, card.size
         sides = open_sides(shards, card.task)
         self.paired = card.task.source is not None and sides.sources is None

@@ -1,0 +1,70 @@
+"""What systems have in common that translate within one domain, from any of its categories to any other."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from components.faults import Fault
+from components.networks import across_ranks
+from components.networks.noise import uniforms
+from components.objectives.sliced_wasserstein import sliced_wasserstein
+from components.systems.system import Need, Shape, SystemSection
+
+
+class WithinSection(SystemSection):
+    """Params of a system that shows a picture in another category."""
+
+    needs: ClassVar[frozenset[Need]] = frozenset({"source", "condition"})
+    within: ClassVar[bool] = True
+
+    def require_batch(self, per_rank: int, ranks: int) -> None:
+        """A picture is asked for the category of another of its batch."""
+        if per_rank * ranks < 2:
+            raise Fault("train.batch_size 1: each picture is asked for the category of another; make it 2 or more")
+
+
+def require_pictures(name: str, shape: Shape, levels: int) -> None:
+    """Refuse what networks of stride-2 levels cannot take.
+
+    Raises:
+        Fault: a target that is no image, or sides that the levels do not divide.
+    """
+    if shape.target.kind != "image":
+        raise Fault(f"system {name} translates pictures, and the target is of kind {shape.target.kind}")
+    if any(side % 2**levels for side in shape.size):
+        raise Fault(
+            f"system {name} halves the sides {levels} times: they must be multiples of {2**levels}, not "
+            f"{shape.size[0]}x{shape.size[1]}; set another shard.cut.image_size"
+        )
+
+
+def exchanged(condition: Tensor, seeds: Tensor) -> Tensor:
+    """The conditions (N, classes) of a batch in another order, a random permutation which the seeds (N,) decide.
+
+    What sample i is given depends on who is in the batch, and not on the places in which they stand.
+    """
+    keys = uniforms(seeds, (2,), condition.device)
+    takers, givers = keys[:, 0].argsort(), keys[:, 1].argsort()
+    return torch.empty_like(condition).index_copy(0, takers, condition[givers])
+
+
+def exchanged_over_ranks(condition: Tensor, seeds: Tensor) -> Tensor:
+    """The same over the joined batch of all ranks; gives this rank's part."""
+    return across_ranks.own(exchanged(across_ranks.gather(condition), across_ranks.gather(seeds)))
+
+
+def distance_by_class(made: Tensor, asked: Tensor, real: Tensor, shown: Tensor) -> Tensor:
+    """How far pictures are from real ones of the class that they were asked for: the mean over the pictures, a scalar.
+
+    It looks at values, and so is no term of a step.
+
+    Args:
+        made, real: (N, C, H, W). asked, shown: their classes, one-hot (N, classes), each class as often in both.
+    """
+    total = made.new_zeros(())
+    for kind in range(shown.shape[1]):
+        ours, theirs = asked[:, kind] > 0, shown[:, kind] > 0
+        if count := int(theirs.sum()):
+            total = total + count * sliced_wasserstein(made[ours], real[theirs])
+    return total / len(real)
