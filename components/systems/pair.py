@@ -5,18 +5,19 @@ from typing import Literal, Self
 
 import torch
 from pydantic import Field, PositiveInt, model_validator
-from torch import Tensor, nn
+from torch import nn
 
 from components.networks.layers import spectrally_normalised
 from components.objectives.adversarial import Adversarial, AdversarialName, Relativistic, one_sided
 from components.objectives.penalties import PenaltyConfig, penalty
-from components.systems.from_noise import FromNoise, NoiseSection
+from components.systems.from_noise import FromNoise
 from components.systems.system import Batch, Moment, Phase, Published, Shape, System, Terms
+from components.systems.tricks import COMPARED, FAKES, MADE, PENALISED, REALS, Tricks, TricksSection
 
 PairLossName = AdversarialName | Literal["relativistic"]
 
 
-class PairSection(NoiseSection):
+class PairSection(TricksSection):
     """Params of every generator and discriminator from noise; each system has the defaults of its paper.
 
     Attributes:
@@ -69,19 +70,20 @@ def pair(
     """
     if config.spectral:
         discriminator = spectrally_normalised(discriminator)
-    noise = FromNoise(shape, config)
+    noise, tricks = FromNoise(shape, config), Tricks(config, shape.target)
     return System(
         networks=nn.ModuleDict({"generator": generator, "discriminator": discriminator}),
-        phases=_phases(config, noise, after),
+        phases=_phases(config, noise, tricks, after),
         uses={"generator": noise.use()},
         validation=noise.validation,
         averaged=("generator",),
+        memories=tricks.memories,
         published=published,
     )
 
 
 def _phases(
-    config: PairSection, noise: FromNoise, after: Callable[[nn.ModuleDict], None] | None
+    config: PairSection, noise: FromNoise, tricks: Tricks, after: Callable[[nn.ModuleDict], None] | None
 ) -> tuple[Phase, Phase]:
     """The two phases of a step; real and fake pictures are always two batches.
 
@@ -93,35 +95,33 @@ def _phases(
     def discriminator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         with torch.set_grad_enabled(one_of_each):
             fake = batch["fake"] = noise.draw(networks["generator"], batch["seeds"], batch.get("condition"))
-        judge = _judge(networks, batch)
-        fakes, reals = judge(fake.detach()), judge(batch["target"])
+        shown, condition = tricks.shown(fake, batch.get("condition"))
+        fakes = tricks.judge(networks, batch, FAKES, condition)(shown)
+        reals = tricks.judge(networks, batch, REALS)(batch["target"])
         if isinstance(loss, Relativistic):
             terms = loss.discriminator(batch, fakes, reals)
         else:
             terms = loss.discriminator(batch, fakes, reals, share=1.0)
         if config.penalty is not None:
+            judge = tricks.judge(networks, batch, PENALISED)
             seeds = batch["seeds"] + 2  # not those of any latent of this step
             terms["penalty"] = penalty(config.penalty, judge, batch["target"], fake, seeds)
-        return terms
+        return terms | tricks.historical(networks, "discriminator")
 
     def generator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         if one_of_each:
             fake = batch["fake"]
         else:
             fake = noise.draw(networks["generator"], batch["seeds"], batch.get("condition"), draw=1)
-        judge = _judge(networks, batch)
-        judged = judge(fake)
+        judged = tricks.judge(networks, batch, MADE)(fake)
         if isinstance(loss, Relativistic):
             with torch.no_grad():
-                reals = judge(batch["target"])
-            return {"adversarial": loss.generator(judged, reals)}
-        return {"adversarial": loss.generator(judged)}
+                reals = tricks.judge(networks, batch, COMPARED)(batch["target"])
+            terms = {"adversarial": loss.generator(judged, reals)}
+        else:
+            terms = {"adversarial": loss.generator(judged)}
+        return terms | tricks.historical(networks, "generator")
 
     first = Phase("discriminator", ("discriminator",), discriminator_terms, after=after)
     second = Phase("generator", ("generator",), generator_terms, every=config.num_critic)
     return (first, second) if one_of_each else (second, first)
-
-
-def _judge(networks: nn.ModuleDict, batch: Batch) -> Callable[[Tensor], Tensor]:
-    given = () if batch.get("condition") is None else (batch["condition"],)
-    return lambda pictures: networks["discriminator"](pictures, *given)
