@@ -22,6 +22,7 @@ from components.systems.gan import GANConfig, gan
 from components.systems.lapgan import LAPGANConfig, lapgan
 from components.systems.lsgan import LSGANConfig, lsgan
 from components.systems.mgan import MGANConfig, mgan
+from components.systems.pg_gan import PGGANConfig, pg_gan
 from components.systems.pix2pix import Pix2PixConfig, pix2pix
 from components.systems.r3gan import R3GANConfig, r3gan
 from components.systems.simgan import SimGANConfig, simgan
@@ -29,6 +30,7 @@ from components.systems.sn_gan import SNGANConfig, sn_gan
 from components.systems.srgan import SRGANConfig, srgan
 from components.systems.stacked_gan import StackedGANConfig, stacked_gan
 from components.systems.star_gan import StarGANConfig, star_gan
+from components.systems.style_gan import StyleGANConfig, style_gan
 from components.systems.style_transfer import StyleTransferConfig, style_transfer
 from components.systems.system import Shape, System
 from components.systems.unrolled_gan import UnrolledGANConfig, unrolled_gan
@@ -62,6 +64,8 @@ AnySystemConfig = (
     | LAPGANConfig
     | StackedGANConfig
     | StarGANConfig
+    | PGGANConfig
+    | StyleGANConfig
     | FCN8sConfig
     | ClassifierConfig
 )
@@ -140,6 +144,10 @@ def _build(config: AnySystemConfig, shape: Shape) -> System:
             return stacked_gan(config, shape)
         case StarGANConfig():
             return star_gan(config, shape)
+        case PGGANConfig():
+            return pg_gan(config, shape)
+        case StyleGANConfig():
+            return style_gan(config, shape)
         case FCN8sConfig():
             return fcn8s(config, shape)
         case ClassifierConfig():

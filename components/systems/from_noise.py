@@ -1,5 +1,6 @@
 """What systems that make pictures from noise have in common: latents, their one use, and how they are validated."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -7,7 +8,7 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from components.domain import POINT_SIZE
+from components.domain import POINT_SIZE, Domain
 from components.faults import Fault
 from components.networks.dcgan import base_of
 from components.networks.noise import latents
@@ -32,10 +33,15 @@ class NoiseSection(SystemSection):
 @dataclass(frozen=True)
 class FromNoise:
     """Pictures of a task's target, each from the latent that its seed decides and, where the system takes one, of a
-    condition."""
+    condition.
+
+    Attributes:
+        activation: of what the network gives, as the domain of the target wants it.
+    """
 
     shape: Shape
     config: NoiseSection
+    activation: Callable[[Domain, Tensor], Tensor] = output
 
     def draw(self, network: nn.Module, seeds: Tensor, condition: Tensor | None, draw: int = 0) -> Tensor:
         """Pictures (N, C, H, W), after their output activation.
@@ -68,7 +74,7 @@ class FromNoise:
 
     def _made(self, network: nn.Module, latent: Tensor, condition: Tensor | None) -> Tensor:
         given = () if condition is None else (condition,)
-        return output(self.shape.target, network(latent, *given))
+        return self.activation(self.shape.target, network(latent, *given))
 
 
 def between(first: Tensor, second: Tensor, share: Tensor | None) -> Tensor:

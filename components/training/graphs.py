@@ -42,7 +42,8 @@ class Graphs:
     once. The second is captured, which computes nothing, and replayed; so is every later one, with its inputs copied
     into the places that were captured. All that changes from step to step must be in the inputs, in tensors that are
     written in place before the replay, or in the random state of the device. A phase whose terms look at the moment
-    changes otherwise, so its steps stay eager; so do those that cannot be captured at all. `why` says it.
+    changes otherwise, so its steps stay eager; so do those that cannot be captured at all. `why` says it. Terms may look
+    at the moment's stage, which is part of the kind.
 
     Args:
         required: raise a Fault where steps would have to stay eager.
@@ -88,8 +89,12 @@ class Graphs:
             start += len(names) + 1
         return rows
 
+    def forget(self) -> None:
+        """Give back what the graphs hold; steps of their kinds do not come again."""
+        self._captured.clear()
+
     def _eager(self, inputs: Inputs, moment: Moment, body: Body) -> Rows:
-        watched = _Watched(moment.step, moment.steps, moment.images)
+        watched = _Watched(moment.step, moment.steps, moment.images, moment.stage)
         # On the stream of the captures, since what autograd makes at the first step belongs to the stream it ran on.
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):

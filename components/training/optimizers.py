@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer, RMSprop
 
 from components.faults import Fault
-from components.systems.system import Phase, Published, System
+from components.systems.system import Moment, Phase, Published, System
 from components.training.config import TrainConfig
 
 NETWORK = "network"  # the key of a group of parameters under which the name of their network stands
@@ -112,12 +112,19 @@ def rate_groups(optimizers: dict[str, Optimizer]) -> list[dict[str, Any]]:
     return [group for optimizer in optimizers.values() for group in optimizer.param_groups]
 
 
+def moment_of(system: System, config: TrainConfig, step: int, steps: int) -> Moment:
+    """Where a run stands before a step (from 0)."""
+    moment = Moment(step, steps, step * config.batch_size)
+    return replace(moment, stage=system.stage(moment))
+
+
 def rates(system: System, optimizers: dict[str, Optimizer], config: TrainConfig, step: int, steps: int) -> list[float]:
     """The learning rates of a step (from 0), in the order of `rate_groups`.
 
     A rate of `train.learning_rates` that names the network comes before one that names its optimizer.
     """
-    factor, rate = rate_factor(config, step, steps), settled(system.published, config).learning_rate
+    factor = rate_factor(config, step, steps) * system.rate(moment_of(system, config, step, steps))
+    rate = settled(system.published, config).learning_rate
     return [
         factor * config.learning_rates.get(group[NETWORK], config.learning_rates.get(name, rate))
         for name, optimizer in optimizers.items()

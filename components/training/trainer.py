@@ -14,7 +14,7 @@ from components.training.config import TrainConfig
 from components.training.ema import EMA
 from components.training.graphs import Graphs, Rows
 from components.training.group import Group
-from components.training.optimizers import learned, make_optimizers, rate_groups, rates
+from components.training.optimizers import learned, make_optimizers, moment_of, rate_groups, rates
 from components.training.terms import TermLog, row_of
 
 Prepare = Callable[[Mapping[str, Tensor]], Batch]  # on the device, from what the loader hands on
@@ -86,7 +86,10 @@ class Trainer:
             inputs: what `prepare` makes a batch of; without one, the batch.
         """
         self.group.alive(index)
-        moment = Moment(index, self.steps, index * self.config.batch_size)
+        moment = moment_of(self.system, self.config, index, self.steps)
+        if index and moment.stage != moment_of(self.system, self.config, index - 1, self.steps).stage:
+            self._begin_stage()
+        self.system.begin(self.system.networks, moment)
         due = [phase for phase in self.system.phases if phase.takes_place(moment)]
         if not self._rehearsed.issuperset(phase.name for phase in due):
             self._rehearse(due, self._batch(inputs), moment)
@@ -100,9 +103,16 @@ class Trainer:
         if self.graphs is None:
             rows = body(inputs, moment)
         else:
-            rows = self.graphs.run(tuple(phase.name for phase in due), inputs, moment, body)
+            rows = self.graphs.run((*moment.stage, *(phase.name for phase in due)), inputs, moment, body)
         for phase, (names, row) in rows.items():
             self.terms.add(index, phase, names, row)
+
+    def _begin_stage(self) -> None:
+        """Optimizers forget what they know of other layers, and no graph of the stage before is replayed again."""
+        for optimizer in self.optimizers.values():
+            optimizer.state.clear()
+        if self.graphs is not None:
+            self.graphs.forget()
 
     def _set_scalars(self, index: int) -> float | Tensor:
         """Set the learning rates of a step; gives what the averages take in after it."""

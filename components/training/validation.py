@@ -73,7 +73,7 @@ class Validation:
                 if domain.kind == "category":
                     continue  # a judge that reads one has no picture to show
                 ends = ("target", "source") if use.makes == "source" else ("source", "target")
-                given = Given(batch["seeds"], *(batch.get(name) for name in (ends[0], "condition")))
+                given = Given(batch["seeds"], batch.get(ends[0]), batch.get("condition"))
                 made = use.run(system.networks[use.network], given)
                 diversities[f"{DIVERSITY}{'_back' * (use.makes == 'source')}"] = diversity(made, batch[ends[1]])
                 if "source" in use.needs:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from components.faults import Fault
 from components.networks.layers import SyncBatchNorm2d
+from components.networks.style_gan import Synthesis
 from components.objectives.replay_pool import ReplayPool
 from components.systems import AnySystemConfig, SystemConfig, build
 from components.systems.system import Given, Moment, Phase, System
@@ -32,6 +33,7 @@ UNET = {"name": "unet", "width": 4, "levels": 3, "norm": "instance", "dropout": 
 PATCHES = {"patch_size": 16, "discriminator": {"width": 4, "norm": "instance"}}
 THIN = {"widths": (16,), "critic_widths": (8,)}
 CONVOLUTIONS = {"name": "convolutions", "width": 4, "norm": "sync_batch"}
+GROWTH = {"start": 8, "steady": 4, "fade": 8}  # a level of its own for a step of four, then faded in for two
 # Pools smaller than a batch: in the first step already they hand on what they hold.
 SMALL: dict[str, dict[str, Any]] = {
     "pix2pix": {"generator": UNET} | PATCHES,
@@ -64,6 +66,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "stacked_gan": {"width": 4, "latent": 8, "norm": "sync_batch", "encoder_share": 0.5, "independent_share": 0}
     | {"noise_features": 0, "noise_pictures": 0, "dropout": 0},
     "star_gan": {"width": 4, "blocks": 1, "critic_width": 4, "num_critic": 1},
+    "pg_gan": {"latent": 8, "width": 4, "growth": GROWTH},
+    "style_gan": {"latent": 8, "width": 4, "growth": GROWTH, "mapping": 2},
     "fcn8s": {"width": 2, "dropout": 0},
     "classifier": {"width": 2, "dropout": 0},
 }
@@ -163,12 +167,20 @@ def rank_main(rank: int, world: int, port: int, runs: list[Run], folder: Path) -
     dist.destroy_process_group()
 
 
+def varied(system: System) -> System:
+    """StyleGAN's constant starts without any variance and is divided by its deviation: only rounding would be seen."""
+    for module in system.networks.modules():
+        if isinstance(module, Synthesis):
+            module.constant.data *= torch.linspace(-1, 1, module.constant.numel()).view_as(module.constant)
+    return system
+
+
 def synchronised(system: System) -> System:
     """The judge's BatchNorm takes statistics per rank, by its nature another step; here it takes them together.
 
     Channels that hardly vary are kept from making float32's rounding large: without, it is 1e-4 of the gradient.
     """
-    for module in system.networks.modules():
+    for module in varied(system).networks.modules():
         if type(module) is nn.BatchNorm2d:
             module.__class__ = SyncBatchNorm2d
             module.eps = 0.1

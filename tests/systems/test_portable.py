@@ -16,7 +16,7 @@ from components.models.generator import Generator
 from components.models.portable_file import KEY, write_portable
 from components.networks.noise import draw_rows
 from components.systems.parts import ResNetConfig
-from tests.systems.test_every_system import SMALL, build, run_of
+from tests.systems.test_every_system import SMALL, build, run_of, varied
 from tests.systems.test_generator import GENERATORS, LABELS, PHOTO, SHAPE, export
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
@@ -27,7 +27,7 @@ def generators_of(name, shards, folder):
     """Those of every use of a system, untrained."""
     run = run_of(name, shards, folder / "run")
     torch.manual_seed(0)
-    weights = dict(build(run.system, run.shape()).networks.state_dict())
+    weights = dict(varied(build(run.system, run.shape())).networks.state_dict())
     lineage = {"checkpoint": "last", "step": 1, "key": "k"}
     cards = export_generators(folder, weights, run.system, run.shape(), run.task, GenerateConfig(), lineage)
     return [Generator.load(folder / card.name, "cpu") for card in cards]
