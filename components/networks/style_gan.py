@@ -69,7 +69,7 @@ class Synthesis(nn.Module):
         self.to_pictures = nn.ModuleList(EqualisedConv2d(own, channels, 1, gain=1) for own in widths)
 
     def forward(self, w: Tensor, noise: list[Tensor], level: int, alpha: Tensor | float | None) -> Tensor:
-        """Pictures of a level, (N, channels, S, S), of W (N, layers, latent), faded in over the level below by alpha."""
+        """Pictures of a level, (N, channels, S, S), of W (N, layers, latent), faded in by alpha."""
         x = below = self.layers[0](self.constant.expand(w.shape[0], -1, -1, -1), w[:, 0], noise[0])
         for i in range(1, 2 * level + 2):
             if i % 2 == 0:

@@ -42,8 +42,8 @@ class Graphs:
     once. The second is captured, which computes nothing, and replayed; so is every later one, with its inputs copied
     into the places that were captured. All that changes from step to step must be in the inputs, in tensors that are
     written in place before the replay, or in the random state of the device. A phase whose terms look at the moment
-    changes otherwise, so its steps stay eager; so do those that cannot be captured at all. `why` says it. Terms may look
-    at the moment's stage, which is part of the kind.
+    changes otherwise, so its steps stay eager; so do those that cannot be captured at all. `why` says it. Terms
+    may look at the moment's stage, which is part of the kind.
 
     Args:
         required: raise a Fault where steps would have to stay eager.
