@@ -106,7 +106,7 @@ def _compare(output: Path, stage: str, pairs: _Pairs) -> None:
     for param, (asked, found) in pairs.items():
         if asked != found:
             raise Fault(
-                f"{output} is not what params ask ({param}: {str(asked)[:60]} is asked, and it has {str(found)[:60]}); "
+                f"{output} was made with other params ({param}: now {str(asked)[:60]}, made with {str(found)[:60]}); "
                 f"run dvc repro -f {stage}"
             )
 

@@ -80,7 +80,7 @@ def _reason(path: Path, bar: "tqdm[None]") -> str:
     """What is wrong with an object; empty where it is whole."""
     digest, size = hashlib.md5(usedforsecurity=False), 0
     if not stat.S_ISREG(path.lstat().st_mode):
-        return "is corrupt: it is no file"
+        return "is corrupt: it is not a file"
     try:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):

@@ -148,7 +148,7 @@ def read_bytes(path: "AnyPath") -> bytes:
     """
     if isinstance(path, Path):
         if path.exists() and not path.is_file():
-            raise Fault(f"{path}: is no file (a folder, a pipe or a device); remove it")
+            raise Fault(f"{path}: is not a file (but a folder, a pipe or a device); remove it")
         return path.read_bytes()
     from components import remote
 

@@ -88,7 +88,7 @@ def _opened(value: str) -> AnyPath:
         else:
             _probe(root)
     except FileNotFoundError as error:
-        raise Fault(f"{ROOT}={value}: no such bucket; make it, or set {ROOT} to one that is there") from error
+        raise Fault(f"{ROOT}={value}: there is no such bucket; create it, or set {ROOT} to one that exists") from error
     except Exception as error:  # every file system has errors of its own
         advice = "see the credentials and the endpoint (AWS_*)" if value.startswith("s3") else "see that it can be used"
         raise Fault(f"{ROOT}={value}: {reason(error)}; {advice}") from error

@@ -67,15 +67,15 @@ def replaced(stage: str, outputs: list[Path]) -> Iterator[None]:
     if strangers := [path for path in foreign if path not in left]:
         more = f" and {len(strangers) - 1} more files" if len(strangers) > 1 else ""
         raise Fault(
-            f"{strangers[0]}{more}: not written by the stage {stage}, which replaces all that lies there; move what "
-            "is yours out of it and run again"
+            f"{strangers[0]}{more}: not written by the stage {stage}, which replaces everything in its outputs; "
+            "move your own files elsewhere and run again"
         )
     aside = ASIDE / f"{stage}-{time.time_ns()}"
     for path in left:
         (aside / path).parent.mkdir(parents=True, exist_ok=True)
         path.replace(aside / path)
     if left:
-        print(f"{stage}: what a killed run left half made is in {aside}", file=sys.stderr)  # noqa: T201
+        print(f"{stage}: the unfinished files of a killed run were moved to {aside}", file=sys.stderr)  # noqa: T201
     for path in files.keys() - set(left):
         path.unlink(missing_ok=True)
     for output in outputs:
@@ -112,8 +112,8 @@ def refuse_inputs_among_outputs(places: Iterable[tuple[str, str]]) -> None:
                 if folder == real or real in folder.parents or folder in real.parents:
                     how = "holds" if folder in real.parents else "lies in, or leads into,"
                     raise Fault(
-                        f"{param}: {name} {how} {output}, an output of the graph, whose files are replaced; move what "
-                        "is yours out of it, and name the place it has then"
+                        f"{param}: {name} {how} {output}, an output of the graph, whose files are replaced; move your "
+                        "own files elsewhere, and give their new place"
                     )
 
 

@@ -89,7 +89,7 @@ class Params(Section):
         for param, figure in asked if self.judge.system is None else ():
             if figure.startswith(("fcn_", "condition_")) or figure == "inception_score_judge":
                 raise ValueError(
-                    f"{param}: {figure} is the judge's, and judge.system is null; name another, or a judge"
+                    f"{param}: {figure} needs a judge, and judge.system is null; name another metric, or a judge"
                 )
         return self
 
@@ -169,7 +169,7 @@ def _check_candidates(params: Params, where: str) -> None:
         tried = with_values(params, {path: value}, f"{where}: tune.space")
         taken = value_at(tried, path)
         if taken != value or isinstance(taken, bool | str) != isinstance(value, bool | str):
-            raise Fault(f"{where}: tune.space.{path}: {shown(value)} is not of the kind of this param ({shown(taken)})")
+            raise Fault(f"{where}: tune.space.{path}: {shown(value)} has another type than this param ({shown(taken)})")
 
 
 def with_values(params: Params, values: Mapping[str, Any], where: str) -> Params:

@@ -83,7 +83,7 @@ def _check(params: Params) -> None:
         )
     if source is not None and data.aligned and target.kind == "image" and min(data.size) < SSIM_WINDOW:
         raise Fault(
-            f"shard.cut.image_size {min(data.size)}: SSIM is measured over {SSIM_WINDOW} pixels a side; set as many"
+            f"shard.cut.image_size {min(data.size)}: SSIM needs at least {SSIM_WINDOW} pixels a side; set a larger size"
         )
 
 
@@ -112,8 +112,8 @@ def check_shards(params: Params, manifest: Manifest) -> None:
     }
     for param, (asked, found) in differing.items():
         if asked != found:
-            both = "" if isinstance(found, dict) else f": {_brief(asked)} is asked, and they have {_brief(found)}"
-            raise Fault(f"{SHARDS} is not what params ask ({param}{both}); run dvc repro -f shard")
+            both = "" if isinstance(found, dict) else f": now {_brief(asked)}, made with {_brief(found)}"
+            raise Fault(f"{SHARDS} was made with other params ({param}{both}); run dvc repro -f shard")
 
 
 def _drawn(domain: Domain) -> dict[str, object]:
@@ -131,7 +131,7 @@ def check_data(manifest: Manifest) -> None:
         kind, count = split.partition("/")[0], manifest.count(split)
         if kind != "train" and count < _LEAST:
             raise Fault(
-                f"the {split} split has {count} sample, and {_LEAST} are the least that can be measured; give more "
+                f"the {split} split has {count} sample, and metrics need at least {_LEAST}; give more "
                 "pictures, or hold out more of them (fetch.holdout, shard.cut.pattern)"
             )
 
@@ -139,7 +139,8 @@ def check_data(manifest: Manifest) -> None:
 def _check_ranks(section: str, train: TrainConfig) -> None:
     if train.num_workers and train.batch_size % train.num_workers:
         raise Fault(
-            f"{section}.batch_size {train.batch_size} cannot be dealt to {train.num_workers} workers evenly; make it a "
+            f"{section}.batch_size {train.batch_size} cannot be shared evenly by {train.num_workers} workers; make it "
+            "a "
             f"multiple of {section}.num_workers"
         )
 
@@ -167,7 +168,8 @@ def _check_networks(section: str, config: AnySystemConfig, train: TrainConfig, s
         raise Fault(f"{prefix}system: networks of these sizes cannot be made ({reason})") from error
     if (parameters := sum(system.num_parameters().values())) > _MOST_PARAMETERS:
         raise Fault(
-            f"{prefix}system: the networks would have {parameters:,} parameters; look for a width or size too many"
+            f"{prefix}system: the networks would have {parameters:,} parameters; look for a width or a size that is "
+            "too large"
         )
 
 

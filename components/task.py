@@ -25,7 +25,7 @@ class Task(Section):
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         if self.condition is not None and self.condition in (self.source, self.target):
-            raise ValueError(f"{self.condition} is asked to be the condition and a picture")
+            raise ValueError(f"{self.condition} cannot be both the condition and a picture")
         return self
 
     @property

@@ -21,7 +21,7 @@ class _UniqueKeys(yaml.SafeLoader):
         doubled = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
         if doubled is not None:
             raise yaml.constructor.ConstructorError(
-                None, None, f"key {str(doubled)[:_SHOWN]} stands twice", node.start_mark
+                None, None, f"key {str(doubled)[:_SHOWN]} is given twice", node.start_mark
             )
         return super().construct_mapping(node, deep)
 
@@ -34,9 +34,9 @@ def read_yaml(path: Path) -> Any:
     """
     try:
         if path.exists() and not path.is_file():
-            raise Fault(f"{path}: is no file")
+            raise Fault(f"{path}: is not a file")
         if path.stat().st_size > _MOST_BYTES:
-            raise Fault(f"{path}: {path.stat().st_size:,} bytes, more than {_MOST_BYTES:,} is no params file")
+            raise Fault(f"{path}: has {path.stat().st_size:,} bytes; a params file has at most {_MOST_BYTES:,}")
         values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except FileNotFoundError:
         raise Fault(f"{path}: not found; run from the project's folder or pass --params") from None
@@ -68,7 +68,7 @@ def _plain(value: Any, where: str, path: str, depth: int) -> Iterator[None]:
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
-                raise Fault(f"{named}: the key {shown(key)} is no text; put it in quotes")
+                raise Fault(f"{named}: the key {shown(key)} is not text; put it in quotes")
             yield from _plain(key, where, path, depth + 1)
             yield from _plain(inner, where, f"{path}.{key}".lstrip("."), depth + 1)
     elif isinstance(value, list):
@@ -78,8 +78,8 @@ def _plain(value: Any, where: str, path: str, depth: int) -> Iterator[None]:
         if not value.isprintable():
             raise Fault(f"{named}: {shown(value)} holds a line break or another character that cannot be printed")
         if len(value) > _MOST_LETTERS:
-            raise Fault(f"{named}: a text of {len(value):,} letters; {_MOST_LETTERS:,} are the most")
+            raise Fault(f"{named}: a text of {len(value):,} characters; at most {_MOST_LETTERS:,} are allowed")
     elif isinstance(value, int) and abs(value) > _MOST_NUMBER:
-        raise Fault(f"{named}: {shown(value)} is beyond every bound; {_MOST_NUMBER:,} is the most")
+        raise Fault(f"{named}: {shown(value)} is too large; the largest number allowed is {_MOST_NUMBER:,}")
     elif not (value is None or isinstance(value, bool | int | float)):
         raise Fault(f"{named}: {shown(value)} is a {type(value).__name__}; put it in quotes if it is text")

@@ -27,7 +27,7 @@ def main(params: Params, clock: Clock) -> None:
     for line in dark_domains(SHARDS):
         print(f"shard: {line}", file=sys.stderr)
     counts = ", ".join(f"{manifest.count(split)} {split}" for split in manifest.splits)
-    print(f"{SHARDS}: {counts}; {len(manifest.bad)} bad left out", file=sys.stderr)
+    print(f"{SHARDS}: {counts}; {len(manifest.bad)} bad samples left out", file=sys.stderr)
 
 
 if __name__ == "__main__":

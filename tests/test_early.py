@@ -90,11 +90,11 @@ def test_no_param_is_called_what_the_run_cache_of_dvc_leaves_out():
         ("a: !!binary aGk=\n", "bytes"),
         ("a: !!set {x}\n", "set"),
         (f"a: {'9' * 5000}\n", ""),
-        ("a: 99999999999\n", "bound"),
+        ("a: 99999999999\n", "too large"),
         ('a: "x\\ny"\n', "line break"),
-        (f"a: {'x' * 2000}\n", "letters"),
-        ("1: a\n", "no text"),
-        ("a: 1\na: 2\n", "stands twice"),
+        (f"a: {'x' * 2000}\n", "characters"),
+        ("1: a\n", "not text"),
+        ("a: 1\na: 2\n", "is given twice"),
         ("a: [\n", "not YAML"),
         ("? {a: 1}\n: 2\n", ""),
         ("a: !!python/object/apply:os.system [ls]\n", "not YAML"),
@@ -115,7 +115,7 @@ def test_a_file_that_is_none_or_too_large_is_one_line(tmp_path):
         ("large.yaml", "bytes"),
         ("text.yaml", "not YAML"),
         ("none.yaml", "not found"),
-        (".", "no file"),
+        (".", "not a file"),
     ):
         assert said in refusal(read_yaml, tmp_path / name)
 
@@ -151,7 +151,7 @@ def test_values_that_no_stage_can_use_are_refused_first(tmp_path, path, value, s
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        ("train.num_workers", 3, "train.batch_size 16 cannot be dealt to 3"),
+        ("train.num_workers", 3, "train.batch_size 16 cannot be shared evenly by 3"),
         ("judge.train.num_workers", 5, "judge.train.batch_size"),
         ("shard.cut.image_size", 50, "shard.cut.image_size"),
         ("shard.cut.image_size", [64, 200], "multiples of 16, not 64x200"),
@@ -218,7 +218,7 @@ def test_shards_that_were_cut_for_other_params_are_refused(tmp_path):
     classes = dict(reversed(changed("train.seed", 0)["shard"]["cut"].get("classes", {}).items()))
     check_shards(parse_params(changed("shard.cut.classes", classes), "x"), found)  # DVC sees no change in this
     for path, value, said in (
-        ("shard.cut.image_size", 128, "128x128 is asked, and they have 64x64"),
+        ("shard.cut.image_size", 128, "now 128x128, made with 64x64"),
         ("shard.task", {"source": "photo", "target": "labels"}, "shard.task"),
         ("shard.derive", {"grey": {"name": "grey", "of": "photo"}}, "shard.derive"),
         ("shard.cut.classes.forest.colour", [1, 2, 3], "colours of labels"),

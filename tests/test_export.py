@@ -62,7 +62,7 @@ def test_a_file_that_is_there_stays_unless_forced(inside, tmp_path, capsys):  # 
     out = tmp_path / "model.pt"
     out.write_text("kept", encoding="utf-8")
     command = ["export", "candidate", "--format", "torchscript", "--out", str(out)]
-    with pytest.raises(SystemExit, match="is there already; --force replaces it"):
+    with pytest.raises(SystemExit, match="exists already; --force replaces it"):
         cli.main(command)
     with pytest.raises(SystemExit, match="is a folder"):
         cli.main([*command[:-1], str(tmp_path)])

@@ -161,12 +161,12 @@ def test_a_search_hands_its_winner_to_train_and_none_passes_the_params_through(p
     assert trained["system"]["lambda_l1"] == winner["system"]["lambda_l1"]
     assert trained["train"]["learning_rate"] == winner["train"]["learning_rate"]
     assert trained["train"]["steps"] == 4
-    assert "The search before it" in (project.folder / "data/report/index.html").read_text()
+    assert "The search before the training" in (project.folder / "data/report/index.html").read_text()
     project.set("tune.num_trials", 0)
     assert (project.folder / "params.yaml").read_text() == before
     project.repro()
     assert yaml.safe_load((project.folder / "data/tune/winner.yaml").read_text()) == {}
-    assert "The search before it" not in (project.folder / "data/report/index.html").read_text()
+    assert "The search before the training" not in (project.folder / "data/report/index.html").read_text()
 
 
 def test_a_killed_training_goes_on_where_it_stood_and_nothing_before_it_reruns(project):

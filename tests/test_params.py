@@ -163,7 +163,7 @@ def test_a_file_that_is_missing_broken_or_says_a_key_twice(tmp_path):
     with pytest.raises(Fault, match="not YAML"):
         load_params(path)
     path.write_text("train: {seed: 1, seed: 2}")
-    with pytest.raises(Fault, match="key seed stands twice"):
+    with pytest.raises(Fault, match="key seed is given twice"):
         load_params(path)
 
 

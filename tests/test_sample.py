@@ -102,7 +102,7 @@ def test_a_folder_holds_the_picture_of_each_seed_by_its_name(inside, tmp_path, c
     own = generator.make(seeds=[0, 1, 2, 3, 4, 77], conditions=np.full(6, KINDS.index("red"), np.uint8))
     assert np.array_equal(np.stack([read(out / name) for name in names]), own)
     before = (out / "seed_000077.png").stat().st_mtime_ns
-    with pytest.raises(SystemExit, match=r"seed_000077\.png: is there already; --force"):
+    with pytest.raises(SystemExit, match=r"seed_000077\.png: exists already; --force"):
         cli.main([*command, "--seeds", "76,77"])
     assert len(list(out.iterdir())) == 6
     cli.main([*command, "--seeds", "76,77", "--force"])
@@ -223,10 +223,10 @@ def test_what_cannot_be_done_is_refused_in_one_line_before_anything_is(inside, t
         ((ASKED, "--seeds", "0", "--out", out), "give --condition, one of dark, light, red"),
         ((ASKED, "--seeds", "0", "--out", out, "--condition", "blue"), "no such class; there are dark, light, red"),
         ((FREE, "--seeds", "0", "--out", out, "--condition", "red"), "makes photo without one; leave it out"),
-        ((TRANSLATOR, "--seeds", "0", "--out", out), "translates labels to photo, .*use pix2pipe translate"),
+        ((TRANSLATOR, "--seeds", "0", "--out", out), "translates labels to photo and .*use pix2pipe translate"),
         (("7", "--seeds", "0", "--out", out), "no version 7"),
         ((FREE, "--seeds", "a-b", "--out", out), "--seeds a-b: give seeds such as"),
-        ((FREE, "--seeds", "0", "--out", str(tmp_path / "there.png")), "is there already; --force"),
+        ((FREE, "--seeds", "0", "--out", str(tmp_path / "there.png")), "exists already; --force"),
         ((FREE, "--seeds", "0", "--out", str(tmp_path / "file")), "name a folder, a .png"),
         ((FREE, "--seeds", "0", "--out", str(tmp_path / "clip.gif")), "name a folder, a .png"),
         ((FREE, "--seeds", "0", "--out", str(tmp_path / "clip.mp4")), "a clip needs --towards"),
@@ -264,8 +264,8 @@ def test_seeds_are_read_as_people_write_them():
         ("²", "give seeds"),
         ("9" * 400, "give seeds"),
         ("3-1", "runs backwards; write 1-3"),
-        ("0-100000", "names 100,001 seeds; 100,000 are the most"),
-        ("0-9223372036854775807", "are the most"),
+        ("0-100000", "names 100,001 seeds; at most 100,000 are allowed"),
+        ("0-9223372036854775807", "are allowed"),
         (str(2**63), "integers from 0 to"),
     ):
         with pytest.raises(Fault, match=said) as fault:

@@ -119,7 +119,7 @@ def test_a_folder_is_translated_with_sizes_and_names_kept(inside, tmp_path, caps
     for name in ("indices.png", "deep/drawn.png"):
         assert np.array_equal(made[name], truth)
     (tmp_path / "in/broken.png").unlink()
-    with pytest.raises(SystemExit, match="is there already; --force"):
+    with pytest.raises(SystemExit, match="exists already; --force"):
         cli.main(command)
     cli.main([*command, "--force"])
 
@@ -142,7 +142,7 @@ def test_what_cannot_be_done_is_refused_before_anything_is(inside, tmp_path):
     out = ["--out", str(tmp_path / "out")]
     for arguments, said in (
         (["translate", "candidate", str(tmp_path), *out], "would both become"),
-        (["translate", "candidate", str(tmp_path / "none"), *out], "is no folder"),
+        (["translate", "candidate", str(tmp_path / "none"), *out], "is not a folder"),
         (["translate", "7", str(inside / "data/runs/samples"), *out], "no version 7"),
     ):
         with pytest.raises(SystemExit, match=said):

@@ -86,7 +86,7 @@ def _require_answer(address: str) -> None:
     if address in ("local", "auto"):
         return
     if address.startswith("http"):
-        raise Fault(f"RAY_ADDRESS={address}: give host:port here; the http address is RAY_API_SERVER_ADDRESS")
+        raise Fault(f"RAY_ADDRESS={address}: give host:port here; the http address belongs in RAY_API_SERVER_ADDRESS")
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         raise Fault(f"RAY_ADDRESS={address}: not host:port")

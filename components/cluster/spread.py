@@ -39,7 +39,7 @@ def spread(runs: Mapping[str, Run], cpus: int, listen: Listener) -> None:
 
         has = ray.cluster_resources()
         if has.get("CPU", 0) < cpus:
-            raise Fault(f"{cpus} CPUs for a run: the cluster offers {has.get('CPU', 0):g} in all")
+            raise Fault(f"--cpus {cpus}: the whole cluster has {has.get('CPU', 0):g} CPUs")
         # A task is tried again where its node is lost; its run then goes on from the last checkpoint.
         task = ray.remote(max_retries=2)(_train)
         tasks = {}

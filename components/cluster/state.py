@@ -38,7 +38,7 @@ class State:
         if not root:
             raise Fault(f"{ROOT} is not set; set it to a folder that all nodes share or to s3://BUCKET/PREFIX")
         if "://" not in root and not Path(root).is_absolute():
-            raise Fault(f"{ROOT}={root}: not an absolute path; nodes would each take it for another folder")
+            raise Fault(f"{ROOT}={root}: not an absolute path; each node would take it for another folder")
         return cls(root)
 
     @property
@@ -117,8 +117,8 @@ class State:
         except DvcException as error:  # the one other thing it refuses: to overwrite what is saved nowhere
             lost = ", ".join(str(error).splitlines()[1:])
             raise Fault(
-                f"the results are in DVC's cache here, but would overwrite what is saved nowhere ({lost}); "
-                "move it away and run `dvc checkout`"
+                f"the results are in DVC's cache here, but would overwrite files that are saved nowhere else ({lost}); "
+                "move those away and run `dvc checkout`"
             ) from error
 
     def _keep(self, stage: Any, folder: Path) -> None:

@@ -71,13 +71,13 @@ def attach(project: Path, jobs: Jobs, job: str) -> int:
 
 def _bring_home(project: Path, state: State, stages: Sequence[str]) -> None:
     if not (project / "dvc.yaml").exists():
-        _say(f"results are at {state.root}; they are brought home by the same command in the project's folder")
+        _say(f"results are at {state.root}; run the same command in the project's folder to copy them here")
         return
     if state.is_folder and not Path(state.root).is_dir():
-        _say(f"results are at {state.root} on the nodes; this machine has no such folder to bring them home from")
+        _say(f"results are at {state.root} on the nodes; this machine has no such folder to copy them from")
         return
     outputs = state.bring_home(project, stages)
-    _say(f"brought home: {', '.join(outputs)}; see `dvc status`")
+    _say(f"copied here: {', '.join(outputs)}; see `dvc status`")
 
 
 def _require_stages(project: Path, stages: Sequence[str]) -> None:

@@ -71,7 +71,7 @@ def evaluate(
     rows = {row.name: row for row in build_rows(train, test, generated, task, config.seed, sources)}
     wanted = rows.keys() if only is None else {"model", *only}
     if unknown := sorted(wanted - rows.keys()):
-        raise Fault(f"there is no row {unknown[0]} of metrics here; there are {', '.join(rows)}")
+        raise Fault(f"metrics have no row {unknown[0]} here; there are {', '.join(rows)}")
     if "real" not in wanted:  # its features are what distances are measured to
         rows["real"] = replace(rows["real"], score=False, labels=False)
     looked = [row for name, row in rows.items() if name in {"real", *wanted}]

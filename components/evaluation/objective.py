@@ -68,7 +68,7 @@ class Objective:
         sources: Split | None = None,
     ) -> None:
         if val.domains[task.target].kind == "point":
-            raise Fault("tune.num_trials: a search measures pictures, and the target is points; set it to 0")
+            raise Fault("tune.num_trials: the target is points, and a search can only measure pictures; set it to 0")
         if task.within:
             raise Fault(f"tune.num_trials: a search measures one translation, and {task.title} is several; set it to 0")
         self._config, self._cache = config, cache

@@ -89,5 +89,5 @@ def require_comparable(first: dict[str, Any], second: dict[str, Any], names: tup
     parts = sorted(key for key in {*a, *b} - {"hash"} if a.get(key) != b.get(key))
     raise Fault(
         f"{names[0]} and {names[1]} were measured differently ({', '.join(parts)}): "
-        f"their figures cannot be compared; evaluate both with the same params, data and judge"
+        f"their metrics cannot be compared; evaluate both with the same params, data and judge"
     )

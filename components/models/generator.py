@@ -64,7 +64,9 @@ class Generator:
             Fault: it makes pictures from noise.
         """
         if self.card.source is None:
-            raise Fault(f"{self.card.system.name} makes {self.card.task.title} from noise, and translates nothing")
+            raise Fault(
+                f"{self.card.system.name} makes {self.card.task.title} from noise; it does not translate pictures"
+            )
         return self.card.source
 
     def in_class(self, name: str) -> "Generator":
@@ -88,7 +90,9 @@ class Generator:
             Fault: as `make`; or it does not make pictures of a source alone, nor is it one of `in_class`.
         """
         if "source" not in self.needs:
-            raise Fault(f"{self.card.system.name} makes {self.card.task.title} from noise, and translates nothing")
+            raise Fault(
+                f"{self.card.system.name} makes {self.card.task.title} from noise; it does not translate pictures"
+            )
         conditions = None if self._kind is None else np.full(len(batch), self._kind, np.uint8)
         return self.make(sources=batch, conditions=conditions, padded=padded)
 
@@ -119,9 +123,11 @@ class Generator:
         """
         count = self._check(sources, conditions, seeds)
         if (towards is None) != (shares is None) or (towards is not None and self.card.source is not None):
-            raise Fault(f"{self.card.system.name}: towards and shares go together, and with pictures from noise alone")
+            raise Fault(f"{self.card.system.name}: give towards and shares together, and only for pictures from noise")
         if towards is not None and shares is not None and not len(towards) == len(shares) == count:
-            raise Fault(f"{self.card.system.name}: as many of towards and shares as of seeds are needed, {count}")
+            raise Fault(
+                f"{self.card.system.name}: give as many values of towards and of shares as there are seeds, {count}"
+            )
         fixed = 1 if self.card.mode == "train" else self.card.batch_size
         parts = []
         for start in range(0, count, fixed):
@@ -153,7 +159,7 @@ class Generator:
         counts = {len(values) for values in (sources, conditions, seeds) if values is not None}
         if len(counts) != 1:
             raise Fault(
-                f"{self.card.system.name}: as many seeds as conditions are needed, and there are {sorted(counts)}"
+                f"{self.card.system.name}: give as many seeds as conditions; there are {sorted(counts)}"
                 if counts
                 else f"{self.card.system.name}: give the seeds of the pictures"
             )

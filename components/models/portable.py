@@ -47,7 +47,7 @@ class Portable(nn.Module):
                 "generate.mode to eval in params.yaml, run dvc repro, and export the version that it registers"
             )
         if card.target.kind == "point":
-            raise Fault("a generator of points is not exported; load the registered version with MLflow")
+            raise Fault("a generator of points cannot be exported; load the registered version with MLflow")
         if card.system.name == "cogan":
             raise Fault("system cogan searches for each picture's latent by gradient descent, and cannot be exported")
         self._domains = {"source": card.source, "condition": card.condition}
@@ -110,7 +110,10 @@ class Portable(nn.Module):
         with counted_draws() as draws:
             self._use.run(self.network, Given(seeds, encoded.get("source"), encoded.get("condition")))
         if len(draws) > 1:
-            raise Fault(f"system {self._card.system.name} draws noise {len(draws)} times a picture; once is exported")
+            raise Fault(
+                f"system {self._card.system.name} draws noise {len(draws)} times for a picture; only one draw can be "
+                "exported"
+            )
         return draws[0] if draws else None
 
     def _encoded(self, need: str, given: Tensor) -> Tensor:

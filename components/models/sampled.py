@@ -37,7 +37,9 @@ class Sampled:
         """
         card = generator.card
         if card.source is not None:
-            raise Fault(f"{name} translates {card.task.title}, and makes nothing from noise; use pix2pipe translate")
+            raise Fault(
+                f"{name} translates {card.task.title} and does not make pictures from noise; use pix2pipe translate"
+            )
         if card.condition is None:
             if condition is not None:
                 raise Fault(f"--condition {condition}: {name} makes {card.task.title} without one; leave it out")
@@ -47,7 +49,7 @@ class Sampled:
         if condition is None:
             raise Fault(f"{name} makes {card.task.title}: give --condition, one of {listed}")
         if condition not in classes:
-            raise Fault(f"--condition {condition}: {name} knows no such class; there are {listed}")
+            raise Fault(f"--condition {condition}: {name} has no such class; there are {listed}")
         return cls(generator, classes.index(condition))
 
     @property

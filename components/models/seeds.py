@@ -17,7 +17,7 @@ def parse_seeds(text: str, option: str = "--seeds") -> list[int]:
     """
     ranges = [_range(part.strip(), text, option) for part in text.split(",")]
     if (count := sum(part.stop - part.start for part in ranges)) > MOST:
-        raise Fault(f"{option} {text[:40]}: names {count:,} seeds; {MOST:,} are the most")
+        raise Fault(f"{option} {text[:40]}: names {count:,} seeds; at most {MOST:,} are allowed")
     return [seed for part in ranges for seed in part]
 
 

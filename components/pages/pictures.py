@@ -80,7 +80,7 @@ def choose(
     columns = [name for name in table if name not in ("key", NEAREST)]
     name = order_by or next((c for start in _PREFERRED for c in columns if c.startswith(start)), None)
     if order_by is not None and order_by not in columns:
-        raise Fault(f"report.order_by: {per_sample} has no figure {order_by}; it has {', '.join(columns) or 'none'}")
+        raise Fault(f"report.order_by: {per_sample} has no metric {order_by}; it has {', '.join(columns) or 'none'}")
     chosen = _ends(name, table[name], table["key"], count) if name else {"": evenly(len(table["key"]), 3 * count)}
     sides, made = open_sides(root, task), Split(generated, "test")
     asked = sides.asked
@@ -92,7 +92,7 @@ def choose(
     def example(i: int) -> Example:
         key = table["key"][i]
         if key not in theirs or (task.source is not None and key not in places):
-            raise Fault(f"{per_sample}: sample {key} is not in {root} and {generated}; run dvc repro evaluate")
+            raise Fault(f"{per_sample}: sample {key} is missing in {root} or in {generated}; run dvc repro evaluate")
         source = truth = None
         if task.source is not None:
             place = places[key]

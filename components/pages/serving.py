@@ -39,7 +39,7 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, OverflowError) as error:
-        raise Fault(f"--host {host} --port {port}: no address of this machine ({error})") from error
+        raise Fault(f"--host {host} --port {port}: not an address of this machine ({error})") from error
     made = socket.socket(family, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -41,7 +41,9 @@ def read_kept(version: Version, folder: Path) -> Kept:
     """
     measured, table = folder / MEASURED, folder / REPLICATES
     if "replicates_sha256" not in version.tags:
-        raise Fault(f"{version.name}: was registered without what it takes to compare it; run dvc repro register again")
+        raise Fault(
+            f"{version.name}: was registered without the files that a comparison needs; run dvc repro register again"
+        )
     for path in (measured, table):
         if not path.is_file():
             raise Fault(f"{version.name}: the artifact {path.name} is missing; register it again")

@@ -37,7 +37,7 @@ def promote(
         if not standing.outside:
             raise Fault(f"{version.name} is the champion already")
         if not override:
-            raise Fault(f"{model}: {standing.notice}; --override takes that into the record, a rollback undoes it")
+            raise Fault(f"{model}: {standing.notice}; --override puts that on record, a rollback undoes it")
     else:
         _require_seen(version, standing)
     found = review(store, standing, version, config, folder)
@@ -91,7 +91,7 @@ def rollback(store: Store, model: str, undone: str, by: str, why: str, folder: P
 def _said(option: str, text: str) -> str:
     said = " ".join(text.split())
     if not said:
-        raise Fault(f"{option} is empty; a promotion is recorded with who and why")
+        raise Fault(f"{option} is empty; the record of a promotion says who decided and why")
     if len(said) > _LONGEST[option]:
         raise Fault(f"{option} has {len(said)} characters; at most {_LONGEST[option]} are recorded")
     return said

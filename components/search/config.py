@@ -31,9 +31,9 @@ class Dimension(Section):
         if bounds and bounds[0] >= bounds[1]:
             raise ValueError(f"the lower bound {bounds[0]:g} is not below the upper {bounds[1]:g}")
         if self.loguniform and self.loguniform[0] <= 0:
-            raise ValueError("a logarithmic scale begins above 0")
+            raise ValueError("the lower bound of a logarithmic range must be above 0")
         if self.choice and len(set(map(repr, self.choice))) < len(self.choice):
-            raise ValueError("a value stands twice")
+            raise ValueError("a value is given twice")
         return self
 
 

@@ -64,7 +64,7 @@ def find_winner(config: TuneConfig, trials: list[Trial], less_is_better: bool, f
     if not standing:
         reason = next((trial.reason for trial in trials if trial.reason), "none has ended")
         raise Fault(
-            f"no trial of {len(trials)} can win; the first that failed: {reason}; remove {folder} to search anew"
+            f"none of the {len(trials)} trials can win; the first failure: {reason}; remove {folder} to search again"
         )
     return min(standing, key=lambda winner: winner.value if less_is_better else -winner.value)
 

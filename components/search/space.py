@@ -39,7 +39,9 @@ def check_space(config: TuneConfig) -> None:
             raise Fault(f"tune.space.{path}: only params of {' and '.join(SECTIONS)} can be searched")
     points = size(config)
     if config.num_trials > points:
-        raise Fault(f"tune.num_trials {config.num_trials}: the space has {points:.0f} points; ask for as many at most")
+        raise Fault(
+            f"tune.num_trials {config.num_trials}: the space has only {points:.0f} points; ask for at most that many"
+        )
 
 
 def size(config: TuneConfig) -> float:

@@ -64,7 +64,7 @@ def check_file(path: Path, sha256: str, size: int, file: int) -> None:
     """
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
-            raise Fault(f"{path}: is no file (a folder, a pipe or a device); {_remedy(path)}")
+            raise Fault(f"{path}: is not a file (but a folder, a pipe or a device); {_remedy(path)}")
         found = os.fstat(file).st_size
         if found != size:
             raise Fault(f"{path}: has bytes 0-{found}, the manifest says 0-{size}; {_remedy(path)}")

@@ -74,9 +74,9 @@ class Stream:
         stack: Stack = np.stack,
     ) -> None:
         if not samples.sizes.sum():
-            raise Fault("the training split has no samples; see shard.cut and the split it makes")
+            raise Fault("the training split has no samples; check shard.cut and the splits that it makes")
         if batch_size % world:
-            raise Fault(f"train.batch_size {batch_size} cannot be dealt to {world} workers evenly")
+            raise Fault(f"train.batch_size {batch_size} cannot be shared evenly by {world} workers")
         self.samples, self.batch_size, self.seed, self.stack = samples, batch_size, seed, stack
         self.rank, self.world, self.threads, self.prefetch = rank, world, threads, prefetch
         windows = windows_at_once(batch_size, world, lanes)

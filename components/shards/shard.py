@@ -60,11 +60,12 @@ class Shard:
         offset, length = self.places[i, self._column[domain]].tolist()
         data = os.pread(self._file, length, offset)
         if len(data) != length:
-            raise Fault(f"{self.where(i, domain)}: the file ends before")
+            raise Fault(f"{self.where(i, domain)}: the file ends before this picture does")
         if broken := broken_member(self._members[domain], data):
             raise Fault(
                 f"{self.where(i, domain)}: changed since the shard was checked, "
-                f"at bytes {offset + broken[0]}-{offset + broken[1]}; see that nothing writes there, and the disk"
+                f"at bytes {offset + broken[0]}-{offset + broken[1]}; check that nothing writes to it, and check the "
+                "disk"
             )
         return data
 

@@ -48,7 +48,7 @@ def encode(key: str, pictures: Mapping[str, Picture], domains: Mapping[str, Doma
         Fault: a picture is missing, or is not what its domain says; or key and domain are too long for a tar.
     """
     if not _KEY.fullmatch(key):
-        raise Fault(f"sample {key!r}: a key is 1 to 80 of A-Z a-z 0-9 _ -")
+        raise Fault(f"sample {key!r}: a key has 1 to 80 characters of A-Z a-z 0-9 _ -")
     names = [_member_name(key, name, domain) for name, domain in domains.items()]
     if too_long := [name for name in names if len(name) > _LONGEST]:
         raise Fault(

@@ -115,7 +115,10 @@ def _whole(archive: Path, items: Iterator[Item]) -> Iterator[Item]:
 
 def _less(archive: Path, name: str, left: int, taken: int) -> int:
     if taken > left:
-        raise Fault(f"{archive}: unpacks to too much at {name!r}; raise fetch.max_gigabytes if that is right")
+        raise Fault(
+            f"{archive}: unpacks to more than fetch.max_gigabytes at {name!r}; raise it if the archive is meant to be "
+            "so large"
+        )
     return left - taken
 
 
@@ -133,7 +136,10 @@ def _zip(archive: Path) -> Iterator[_Member]:
                 raise Fault(_link(archive, info.filename))
             # Of the others Python unpacks all that it reads at once, whatever comes out.
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise Fault(f"{archive}: member {info.filename!r} is not packed by deflate; pack it again so")
+                raise Fault(
+                    f"{archive}: member {info.filename!r} is not compressed with deflate; pack the archive again with "
+                    "it"
+                )
             yield _Member(info.filename, 0, None if info.is_dir() else partial(file.open, info))
 
 

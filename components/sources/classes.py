@@ -40,7 +40,7 @@ def find_classes(pictures: Path, config: FolderConfig) -> dict[str, list[Classed
     there = sorted({kind for _, kind in found.values()})
     if strangers := [kind for kind in there if kind not in classes]:
         raise Fault(
-            f"fetch.b.classes: the folder {strangers[0]} is no class; the folders that hold pictures are "
+            f"fetch.b.classes: the folder {strangers[0]} is not among the classes; the folders that hold pictures are "
             f"[{', '.join(there)}]"
         )
     refuse_poured({split for split, _ in found.values()}, config)

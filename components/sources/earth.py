@@ -100,7 +100,7 @@ class EarthConfig(Section):
         if missing := {"labels", "photo"} - set(self.pictures):
             raise ValueError(f"pictures lack {min(missing)}; every tile is cut by the labels, on the photo's grid")
         if len(set(self.pictures)) < len(self.pictures):
-            raise ValueError("pictures name one twice")
+            raise ValueError("pictures names one of them twice")
         return self
 
 

@@ -80,7 +80,7 @@ def _copy(source: Path, target: Path, passed: PassedOver) -> None:
     source = source.expanduser()
     for path in tqdm(sorted(_pictures(source, passed)), unit="file", desc=f"copy {source.name}"):
         if not path.is_file():
-            raise Fault(f"{path}: is no file (a link to nothing, or a device); remove it")
+            raise Fault(f"{path}: is not a file (but a link to nothing, or a device); remove it")
         place = target / path.relative_to(source)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place)

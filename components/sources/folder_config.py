@@ -105,9 +105,9 @@ class FolderConfig(Section):
         elif self.a.name == self.b.name:
             raise ValueError(f"a and b are both named {self.a.name}")
         if self.layout != "unpaired" and (self.a.path or self.b.path):
-            raise ValueError("a.path and b.path are for layout unpaired; all others lie below one path")
+            raise ValueError("a.path and b.path are for layout unpaired; every other layout has one path")
         if bool(self.a.path) != bool(self.b.path) or bool(self.path) == bool(self.a.path):
-            raise ValueError("give path, or with layout unpaired a.path and b.path in its place")
+            raise ValueError("give path; or, with layout unpaired, a.path and b.path instead")
         _check_url(self.path, self.sha256)
         return self
 
@@ -115,20 +115,21 @@ class FolderConfig(Section):
         if len(self.b.classes) < 2 or self.b.palette or self.b.ignore is not None:
             raise ValueError("layout classes has a folder for each class; name them in b.classes, such as [cat, dog]")
         if self.a.domain().kind != "image" or self.direction != "AtoB":
-            raise ValueError("layout classes has photos, a, of the classes of b; a is no label map, and nothing turns")
+            raise ValueError(
+                "with layout classes a is photos and b their class: give a no palette or classes, and leave "
+                "direction out"
+            )
         if self.a.name == self.b.name:
             raise ValueError(f"a and b are both named {self.a.name}")
 
     def _check_photos(self) -> None:
         if self.b != Side(name="b"):
-            raise ValueError("layout photos has one side, a, and b is given; take it out, or take another layout")
+            raise ValueError("layout photos has one side, a, but b is given; remove b, or take another layout")
         if self.a.domain().kind == "label":
             given = "palette" if self.a.palette else "classes"
-            raise ValueError(
-                f"layout photos derives pictures from photos, and a.{given} makes a label map; take it out"
-            )
+            raise ValueError(f"layout photos derives pictures from photos, and a.{given} makes a label map; remove it")
         if self.direction != "AtoB":
-            raise ValueError("direction is from side to side; with layout photos shard.task names both domains")
+            raise ValueError("layout photos has no second side for direction to go to; name both domains in shard.task")
 
     @property
     def sides(self) -> tuple[Side, ...]:

@@ -165,7 +165,7 @@ def _folders(files: Sequence[str], sides: Mapping[str, str], names: Mapping[str,
             continue
         pair = found.setdefault(_stem(place), {})
         if side in pair:
-            raise Fault(f"{file}: {pair[side]} has the same name but for the ending; remove one of them")
+            raise Fault(f"{file}: {pair[side]} has the same name except for the ending; remove one of them")
         pair[side] = file
     say_outside(files, [file for pair in found.values() for file in pair.values()], names)
     return {place: (pair.get("a", ""), pair.get("b", "")) for place, pair in sorted(found.items())}

@@ -38,8 +38,8 @@ class NpmPackage(Package):
         npm = shutil.which("npm")
         if npm is None:
             raise Fault(
-                f"{self.project} {self.version} comes through npm, which is not here: install Node.js, which "
-                f"brings it, or put {self.project}-{self.version}.tgz at {path} by hand"
+                f"{self.project} {self.version} is downloaded with npm, which is not installed: install Node.js, which "
+                f"includes it, or put {self.project}-{self.version}.tgz at {path} by hand"
             )
         with faults_of_the_disk(path), tempfile.TemporaryDirectory(dir=path.parent) as folder:
             command = [npm, "pack", f"{self.project}@{self.version}", "--ignore-scripts", "--pack-destination", folder]

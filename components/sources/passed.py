@@ -33,7 +33,7 @@ class PassedOver:
         kind = path.suffix.lower()
         if kind in UNREAD:
             taken = " ".join(sorted(EXTENSIONS))
-            raise Fault(f"{name}: a picture of a kind that is not read; convert it to one of {taken}, or remove it")
+            raise Fault(f"{name}: pictures of this kind cannot be read; convert it to one of {taken}, or remove it")
         self._kinds[kind or "without an ending"] += 1
 
     def say(self) -> None:

@@ -32,7 +32,7 @@ def find_photos(pictures: Path, config: FolderConfig) -> dict[str, list[Single]]
     tops = {folder for file in files if (folder := split_folder(file))}
     if sides := sorted(tops & UNPAIRED - set(names)):
         raise Fault(
-            f"fetch.layout: photos wants one side, and {', '.join(sides)} hold two; make the layout unpaired, or name "
+            f"fetch.layout: photos has one side, but {', '.join(sides)} hold two; make the layout unpaired, or name "
             "these folders in fetch.splits"
         )
     if unknown := set(config.splits) - tops:

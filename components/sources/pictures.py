@@ -41,7 +41,7 @@ def open_picture(path: Path | IO[bytes], name: str, most_bytes: int = MAX_BYTES)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # our own bound is below; metadata warnings say nothing of pixels
             if isinstance(path, Path) and path.exists() and not path.is_file():
-                raise BadSample(f"{name}: is no file (a folder, a pipe or a device)")
+                raise BadSample(f"{name}: is not a file (but a folder, a pipe or a device)")
             with Image.open(path, formats=FORMATS) as picture:
                 width, height = picture.size
                 most = most_pixels(picture, most_bytes)

@@ -57,7 +57,7 @@ class LiveRun:
         self._thread.join(timeout_s)
         left = len(self._kept) + self._handed_in.qsize()
         if left:
-            _say(f"{left} figures are not delivered yet; register delivers them")
+            _say(f"{left} metrics are not delivered yet; register will deliver them")
         return left
 
     def _run(self) -> None:
@@ -69,11 +69,11 @@ class LiveRun:
                 target = target or _Target.open(self._uri, self._home, self._experiment, self._key, self._name)
                 self._deliver(target)
                 if failing:
-                    _say("live figures again")
+                    _say("live metrics again")
                 failing = False
             except Fault as fault:
                 if not failing:
-                    _say(f"no live figures for now ({fault}); they are kept and delivered later")
+                    _say(f"no live metrics for now ({fault}); they are kept and will be delivered later")
                 failing = True
                 target = None  # what of a call arrived is asked when the store answers again
             if last:

@@ -130,12 +130,14 @@ def _write(store: Store, model: str, run_id: str, promotion: Promotion) -> None:
 
 def _records(run: "Run", model: str) -> list[Promotion]:
     if run.info.lifecycle_stage != "active":
-        raise Fault(f"{model}: the run {run.info.run_id} with its promotions is deleted; restore it in MLflow")
+        raise Fault(
+            f"{model}: the run {run.info.run_id}, which records its promotions, was deleted; restore it in MLflow"
+        )
     try:
         found = [Promotion.model_validate_json(value) for key, value in run.data.params.items() if key.isdigit()]
     except ValidationError as error:
         raise Fault(
-            f"{model}: the run {run.info.run_id} holds what is no promotion ({error.errors()[0]['msg']})"
+            f"{model}: the run {run.info.run_id} holds an entry that is not a promotion ({error.errors()[0]['msg']})"
         ) from error
     return sorted(found, key=lambda promotion: promotion.number)
 

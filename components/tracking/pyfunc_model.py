@@ -154,9 +154,9 @@ def to_batch(pictures: Any, domain: Domain, size: tuple[int, int]) -> np.ndarray
             pictures = _from_numbers(pictures)
     if pictures.shape[1:] != _shape(domain, size):
         sides = ", ".join(map(str, _shape(domain, size)))
-        raise Fault(f"the batch is {pictures.shape}; (N, {sides}) is taken")
+        raise Fault(f"the batch has the shape {pictures.shape}, not (N, {sides})")
     if pictures.dtype != np.uint8:
-        raise Fault(f"pictures are {pictures.dtype}; uint8 is taken")
+        raise Fault(f"pictures are {pictures.dtype}, not uint8")
     for i, picture in enumerate(pictures):
         if stranger := domain.stranger(picture):
             raise Fault(f"picture {i}: {stranger}")

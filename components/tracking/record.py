@@ -161,7 +161,7 @@ def read_curves(path: Path, part: str) -> list[Point]:
     except FileNotFoundError:
         raise Fault(f"{path}: not found; run dvc repro train") from None
     except (KeyError, TypeError, ValueError) as error:
-        raise Fault(f"{path}: not a table of figures by step ({error}); run dvc repro -f train") from error
+        raise Fault(f"{path}: not a table of metrics by step ({error}); run dvc repro -f train") from error
 
 
 def alarm_tags(points: Iterable[Point]) -> dict[str, str]:

@@ -138,7 +138,7 @@ def fetch_version(store: Store, version: Version, folder: Path) -> Path:
                 artifact_uri=f"{place}/artifacts", dst_path=str(folder), tracking_uri=store.uri
             )
         except (OSError, MlflowException) as error:
-            raise Fault(f"{version.name}: its artifacts cannot be had ({error}); register it again") from error
+            raise Fault(f"{version.name}: its artifacts cannot be fetched ({error}); register it again") from error
     for name, tag in ((WEIGHTS, "weights_sha256"), (CARD, "card_sha256")):
         path = Path(artifacts) / name
         if not path.is_file():

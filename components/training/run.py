@@ -100,7 +100,7 @@ def plan(
             f"without pairs; systems that learn without: {', '.join(unpaired_systems())}"
         )
     if train.num_workers and train.batch_size % train.num_workers:
-        raise Fault(f"train.batch_size {train.batch_size} cannot be dealt to {train.num_workers} workers evenly")
+        raise Fault(f"train.batch_size {train.batch_size} cannot be shared evenly by {train.num_workers} workers")
     decisive: dict[str, object] = {
         "code": code_sha256(type(system).__module__),
         "system": _plain(system),

@@ -18,7 +18,7 @@ def export_version(chosen: argparse.Namespace) -> None:
     if chosen.out.is_dir():
         raise Fault(f"--out {chosen.out}: is a folder; name a file")
     if chosen.out.exists() and not chosen.force:
-        raise Fault(f"--out {chosen.out}: is there already; --force replaces it")
+        raise Fault(f"--out {chosen.out}: exists already; --force replaces it")
     require_format(chosen.format)
     config = load_params(chosen.params).register_
     store = open_store(tracking_uri(LOCAL), LOCAL, config.experiment, make=False)

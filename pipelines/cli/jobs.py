@@ -27,7 +27,7 @@ def attach_job(chosen: argparse.Namespace) -> None:
 def stop_job(chosen: argparse.Namespace) -> None:
     """The command `stop`."""
     Jobs.connect().stop(chosen.job)
-    print(f"pix2pipe: job {chosen.job} is told to end")
+    print(f"pix2pipe: job {chosen.job} was told to stop")
 
 
 def list_jobs(_: argparse.Namespace) -> None:

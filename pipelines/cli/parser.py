@@ -18,8 +18,8 @@ def make_parser() -> argparse.ArgumentParser:
     """The parser; what it gives has `run`, the address of the function that takes it."""
     parser = argparse.ArgumentParser(
         prog="pix2pipe",
-        description="What is not a stage of the graph: the stages are run by dvc repro.",
-        epilog="pix2pipe COMMAND --help says more of each, with an example. docs/index.md says where to go on.",
+        description="Commands beside the graph, whose stages are run by dvc repro.",
+        epilog="pix2pipe COMMAND --help describes a command and gives an example. docs/index.md lists the docs.",
     )
     parser.add_argument("--version", action="version", version=f"pix2pipe {version('pix2pipe')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -35,25 +35,26 @@ def _data(commands: Commands) -> None:
         "data:verify_all",
         "Check every byte of the shards and of DVC's cache.",
         "pix2pipe verify s3://bucket/shards",
-        "Names each damaged file and what brings it back; the status is 1 where there is one.",
+        "It names each damaged file and says how to restore it; the exit status is 1 if there is one.",
     )
-    command.add_argument("root", nargs="?", help="check these shards alone: a folder, or one at s3://")
+    command.add_argument("root", nargs="?", help="check only these shards: a folder, or an address at s3://")
     lists = "List where pictures can come from, and their params."
     add_command(commands, "sources", "data:list_sources", lists, "pix2pipe sources")
     command = add_command(
         commands,
         "use",
         "data:use",
-        "Take the sections of a file such as configs/facades.yaml into params.yaml.",
+        "Copy the sections of a file such as configs/facades.yaml into params.yaml.",
         "pix2pipe use configs/facades.yaml",
-        "A section of which the file gives keys begins anew from configs/default.yaml; comments stay, and every value "
-        "that changes is printed. configs/default.yaml itself goes back to the defaults.",
+        "Each section that the file names is first set back to configs/default.yaml. Comments stay, and every value "
+        "that "
+        "changes is printed. To go back to the defaults, use configs/default.yaml itself.",
     )
-    command.add_argument("file", type=Path, help="the file whose sections are taken")
+    command.add_argument("file", type=Path, help="the file whose sections are copied")
     command.add_argument(
         "--keep",
         action="store_true",
-        help="change what the file gives and keep all other values, as for data/tune/winner.yaml",
+        help="change only the values in the file and keep all others, as for data/tune/winner.yaml",
     )
     add_params(command)
 
@@ -67,8 +68,8 @@ def _jobs(commands: Commands) -> None:
         "pix2pipe spread l1 l1_cgan --cpus 1",
         "dvc --cd tables repro then only measures them.",
     )
-    command.add_argument("runs", nargs="*", metavar="RUN", help="default: all of cells.run")
-    command.add_argument("--cpus", type=int, default=1, help="that each takes; default: 1")
+    command.add_argument("runs", nargs="*", metavar="RUN", help="default: all runs of cells.run")
+    command.add_argument("--cpus", type=int, default=1, help="CPUs for each run; default: 1")
     add_params(command, TABLES)
     command = add_command(
         commands,
@@ -76,16 +77,16 @@ def _jobs(commands: Commands) -> None:
         "jobs:submit_job",
         "Run stages as a job on the cluster at RAY_API_SERVER_ADDRESS.",
         "RAY_API_SERVER_ADDRESS=http://head:8265 PIX2PIPE_ROOT=s3://bucket/p pix2pipe submit train generate",
-        "Its log and its exit status are this command's; Ctrl-C detaches.",
+        "It prints the job's log and exits with the job's status; after Ctrl-C the job goes on.",
     )
     command.add_argument("stages", nargs="*", metavar="STAGE", help="default: the whole graph")
-    command.add_argument("--detach", action="store_true", help="do not wait for its end")
-    follows = "Follow a job's log to its end and bring its results home."
+    command.add_argument("--detach", action="store_true", help="print the job's id and do not wait for its end")
+    follows = "Follow a job's log to its end and copy its results here."
     command = add_command(commands, "attach", "jobs:attach_job", follows, "pix2pipe attach pix2pipe-3f2a")
-    command.add_argument("job", help="its id, as pix2pipe jobs lists it")
+    command.add_argument("job", help="the job's id, as pix2pipe jobs lists it")
     ends = "End a job; what it has finished is kept."
     command = add_command(commands, "stop", "jobs:stop_job", ends, "pix2pipe stop pix2pipe-3f2a")
-    command.add_argument("job", help="its id, as pix2pipe jobs lists it")
+    command.add_argument("job", help="the job's id, as pix2pipe jobs lists it")
     add_command(
         commands, "jobs", "jobs:list_jobs", "List the cluster's jobs of this project, newest last.", "pix2pipe jobs"
     )
@@ -98,9 +99,9 @@ def _review(commands: Commands) -> None:
         "review:show",
         "List the versions of the model, or show one beside the champion.",
         "pix2pipe review candidate",
-        "Writes the verdict on the version, and a page of pictures into .pix2pipe/review.",
+        "The verdict is written to the version in the registry, and a page with pictures to .pix2pipe/review.",
     )
-    command.add_argument("version", nargs="?", help="its number or an alias; default: list all")
+    command.add_argument("version", nargs="?", help="the version: its number or an alias; default: list all")
     _of_model(command)
     command = add_command(
         commands,
@@ -109,25 +110,25 @@ def _review(commands: Commands) -> None:
         "Make a reviewed version the champion.",
         'pix2pipe promote candidate --by Ann --why "cleaner coasts"',
     )
-    command.add_argument("version", help="its number or an alias")
-    command.add_argument("--override", action="store_true", help="although the gate did not pass it")
+    command.add_argument("version", help="the version: its number or an alias")
+    command.add_argument("--override", action="store_true", help="promote it although the gate did not pass it")
     _of_model(command, signed=True)
     command = add_command(
         commands,
         "rollback",
         "review:roll_back",
-        "Make the champion before this one the champion again.",
+        "Undo a promotion: make the previous champion the champion again.",
         'pix2pipe rollback 3 --by Bo --why "streaks on water"',
-        "Nothing is undone if the champion is another by now.",
+        "Nothing is undone if another version has become the champion by now.",
     )
-    command.add_argument("version", help="the number of the champion that is undone")
+    command.add_argument("version", help="the number of the champion whose promotion is undone")
     _of_model(command, signed=True)
 
 
 def _of_model(command: argparse.ArgumentParser, signed: bool = False) -> None:
     if signed:
-        command.add_argument("--by", required=True, metavar="NAME", help="who decides; it is recorded")
-        command.add_argument("--why", required=True, metavar="TEXT", help="and for what reason")
+        command.add_argument("--by", required=True, metavar="NAME", help="who decides; this is recorded")
+        command.add_argument("--why", required=True, metavar="TEXT", help="for what reason; this is recorded")
     command.add_argument("--model", help="default: register.model of the params")
     add_params(command)
 
@@ -148,12 +149,12 @@ def _study(commands: Commands) -> None:
         "pix2pipe study serve --participants 20 --codes 20",
     )
     _settings(command)
-    command.add_argument("--codes", type=int, metavar="N", help="joining takes one of N codes, which are printed")
+    command.add_argument("--codes", type=int, metavar="N", help="print N codes; each participant needs one to join")
     command.add_argument("--votes", type=Path, help="the study's file; default: .pix2pipe/study/votes.db")
     command.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine alone")
     command.add_argument("--port", type=int, default=8001, help="default: 8001; 0: any that is free")
-    command.add_argument("--name", action="append", default=[], help="by which else people reach this machine")
-    writes = "Write what the votes say, for dvc metrics, the report and MLflow."
+    command.add_argument("--name", action="append", default=[], help="another name by which people reach this machine")
+    writes = "Write the result of the votes, for dvc metrics, the report and MLflow."
     command = add_command(actions, "result", "study:write_result", writes, "pix2pipe study result")
     command.add_argument("--votes", type=Path, help="default: .pix2pipe/study/votes.db")
     command.add_argument("--out", type=Path, help="default: study/result.json")
@@ -162,7 +163,7 @@ def _study(commands: Commands) -> None:
         actions,
         "simulate",
         "study:simulate_study",
-        "Let scripted participants take part, and see whether the study finds how well they see.",
+        "Run a study with scripted participants, and see whether it finds how well they see.",
         "pix2pipe study simulate --acuity 0.8 --careless 0.1",
     )
     _settings(command)
@@ -171,11 +172,11 @@ def _study(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="[NAME=]SHARE",
-        help="how often they tell which is real, 0.5 to 1; of all algorithms or of one; default: 0.75",
+        help="how often they recognise the real picture, 0.5 to 1, for all algorithms or for one; default: 0.75",
     )
-    command.add_argument("--careless", type=float, default=0.0, help="the share who do not look; default: 0")
+    command.add_argument("--careless", type=float, default=0.0, help="the share who answer without looking; default: 0")
     command.add_argument("--leaving", type=float, default=0.0, help="the share who leave half-way; default: 0")
-    command.add_argument("--seed", type=int, default=0, help="of all that is random; default: 0")
+    command.add_argument("--seed", type=int, default=0, help="the seed of everything random; default: 0")
 
 
 def _settings(command: argparse.ArgumentParser) -> None:
@@ -184,15 +185,15 @@ def _settings(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=PATH|MODEL@VERSION",
-        help="whose pictures are shown, again for each; default: data/generated",
+        help="an algorithm whose pictures are shown; repeat it for several; default: data/generated",
     )
     command.add_argument("--direction", help="such as photo_to_labels; default: the first algorithm's own")
     for name, help_ in (
-        ("participants", "who may join, in all"),
+        ("participants", "how many may join in all"),
         ("practice", "pairs with feedback at the start"),
         ("trials", "pairs that count"),
         ("vigilance", "obvious fakes among them"),
-        ("max-missed", "of those; who misses more is set aside"),
+        ("max-missed", "obvious fakes that a participant may miss before being set aside"),
     ):
         default = Settings.model_fields[name.replace("-", "_")].default
         command.add_argument(f"--{name}", type=int, default=default, help=f"{help_}; default: {default}")

@@ -61,6 +61,6 @@ def _tell(model: str, made: Promotion) -> None:
     before = f"in place of version {made.before}" if made.before else "the first"
     print(f"pix2pipe: {model} version {made.after} is the champion, {before}; record {made.number}: {made.verdict}")
     if made.overridden:
-        print("pix2pipe: against the gate; the record says so")
+        print("pix2pipe: although the gate did not pass it; the record says so")
     if made.outside:
         print(f"pix2pipe: the alias was on {made.outside}, which the record does not know of; the record says so")

@@ -74,7 +74,7 @@ def _files(folder: Path, seeds: Iterable[int]) -> list[Path]:
 def _require_free(paths: Iterable[Path], force: bool) -> None:
     for path in paths:
         if path.exists() and not force:
-            raise Fault(f"{path}: is there already; --force replaces it")
+            raise Fault(f"{path}: exists already; --force replaces it")
 
 
 def _way(chosen: argparse.Namespace, seeds: list[int], kind: str) -> tuple[list[int], int]:

@@ -91,7 +91,7 @@ def write_result(chosen: argparse.Namespace) -> None:
     """The command `study result`."""
     path, out, params = chosen.votes or VOTES, chosen.out or RESULT, chosen.params
     if not path.exists():
-        raise Fault(f"{path}: not found; begin a study with pix2pipe study serve")
+        raise Fault(f"{path}: not found; start a study with pix2pipe study serve")
     with closing(Votes(path)) as votes:
         result = make_result(votes)
     write_json(out, result, in_order=True)

@@ -63,7 +63,7 @@ def _translators(generator: Generator, condition: str | None) -> dict[str, Gener
 def _plan(folder: Path, out: Path, force: bool) -> dict[Path, Path]:
     """Each picture, and the PNG that it becomes: its name and its sub-folder are kept."""
     if not folder.is_dir():
-        raise Fault(f"{folder}: is no folder")
+        raise Fault(f"{folder}: is not a folder")
     if out.resolve() == folder.resolve():
         raise Fault(f"--out {out}: is the folder of the pictures themselves; name another")
     work: dict[Path, Path] = {}
@@ -80,7 +80,7 @@ def _plan(folder: Path, out: Path, force: bool) -> dict[Path, Path]:
         if place in taken:
             raise Fault(f"{path} and {taken[place]} would both become {place}; rename one of them")
         if place.exists() and not force:
-            raise Fault(f"{place}: is there already; --force replaces it")
+            raise Fault(f"{place}: exists already; --force replaces it")
         work[path] = taken[place] = place
         taken[place] = path
     passed.say()

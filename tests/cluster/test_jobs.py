@@ -172,7 +172,7 @@ def test_a_root_in_an_object_store(tmp_path, monkeypatch):
         State("s3://bucket/prefix").bring_home(small.folder, ["fetch"])
         assert "up to date" in small.dvc_status("fetch")
         (small.folder / "data/raw/mine.txt").write_text("mine")
-        with pytest.raises(Fault, match=r"saved nowhere \(.*data/raw/mine\.txt\); move it away"):
+        with pytest.raises(Fault, match=r"saved nowhere else \(.*data/raw/mine\.txt\); move those away"):
             State("s3://bucket/prefix").bring_home(small.folder, ["fetch"])
         output = small.job("fetch", status=1, PIX2PIPE_ROOT="s3://nobody/prefix")
         assert ran(output) == []
@@ -297,8 +297,8 @@ def test_a_submitted_job_is_streamed_and_its_results_are_home(project):
     output = project.pix2pipe("submit", "shard")
     assert re.search(r"sends \d+ files, [\d,]+ kB \(\d+ kB packed\) to http", output)
     assert ran(output) == ["fetch", "shard"]
-    assert "data/shards: 16 train, 6 val, 6 test; 0 bad left out" in output
-    assert "brought home: data/raw, data/shards" in output
+    assert "data/shards: 16 train, 6 val, 6 test; 0 bad samples left out" in output
+    assert "copied here: data/raw, data/shards" in output
     assert "up to date" in project.dvc_status("shard")
     assert (project.folder / "data/shards/manifest.json").exists()
     assert "takes jobs from anybody" not in output

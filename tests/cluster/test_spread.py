@@ -49,7 +49,7 @@ def test_runs_are_trained_beside_each_other_and_one_that_fails_ends_no_other(tin
 
 def test_finished_runs_need_no_ray_and_too_many_cpus_are_refused(tiny_shards, tmp_path):
     run = small_run(tiny_shards, tmp_path)
-    with pytest.raises(Fault, match="4096 CPUs for a run: the cluster offers"):
+    with pytest.raises(Fault, match="--cpus 4096: the whole cluster has"):
         spread({"one": run}, 4096, lambda *_: None)
     fit(run, Group())
     began = time.perf_counter()

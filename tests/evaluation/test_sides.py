@@ -161,7 +161,7 @@ def test_a_row_alone_has_the_figures_of_the_whole_table(
     assert len(list((tmp_path / "cache").iterdir())) == 1  # of the real pictures, and of nothing else
     more = measure(tmp_path, shards, only=("floor", "real")).metrics
     assert more["rows"] == {name: whole["rows"][name] for name in ("model", "real", "floor")}
-    with pytest.raises(Fault, match="there is no row ceiling of metrics here; there are model, real, floor"):
+    with pytest.raises(Fault, match="metrics have no row ceiling here; there are model, real, floor"):
         measure(tmp_path, shards, only=("ceiling",))
 
 

@@ -128,7 +128,7 @@ def test_groups_are_made_by_the_figure_alone(project: Path) -> None:
         assert [e.key for e in groups[1].examples] == order[3:5]
         assert [e.key for e in groups[2].examples] == order[-2:]
     assert choose(data / "shards", generated, table, task, None, 1)[0] == "l1"
-    with pytest.raises(Fault, match=r"report\.order_by: .* has no figure beauty; it has .*psnr"):
+    with pytest.raises(Fault, match=r"report\.order_by: .* has no metric beauty; it has .*psnr"):
         choose(data / "shards", generated, table, task, "beauty", 1)
 
 
@@ -202,7 +202,7 @@ def test_a_figure_to_order_by_need_not_be_in_every_direction(both_ways: Path, tm
     text = Page(build_report(inputs(root), ReportConfig(pictures=1, order_by="psnr"))).text
     assert "Chosen by PSNR alone" in text
     assert "Chosen by L1 alone" in text
-    with pytest.raises(Fault, match="has no figure beauty"):
+    with pytest.raises(Fault, match="has no metric beauty"):
         build_report(inputs(root), ReportConfig(order_by="beauty"))
 
 
@@ -225,14 +225,14 @@ def test_without_pairs_samples_are_spread_and_have_no_true_picture(
         f"test_photo_{i:02d}" for i in (0, 4, 8)
     ]
     assert not any(alt.startswith("real") for alt in alts)
-    with pytest.raises(Fault, match="has no figure l1; it has none"):
+    with pytest.raises(Fault, match="has no metric l1; it has none"):
         build_report(inputs(root), ReportConfig(order_by="l1"))
 
 
 def test_times_and_their_absence(html: str, project: Path, tmp_path: Path) -> None:
     text = re.sub(r"\s+", " ", Page(html).text)
     # 72 s of stages; gaps between them are longer than DVC ever takes and are not counted; 5 s of Ray
-    assert "1 min 12 s in all that was run here, of which 7 %" in text
+    assert "Everything that was run here took 1 min 12 s, of which 7 %" in text
     assert "judge cached" in text
     nowhere = Inputs(**(vars(inputs(project)) | {"timings": tmp_path, "runs": tmp_path}))
     text = re.sub(r"\s+", " ", Page(build_report(nowhere, ReportConfig())).text)
@@ -316,4 +316,4 @@ def test_the_search_is_a_table_and_two_pictures(html: str, project: Path) -> Non
 def test_without_a_search_the_page_has_none(project: Path, tmp_path: Path) -> None:
     write_outcome(tmp_path, TuneConfig(), [], None, {})
     html = build_report(Inputs(**(vars(inputs(project)) | {"tuned": tmp_path})), ReportConfig())
-    assert "The search before it" not in html
+    assert "The search before the training" not in html

@@ -29,7 +29,7 @@ def test_what_is_no_file_is_refused_by_name(tmp_path, tally):
             fetch_folder(FolderConfig(name="folder", path=str(folder)), tmp_path / "raw", tmp_path / "cache")
         except Fault as fault:
             said = str(fault)
-        held = "evil.png: is no file" in said and not list((tmp_path / "raw").iterdir())
+        held = "evil.png: is not a file" in said and not list((tmp_path / "raw").iterdir())
         tally.count(held, f"{what}: {said!r}")
     folder = placed(tmp_path / "good", {f"{i}.png": picture(i) for i in range(3)})
     (folder / "3.png").symlink_to(placed(tmp_path / "other", {"far.png": picture(3)}) / "far.png")

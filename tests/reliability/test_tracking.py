@@ -180,11 +180,11 @@ def test_a_server_that_is_stopped_keeps_nobody_waiting(server, tmp_path, tally, 
             longest = max(longest, time.perf_counter() - began)
             time.sleep(0.02)
         tally.count(longest < 1, f"a step waited {longest:.2f} s for the server")
-        assert soon(lambda: "no live figures" in capsys.readouterr().err), "nothing was said"
+        assert soon(lambda: "no live metrics" in capsys.readouterr().err), "nothing was said"
         began = time.perf_counter()
         left = live.end(timeout_s=1)
         tally.count(time.perf_counter() - began < 10, "the end waited for the server")
-        tally.count(left > 0 and f"{left} figures are not delivered" in capsys.readouterr().err, f"{left} left, unsaid")
+        tally.count(left > 0 and f"{left} metrics are not delivered" in capsys.readouterr().err, f"{left} left, unsaid")
     finally:
         server.signal(signal.SIGCONT)
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
@@ -209,7 +209,7 @@ def test_a_server_that_is_killed_and_started_again(tmp_path, tally, capsys):
         assert live.end(timeout_s=300) == 0
         count_points(tally, server, "killed", range(1, 301), "killed and started again three times")
         said = capsys.readouterr().err
-        tally.count(said.count("no live figures") == said.count("live figures again") > 0, f"said: {said}")
+        tally.count(said.count("no live metrics") == said.count("live metrics again") > 0, f"said: {said}")
     finally:
         server.end()
 
@@ -227,7 +227,7 @@ def test_a_database_that_turns_read_only(tmp_path, tally, capsys):
         server.folder.chmod(stat.S_IRUSR | stat.S_IXUSR)  # sqlite cannot make its journal
         server.database.chmod(stat.S_IRUSR)
         hand_in(live, range(51, 151))
-        tally.count(soon(lambda: "no live figures" in capsys.readouterr().err), "read-only, and nothing was said")
+        tally.count(soon(lambda: "no live metrics" in capsys.readouterr().err), "read-only, and nothing was said")
         frozen = len(server.rows("read-only"))
         with pytest.raises(Fault, match=r"MLflow at http://127.0.0.1"):
             log_record(open_store(server.uri, tmp_path, "faults"), record("read-only", range(1, 201)))

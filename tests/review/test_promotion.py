@@ -218,9 +218,7 @@ def test_an_alias_moved_by_hand_is_seen_said_and_undone(project: Project, tmp_pa
     standing = find_standing(project.store, "tiny")
     assert "the alias champion is on version 3 and the record says version 1" in standing.notice
     assert "moved outside pix2pipe" in project.look(2).review.standing.notice
-    with pytest.raises(
-        Fault, match=r"on version 3 and the record says version 1.*--override takes that into the record"
-    ):
+    with pytest.raises(Fault, match=r"on version 3 and the record says version 1.*--override puts that on record"):
         do(project, 3)
     record = do(project, 2, override=True)
     assert (record.before, record.outside) == (3, "3")

@@ -54,7 +54,7 @@ def test_a_finalist_that_fails_with_a_seed_is_out_and_so_is_one_pruned_early():
 
 def test_where_all_failed_the_first_reason_is_said():
     gone = trial(0, state="failed").model_copy(update={"reason": "its process died"})
-    with pytest.raises(Fault, match="no trial of 1 can win; the first that failed: its process died"):
+    with pytest.raises(Fault, match="none of the 1 trials can win; the first failure: its process died"):
         find_winner(CONFIG, [gone], less_is_better=False)
 
 

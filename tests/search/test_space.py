@@ -74,10 +74,10 @@ def test_a_grid_is_every_combination_once_and_no_more_is_asked_of_it():
     assert points == grid(settings)
     assert sorted({point["system.lambda_l1"] for point in points}) == pytest.approx([1, 300**0.5, 300])
     check_space(settings)
-    with pytest.raises(Fault, match=r"tune\.num_trials 10: the space has 9 points"):
+    with pytest.raises(Fault, match=r"tune\.num_trials 10: the space has only 9 points"):
         check_space(config(sampler="grid", num_trials=10))
     choices = {"system.patch_size": Dimension(choice=(1, 16))}
-    with pytest.raises(Fault, match="the space has 2 points"):
+    with pytest.raises(Fault, match="the space has only 2 points"):
         check_space(config(space=choices, num_trials=3))
     both = config(space=choices, num_trials=2, start=False)
     first = propose(both, [], START, less_is_better=True)
@@ -133,8 +133,8 @@ def test_values_at_dotted_paths():
         ({}, "give one of"),
         ({"uniform": [0, 1], "choice": [1]}, "give one of"),
         ({"uniform": [1, 1]}, "is not below"),
-        ({"loguniform": [0, 1]}, "begins above 0"),
-        ({"choice": [1, 1]}, "stands twice"),
+        ({"loguniform": [0, 1]}, "must be above 0"),
+        ({"choice": [1, 1]}, "is given twice"),
     ],
 )
 def test_a_dimension_is_one_of_three(dimension, said):

@@ -107,7 +107,7 @@ def test_decoded_samples_are_kept_up_to_a_size():
 
 
 def test_what_cannot_be_dealt_is_refused(tiny_shards):
-    with pytest.raises(Fault, match="batch_size 4 cannot be dealt to 3 workers"):
+    with pytest.raises(Fault, match="batch_size 4 cannot be shared evenly by 3 workers"):
         stream(Split(tiny_shards, "train"), world=3)
     with pytest.raises(Fault, match="has no samples"):
         stream(Numbers(0, 0))

@@ -145,7 +145,7 @@ def test_wrong_pictures_are_refused():
     with pytest.raises(Fault, match="has pictures"):
         encode("k", {"photo": good["photo"]}, DOMAINS)
     for key in ("", "a.b", "a/b", "é", "x" * 81):
-        with pytest.raises(Fault, match="a key is"):
+        with pytest.raises(Fault, match="a key has"):
             encode(key, good, DOMAINS)
 
 

@@ -96,7 +96,7 @@ def test_every_cut_is_noticed_and_leaves_nothing(tmp_path, suffix):
 
 def test_bounds(tmp_path, monkeypatch):
     path = make(tmp_path / "x.zip")
-    with pytest.raises(Fault, match=r"unpacks to too much at 'set/train/1.png'"):
+    with pytest.raises(Fault, match=r"unpacks to more than fetch.max_gigabytes at 'set/train/1.png'"):
         take(path, tmp_path, max_bytes=len(PNG.getvalue()) + 10)
     monkeypatch.setattr(archive, "MAX_MEMBERS", 3)
     with pytest.raises(Fault, match="members"):

@@ -66,7 +66,7 @@ def test_split_folders_are_what_they_say(tmp_path):
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        (["cat/1.png", "cow/2.png"], r"b\.classes: the folder cow is no class; .*\[cat, cow\]"),
+        (["cat/1.png", "cow/2.png"], r"b\.classes: the folder cow is not among the classes; .*\[cat, cow\]"),
         (["cat/1.png", "cat/2.png"], r"b\.classes: dog has no picture in train"),
         (["train/cat/1.png", "test/dog/1.png"], r"b\.classes: dog has no picture in train"),
         ([f"{k}/{i}.png" for k in B["classes"] for i in range(1)], "the val split is empty"),

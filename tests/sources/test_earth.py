@@ -206,7 +206,7 @@ def test_pictures_that_cannot_be():
     for pictures, said in (
         (("labels",), "pictures lack photo"),
         (("photo", "map"), "pictures lack labels"),
-        (("labels", "photo", "photo"), "name one twice"),
+        (("labels", "photo", "photo"), "names one of them twice"),
         (("labels", "photo", "moon"), "'night'"),
     ):
         with pytest.raises(ValidationError, match=said):

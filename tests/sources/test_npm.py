@@ -102,7 +102,7 @@ def test_no_npm_is_said_and_a_tarball_put_there_by_hand_serves(tmp_path, monkeyp
     data = tarball()
     tiny = package(data)
     with pytest.raises(
-        Fault, match=r"through npm, which is not here: install Node.js.* or put tiny-globe-1.0.0.tgz at"
+        Fault, match=r"with npm, which is not installed: install Node.js.* or put tiny-globe-1.0.0.tgz at"
     ):
         fetch_package(tiny, tmp_path)
     (tmp_path / tiny.file_name).write_bytes(data)

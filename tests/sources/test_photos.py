@@ -150,7 +150,7 @@ def test_two_sides_are_not_taken_for_one(tmp_path):
     for folder, first in (("trainA", 0), ("trainB", 10), ("testA", 20)):
         for i in range(4):
             save(photo(first + i), tmp_path / "mine" / folder / f"{i}.png")
-    with pytest.raises(Fault, match=r"photos wants one side, and testA, trainA, trainB hold two; make the layout unp"):
+    with pytest.raises(Fault, match=r"photos has one side, but testA, trainA, trainB hold two; make the layout unp"):
         opened(tmp_path, tmp_path / "mine")
     named = {"trainA": "train", "trainB": "train", "testA": "test"}
     assert counts(opened(tmp_path, tmp_path / "mine", splits=named)) == {"train": 7, "val": 1, "test": 4}
@@ -182,11 +182,11 @@ PALETTE = {"wall": [0, 0, 222], "window": [0, 128, 255]}
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"b": {"name": "map"}}, "layout photos has one side, a, and b is given"),
-        ({"b": {"name": "b", "palette": PALETTE}}, "layout photos has one side, a, and b is given"),
+        ({"b": {"name": "map"}}, "layout photos has one side, a, but b is given"),
+        ({"b": {"name": "b", "palette": PALETTE}}, "layout photos has one side, a, but b is given"),
         ({"a": {"name": "labels", "palette": PALETTE}}, r"a\.palette makes a label map"),
         ({"a": {"name": "labels", "classes": ["x", "y"]}}, r"a\.classes makes a label map"),
-        ({"direction": "BtoA"}, "with layout photos shard.task names both domains"),
+        ({"direction": "BtoA"}, "name both domains in shard.task"),
         ({"path": "", "a": {"name": "photo", "path": "x"}}, r"a\.path and b\.path are for layout unpaired"),
         ({"path": "https://example.org/a.zip"}, "a URL needs sha256"),
     ],

@@ -253,9 +253,9 @@ def test_a_broken_picture_is_named_with_its_side(animals, tmp_path):
 def test_configs_that_cannot_be():
     two = {"a": {"name": "x", "path": "p"}, "b": {"name": "y", "path": "q"}}
     for more, said in (
-        ({}, "give path, or with layout unpaired a.path and b.path"),
-        (two | {"path": "x"}, "give path, or with layout unpaired"),
-        ({"a": two["a"]}, "give path, or with layout unpaired"),
+        ({}, "give path; or, with layout unpaired, a.path and b.path"),
+        (two | {"path": "x"}, "give path; or, with layout unpaired"),
+        ({"a": two["a"]}, "give path; or, with layout unpaired"),
         (two | {"layout": "folders"}, "a.path and b.path are for layout unpaired"),
         (two | {"b": {"name": "y", "path": "https://x.org/a.zip"}}, "URL needs sha256"),
     ):

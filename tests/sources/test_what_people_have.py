@@ -120,7 +120,7 @@ def test_a_picture_of_a_kind_that_is_not_read_is_refused_by_name(tmp_path, packe
         place = tmp_path / "mine.tar"
         with tarfile.open(place, "w") as archive:
             archive.add(root, "mine")
-    with pytest.raises(Fault, match=r"9\.heic: a picture of a kind that is not read; convert"):
+    with pytest.raises(Fault, match=r"9\.heic: pictures of this kind cannot be read; convert"):
         opened(place, **PHOTOS)
 
 
@@ -169,14 +169,14 @@ def test_a_label_outside_the_classes_in_a_shard_is_refused_by_every_reader(tmp_p
 
 def test_a_pipe_in_the_place_of_a_file_is_refused_and_nobody_waits(tmp_path, tiny_shards):
     os.mkfifo(tmp_path / "x.png")
-    with pytest.raises(BadSample, match=r"x\.png: is no file"):
+    with pytest.raises(BadSample, match=r"x\.png: is not a file"):
         open_picture(tmp_path / "x.png", "x.png")
     shards = shutil.copytree(tiny_shards, tmp_path / "shards")
     for name in ("train/00000.tar", "manifest.json"):
         place = next(shards.glob(name), None) or next(shards.rglob("*.tar"))
         place.unlink()
         os.mkfifo(place)
-        with pytest.raises(Fault, match="is no file"):
+        with pytest.raises(Fault, match="is not a file"):
             Split(shards, "train").read(0)
 
 

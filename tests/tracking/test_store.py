@@ -84,7 +84,7 @@ def test_a_live_run_without_a_store_warns_once_and_goes_on(tmp_path: Path, capsy
     for step in range(100):
         live.log(step, {"l1": 1.0})
     live.end()
-    assert capsys.readouterr().err.count("no live figures") == 1
+    assert capsys.readouterr().err.count("no live metrics") == 1
     assert threading.active_count() == 1 or not live._thread.is_alive()
 
 

@@ -132,7 +132,7 @@ export class Easel {
     if (job.scene !== this.#scene) return;
     const served = [...document.querySelectorAll("[data-weights]")].map((row) => row.dataset.weights);
     if (!answer.weights.every((hash) => served.includes(hash))) {
-      return this.alarm("The server now has other models; load this page again.");
+      return this.alarm("The server now has other models; reload this page.");
     }
     this.alarm("");
     delete this.find(".made-all").dataset.empty;

@@ -164,7 +164,8 @@ def _require_one_task(first: Model, second: Model) -> None:
     if ours != theirs or not same:
         what = f"{theirs}, and {first.version.name} {ours}" if ours != theirs else f"{ours} of other classes"
         raise Fault(
-            f"{second.version.name} makes {what}: side by side stand versions of one task; leave one of them out"
+            f"{second.version.name} makes {what}; only versions of one task can be shown side by side: leave one of "
+            "them out"
         )
 
 

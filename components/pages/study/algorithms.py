@@ -83,9 +83,9 @@ def open_algorithms(
         else:
             made = _generated(name, Path(place), wanted)
         if wanted not in (None, made.card.name):
-            raise Fault(f"{made.name}: translates {made.card.name}, and the study is of {wanted}")
+            raise Fault(f"{made.name}: translates {made.card.name}, but the study is about {wanted}")
         if first and (made.card.target, made.card.size) != (first.card.target, first.card.size):
-            raise Fault(f"{made.name}: its pictures are not of the kind and size of {first.name}'s")
+            raise Fault(f"{made.name}: its pictures differ in kind or size from those of {first.name}")
         if made.name in [other.name for other in found]:
             raise Fault(f"--algorithm: {made.name} is named twice")
         found.append(made)
@@ -105,7 +105,7 @@ def _generated(name: str, path: Path, direction: str | None) -> Algorithm:
     if (path / CARD).exists():
         path, direction = path.parent, path.name
     if not path.is_dir():
-        raise Fault(f"{path}: is no folder of generated pictures and no MODEL@VERSION; run dvc repro generate")
+        raise Fault(f"{path}: is neither a folder of generated pictures nor MODEL@VERSION; run dvc repro generate")
     cards = {card.name: card for card in read_cards(path)}
     chosen = direction or next(iter(cards))
     if chosen not in cards:

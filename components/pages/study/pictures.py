@@ -79,7 +79,7 @@ class Pictures:
         """
         if (there := min(len(self._keys), len(self._real))) < pairs:
             raise Fault(
-                f"a participant would see {pairs} pairs, and there are {there} test samples; "
+                f"a participant would see {pairs} pairs, but there are only {there} test samples; "
                 "take fewer with --trials, --practice and --vigilance"
             )
 

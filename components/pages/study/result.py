@@ -61,7 +61,7 @@ def make_result(votes: Votes) -> dict[str, Any]:
     """
     about = votes.about()
     if about is None:
-        raise Fault(f"{votes.path}: holds no study; begin one with pix2pipe study serve")
+        raise Fault(f"{votes.path}: there is no study in it; start one with pix2pipe study serve")
     settings = Settings.model_validate(about["settings"])
     ballots, exposures = read_ballots(votes)
     protocol: dict[str, Any] = {

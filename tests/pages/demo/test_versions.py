@@ -73,8 +73,8 @@ def test_both_ways_of_a_training_stand_on_one_page(registry: Registry) -> None:
 def test_a_version_of_another_task_is_not_put_beside(registry: Registry) -> None:
     versions, _ = choose_versions(registry.store, "tiny", ["1", "3"])
     line = (
-        "tiny version 3 makes photo to labels at 32x32, and tiny version 1 labels to photo at 32x32: "
-        "side by side stand versions of one task; leave one of them out"
+        "tiny version 3 makes photo to labels at 32x32, and tiny version 1 labels to photo at 32x32; "
+        "only versions of one task can be shown side by side: leave one of them out"
     )
     with pytest.raises(Fault) as refused:
         load_easels(registry.store, load_models(registry.store, versions), registry.root / "data/shards")

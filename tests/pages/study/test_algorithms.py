@@ -108,7 +108,7 @@ def test_both_directions_can_be_asked_about(tmp_path: Path, tiny_shards: Path):
     assert back[0].about()["makes"]
     assert len(Pictures(shards, back).everything(back[0].name)) == 8  # label maps, drawn in their palette
     mixed = [f"first={generated}", f"other={generated / 'photo_to_labels'}"]
-    with pytest.raises(Fault, match="other: translates photo_to_labels, and the study is of labels_to_photo"):
+    with pytest.raises(Fault, match="other: translates photo_to_labels, but the study is about labels_to_photo"):
         open_algorithms(mixed, generated, shards, None, tmp_path, no_store)  # type: ignore[arg-type]
     with pytest.raises(Fault, match="first is named twice"):
         open_algorithms([named[0]] * 2, generated, shards, None, tmp_path, no_store)  # type: ignore[arg-type]
@@ -125,7 +125,7 @@ def test_without_pairs_any_true_picture_stands_beside(tmp_path: Path, tiny_sides
     assert len(samples) == 6  # 6 labels, 9 photos
     assert len({real for real, _ in samples}) == len({fake for _, fake in samples}) == 6
     pictures.require(6)
-    with pytest.raises(Fault, match="there are 6 test samples"):
+    with pytest.raises(Fault, match="there are only 6 test samples"):
         pictures.require(7)
 
 

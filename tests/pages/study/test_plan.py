@@ -62,7 +62,7 @@ def test_algorithms_stay_even_to_within_one(tmp_path: Path, two):
 
 
 def test_fewer_samples_than_pairs_are_refused(tmp_path: Path, one):
-    with pytest.raises(Fault, match=r"would see 75 pairs, and there are 64 test samples; .*--trials"):
+    with pytest.raises(Fault, match=r"would see 75 pairs, but there are only 64 test samples; .*--trials"):
         make_study(tmp_path / "v.db", one, Settings(trials=60))
 
 

@@ -88,7 +88,7 @@ def test_an_empty_study_has_no_figure(tmp_path: Path, one):
     result = make_result(study.votes)
     assert FIGURE not in result["algorithms"]["a"]
     assert as_lines(result)[1].split() == ["a", "-", "-", "0", "0", "0"]
-    with pytest.raises(Fault, match="holds no study"):
+    with pytest.raises(Fault, match="there is no study in it"):
         make_result(Votes(tmp_path / "new.db"))
 
 
@@ -131,10 +131,10 @@ def test_the_command_writes_metrics(tmp_path: Path, two, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["study", "result", "--votes", "none.db"], r"none\.db: not found; begin a study"),
+        (["study", "result", "--votes", "none.db"], r"none\.db: not found; start a study"),
         (["study", "serve", "--algorithm", "x"], r"--algorithm x: give NAME=PATH or NAME=MODEL@VERSION"),
-        (["study", "serve", "--algorithm", "x=nowhere"], r"nowhere: is no folder of generated pictures"),
-        (["study", "serve"], r"data/generated: is no folder of generated pictures"),
+        (["study", "serve", "--algorithm", "x=nowhere"], r"nowhere: is neither a folder of generated pictures"),
+        (["study", "serve"], r"data/generated: is neither a folder of generated pictures"),
         (["study", "serve", "--trials", "0"], r"--trials 0: .*greater than or equal to 1"),
         (["study", "simulate", "--max-missed", "-1"], r"--max-missed -1: .*greater than or equal to 0"),
     ],
