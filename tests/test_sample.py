@@ -29,6 +29,7 @@ from components.sources.points import PointsCut
 from components.systems import AnySystemConfig, build
 from components.systems.cgan import CGANConfig, ConvolutionsConfig
 from components.systems.dcgan import DCGANConfig
+from components.systems.style_gan import StyleGANConfig
 from components.systems.system import Shape
 from components.task import Task
 from components.tasks.scatter import marked
@@ -43,7 +44,7 @@ from tests.stage_outputs import SYSTEM
 pytestmark = MLFLOW_WARNS
 ROOT = Path(__file__).parent.parent
 PHOTO, KIND = Domain(kind="image"), Domain(kind="category", classes=KINDS)
-ASKED, FREE, TRANSLATOR = "1", "2", "3"  # the versions of `tiny`
+ASKED, FREE, TRANSLATOR, STYLED = "1", "2", "3", "4"  # the versions of `tiny`
 
 
 def register(store: Store, run: str, root: Path, config: AnySystemConfig, shape: Shape, task: Task) -> None:
@@ -76,6 +77,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     register(store, run, root / "b", DCGANConfig(latent=8, width=4), Shape(None, PHOTO, size), Task(target="photo"))
     register(store, run, root / "c", SYSTEM, Shape(LABELS, PHOTO, size), TO_PHOTO)
+    styled = StyleGANConfig(latent=8, width=4, mapping=2)
+    register(store, run, root / "d", styled, Shape(None, PHOTO, size), Task(target="photo"))
     return root
 
 
@@ -118,6 +121,46 @@ def test_a_grid_holds_the_pictures_in_rows(inside, tmp_path):
         row, column = divmod(place, 3)
         assert np.array_equal(grid[34 * row + 1 : 34 * row + 33, 34 * column + 1 : 34 * column + 33], picture)
     assert (grid[34:, 68:] == 255).all()
+
+
+def test_a_truncation_holds_pictures_near_the_average_one(inside, tmp_path):
+    import mlflow.pyfunc
+
+    seeds, made = [3, 4, 5], {}
+    for psi in ("1", "0.5", "0"):
+        cli.main(
+            [
+                "sample",
+                STYLED,
+                "--seeds",
+                "3-5",
+                "--truncation",
+                psi,
+                "--out",
+                str(tmp_path / f"of_{10 * float(psi):.0f}"),
+            ]
+        )
+        made[psi] = np.stack([read(tmp_path / f"of_{10 * float(psi):.0f}" / f"seed_{seed:06d}.png") for seed in seeds])
+    generator = Generator.load(inside / "d/photo", "cpu")
+    assert np.array_equal(made["1"], generator.make(seeds=seeds))
+    assert np.array_equal(made["0.5"], generator.make(seeds=seeds, truncations=[0.5] * 3))
+    assert (made["0"] == made["0"][0]).all()  # without noise, as it is untrained, whatever the seed
+    assert len({picture.tobytes() for picture in made["0.5"]}) == 3
+    mlflow.set_registry_uri(open_store(f"sqlite:///{inside / LOCAL}/mlflow.db", inside / LOCAL, "tests").uri)
+    model = mlflow.pyfunc.load_model(f"models:/tiny/{STYLED}")
+    mixed = model.predict({"seed": seeds, "truncation": [1.0, 0.5, 0.0]})
+    expected = np.stack([made[psi][i] for i, psi in enumerate(made)])
+    assert np.abs(mixed.astype(int) - expected).max() <= 1  # unpadded, so another batch
+    schema = model.metadata.signature.inputs.to_dict()
+    assert [(column["name"], column["required"]) for column in schema] == [("seed", True), ("truncation", False)]
+    plain = mlflow.pyfunc.load_model(f"models:/tiny/{FREE}")
+    for given, said in (
+        ((model, {"seed": seeds, "truncation": [1.0]}), "as many truncations as seeds"),
+        ((model, {"seed": seeds, "truncation": ["a"] * 3}), "truncation: numbers from -1 to 1"),
+        ((plain, {"seed": seeds, "truncation": [1.0] * 3}), "system dcgan keeps no average of W"),
+    ):
+        with pytest.raises(mlflow.exceptions.MlflowException, match=said):
+            given[0].predict(given[1])
 
 
 def test_of_points_each_is_marked_in_a_picture_of_their_density(tmp_path):
@@ -228,6 +271,9 @@ def test_what_cannot_be_done_is_refused_in_one_line_before_anything_is(inside, t
         ((FREE, "--seeds", "a-b", "--out", out), "--seeds a-b: give seeds such as"),
         ((FREE, "--seeds", "0", "--out", str(tmp_path / "there.png")), "exists already; --force"),
         ((FREE, "--seeds", "0", "--out", str(tmp_path / "file")), "name a folder, a .png"),
+        ((FREE, "--seeds", "0", "--out", out, "--truncation", "0.7"), "system dcgan keeps no average of W"),
+        ((STYLED, "--seeds", "0", "--out", out, "--truncation", "1.5"), "truncation 1.5: from -1 to 1 is taken"),
+        ((STYLED, "--seeds", "0", "--out", out, "--truncation", "nan"), "truncation nan: from -1 to 1 is taken"),
         ((FREE, "--seeds", "0", "--out", str(tmp_path / "clip.gif")), "name a folder, a .png"),
         ((FREE, "--seeds", "0", "--out", str(tmp_path / "clip.mp4")), "a clip needs --towards"),
         ((FREE, "--seeds", "0", "--out", out, "--towards", "1"), "make a clip; name a .mp4"),

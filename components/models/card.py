@@ -1,5 +1,6 @@
 """Card: what stands beside the weights of a generator, all that is needed to run them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -87,6 +88,21 @@ def class_index(card: Card, name: str) -> int:
     if name not in classes:
         raise Fault(f"condition {name}: {card.system.name} knows no such class; there are {listed_classes(classes)}")
     return classes.index(name)
+
+
+def require_truncations(card: Card, truncations: Sequence[float], count: int) -> None:
+    """Refuse truncations that are not of so many pictures, or of a system that has no average to go towards.
+
+    Raises:
+        Fault: naming the system, or the number that is not from -1 to 1.
+    """
+    name = card.system.name
+    if not card.system.truncates:
+        raise Fault(f"truncation: system {name} keeps no average of W to hold pictures near; leave it out")
+    if wrong := [each for each in truncations if not -1 <= each <= 1]:
+        raise Fault(f"truncation {wrong[0]:g}: from -1 to 1 is taken; 1 changes nothing, 0 is the average picture")
+    if len(truncations) != count:
+        raise Fault(f"{name}: as many truncations as seeds are needed, {count}")
 
 
 def listed_classes(classes: tuple[str, ...]) -> str:

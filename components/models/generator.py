@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import nn
 
 from components.domain import Domain
 from components.faults import Fault
-from components.models.card import CARD, WEIGHTS, Card, class_index, read_card
+from components.models.card import CARD, WEIGHTS, Card, class_index, read_card, require_truncations
 from components.networks.tensors import compute_device
 from components.systems import build
 from components.systems.system import Given, Use
@@ -105,6 +106,7 @@ class Generator:
         seeds: Sequence[int] | None = None,
         towards: Sequence[int] | None = None,
         shares: Sequence[float] | None = None,
+        truncations: Sequence[float] | None = None,
         padded: bool = True,
     ) -> np.ndarray:
         """Make uint8 pictures, (N, H, W, 3) images or (N, H, W) class indices.
@@ -115,6 +117,8 @@ class Generator:
             seeds: of N pictures, below 2^63; with sources, by default their contents'.
             towards, shares: of pictures from noise, N further seeds and how far, from 0 to 1, each picture lies on the
                 way from the latent of its seed to theirs.
+            truncations: of a system that keeps an average of W, how far each picture goes from the average one, from -1
+                to 1; by default all the way, as 1.
             padded: whether batches are filled up to the card's size, as `generate` does, for its very pixels.
 
         Raises:
@@ -128,6 +132,8 @@ class Generator:
             raise Fault(
                 f"{self.card.system.name}: give as many values of towards and of shares as there are seeds, {count}"
             )
+        if truncations is not None:
+            require_truncations(self.card, truncations, count)
         fixed = 1 if self.card.mode == "train" else self.card.batch_size
         parts = []
         for start in range(0, count, fixed):
@@ -138,6 +144,7 @@ class Generator:
                     None if conditions is None else conditions[part],
                     None if seeds is None else seeds[part],
                     None if towards is None or shares is None else (towards[part], shares[part]),
+                    None if truncations is None else truncations[part],
                     min(fixed, count - start),
                     fixed if padded else min(fixed, count - start),
                 )
@@ -171,6 +178,7 @@ class Generator:
         conditions: np.ndarray | None,
         seeds: Sequence[int] | None,
         between: tuple[Sequence[int], Sequence[float]] | None,
+        truncations: Sequence[float] | None,
         count: int,
         fixed: int,
     ) -> np.ndarray:
@@ -193,6 +201,8 @@ class Generator:
             ends, shares = between
             others = torch.tensor([*ends, *([ends[-1]] * fill)])
             given = Given(drawn, None, condition, others, torch.tensor([*shares, *([shares[-1]] * fill)]))
+        if truncations is not None:
+            given = replace(given, truncation=torch.tensor([*truncations, *([truncations[-1]] * fill)]))
         made = self._use.run(self._network, given)
         if not bool(made.isfinite().all()):
             raise Fault(

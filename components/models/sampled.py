@@ -7,7 +7,7 @@ import numpy as np
 
 from components.domain import Picture
 from components.faults import Fault
-from components.models.card import listed_classes
+from components.models.card import listed_classes, require_truncations
 from components.models.generator import Generator
 from components.tasks.encoding import render
 
@@ -18,13 +18,15 @@ class Sampled:
 
     Attributes:
         condition: the index of the class, None where none is asked for.
+        truncation: of a system that keeps an average of W, how far pictures go from the average one, from -1 to 1.
     """
 
     generator: Generator
     condition: int | None = None
+    truncation: float | None = None
 
     @classmethod
-    def of(cls, generator: Generator, name: str, condition: str | None) -> "Sampled":
+    def of(cls, generator: Generator, name: str, condition: str | None, truncation: float | None = None) -> "Sampled":
         """Those of a version.
 
         Args:
@@ -33,24 +35,26 @@ class Sampled:
 
         Raises:
             Fault: the version translates pictures, asks for a class and none is given, knows no such class, or knows
-                no classes at all.
+                no classes at all; or it cannot truncate.
         """
         card = generator.card
         if card.source is not None:
             raise Fault(
                 f"{name} translates {card.task.title} and does not make pictures from noise; use pix2pipe translate"
             )
+        if truncation is not None:
+            require_truncations(card, [truncation], 1)
         if card.condition is None:
             if condition is not None:
                 raise Fault(f"--condition {condition}: {name} makes {card.task.title} without one; leave it out")
-            return cls(generator)
+            return cls(generator, truncation=truncation)
         classes = card.condition.classes
         listed = listed_classes(classes)
         if condition is None:
             raise Fault(f"{name} makes {card.task.title}: give --condition, one of {listed}")
         if condition not in classes:
             raise Fault(f"--condition {condition}: {name} has no such class; there are {listed}")
-        return cls(generator, classes.index(condition))
+        return cls(generator, classes.index(condition), truncation)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -86,5 +90,6 @@ class Sampled:
                 conditions=None if self.condition is None else np.full(count, self.condition, np.uint8),
                 towards=towards[part] if between else None,
                 shares=shares[part] if between else None,
+                truncations=None if self.truncation is None else [self.truncation] * count,
             )
             yield from render(self.generator.target, made)

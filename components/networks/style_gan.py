@@ -110,9 +110,9 @@ class StyleGANGenerator(Growing):
         """Take W (N, latent) of all ranks into the average."""
         self.average.lerp_(across_ranks.mean(w.detach().float().mean(dim=0)), 1 - decay)
 
-    def truncated(self, w: Tensor, psi: float, layers: int) -> Tensor:
-        """W (N, layers, latent), of which the first `layers` lie only psi times as far from the average."""
-        near = torch.lerp(self.average, w[:, :layers], psi)
+    def truncated(self, w: Tensor, psi: Tensor, layers: int) -> Tensor:
+        """W (N, layers, latent), of which the first `layers` lie only psi (N,) times as far from the average."""
+        near = torch.lerp(self.average, w[:, :layers], psi.to(w)[:, None, None])
         return torch.cat([near, w[:, layers:]], dim=1)
 
     def each(self, w: Tensor) -> Tensor:

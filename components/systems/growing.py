@@ -15,6 +15,7 @@ from components.objectives.adversarial import ADVERSARIAL, SEEN, AdversarialName
 from components.objectives.penalties import PenaltyConfig, penalty
 from components.schema import Section
 from components.systems.from_noise import NoiseSection
+from components.systems.moment import Course
 from components.systems.system import Batch, Moment, Phase, Published, Shape, System, Terms, Use
 
 # Pictures of a level, (N, C, S, S) after their activation: of the generator, seeds, level and alpha.
@@ -166,9 +167,7 @@ def growing(
         validation=validation,
         averaged=("generator",),
         published=published,
-        stage=stage,
-        begin=begin,
-        rate=rate,
+        course=Course(stage, begin, rate),
     )
 
 

@@ -2,7 +2,7 @@
 arXiv:1812.04948)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveInt
@@ -31,6 +31,7 @@ class StyleGANConfig(GrowingSection):
         truncated: how many layers, from the smallest on, a truncation is for.
     """
 
+    truncates: ClassVar[bool] = True
     name: Literal["style_gan"] = "style_gan"
     prior: Literal["normal"] = "normal"
     growth: GrowthConfig = GrowthConfig(start=8)
@@ -56,7 +57,7 @@ def style_gan(config: StyleGANConfig, shape: Shape) -> System:
         StyleGANGenerator(config.latent, channels, levels, config.width, config.mapping),
         PGGANDiscriminator(channels, levels, config.width, config.group, blurred=True),
     )
-    use = Use("generator", styled.run, needs=config.needs, truncates=True)
+    use = Use("generator", styled.run, needs=config.needs)
     published = Published(learning_rate=1e-3, betas=(0.0, 0.99))
     return growing(config, levels, networks, styled.make, use, styled.validation, published)
 

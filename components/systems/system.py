@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from components.domain import Domain
 from components.faults import Fault
 from components.schema import Section
+from components.systems.moment import STEADY, Course, always
+from components.systems.moment import Moment as Moment  # which most of those who need this file need too
 
 Batch = dict[str, Tensor]
 Terms = dict[str, Tensor]
@@ -26,6 +28,7 @@ class SystemSection(Section):
             system is given two independent streams, even where the data is aligned.
         within: whether its source is a picture of the target itself, which it shows in another category.
         skips_void: whether its terms leave out pixels that are not labelled in what it makes.
+        truncates: whether it keeps an average of W, which what it makes can be held near.
         restyles: whether it shows pictures of the target in another way, so that they are its source too.
     """
 
@@ -33,6 +36,7 @@ class SystemSection(Section):
     paired: ClassVar[bool] = True
     within: ClassVar[bool] = False
     skips_void: ClassVar[bool] = False
+    truncates: ClassVar[bool] = False
     restyles: ClassVar[bool] = False
 
     @property
@@ -110,42 +114,6 @@ def _there(domain: Domain | None, what: str) -> Domain:
 
 
 @dataclass(frozen=True)
-class Moment:
-    """Where a run stands. All that changes in the course of a run is a function of it.
-
-    Attributes:
-        step: the number of this step, from 0.
-        steps: of the whole run.
-        images: training images that were seen before this step, over all ranks.
-        stage: in which stage of its system it lies (`System.stage`).
-    """
-
-    step: int
-    steps: int
-    images: int
-    stage: tuple[int, ...] = ()
-
-
-def always(_: Moment) -> bool:
-    """Due at every step."""
-    return True
-
-
-def one_stage(_: Moment) -> tuple[int, ...]:
-    """All steps do the same."""
-    return ()
-
-
-def nothing_to_set(_networks: nn.ModuleDict, _moment: Moment) -> None:
-    """No network changes by itself."""
-
-
-def full_rate(_: Moment) -> float:
-    """The rate is that of the params at every step."""
-    return 1.0
-
-
-@dataclass(frozen=True)
 class Phase:
     """One part of a step: some networks learn from some terms.
 
@@ -193,7 +161,8 @@ class Given:
         towards, share: further seeds (N,) and how far to go from the latents of `seeds` to theirs, (N,) from 0 to 1,
             where pictures are made from noise.
         styles: (N, styles) weights that sum to 1, of the styles that the use names; None: the first that learned.
-        truncation: how far pictures may be from the average one, from 0 to 1, of a use that `truncates`; None is 1.
+        truncation: (N,) from -1 to 1, how far each picture goes from the average one, of a system that `truncates`;
+            None: all the way, as 1.
     """
 
     seeds: Tensor
@@ -202,7 +171,7 @@ class Given:
     towards: Tensor | None = None
     share: Tensor | None = None
     styles: Tensor | None = None
-    truncation: float | None = None
+    truncation: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -215,7 +184,6 @@ class Use:
         needs: what must be given beside seeds.
         makes: pictures of the task's target, or, of the source, on the way back.
         styles: the names of the styles that may be asked for, alone or mixed.
-        truncates: whether it has an average that a truncation goes towards.
     """
 
     network: str
@@ -223,7 +191,6 @@ class Use:
     needs: frozenset[Need] = frozenset({"source"})
     makes: Literal["target", "source"] = "target"
     styles: tuple[str, ...] = ()
-    truncates: bool = False
 
 
 def of_source(run: Callable[[nn.Module, Tensor, Tensor], Tensor]) -> Callable[[nn.Module, Given], Tensor]:
@@ -258,10 +225,6 @@ class System:
 
     `validation` gives figures of a batch with nothing learning; the first is the one by which the best
     checkpoint is chosen (lower is better). `averaged` names the networks an EMA is kept of.
-
-    A system that grows does so in stages: `stage` tells steps apart that differ in which layers they use, and
-    optimizers begin anew where it changes. What else changes with the moment, `begin` sets in buffers of the networks
-    before each step. `rate` is a factor of the learning rate.
     """
 
     networks: nn.ModuleDict
@@ -272,9 +235,7 @@ class System:
     memories: Mapping[str, Memory] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     published: Published = Published()
-    stage: Callable[[Moment], tuple[int, ...]] = one_stage
-    begin: Callable[[nn.ModuleDict, Moment], None] = nothing_to_set
-    rate: Callable[[Moment], float] = full_rate
+    course: Course = STEADY
 
     def num_parameters(self) -> dict[str, int]:
         """Learned parameters of each network."""

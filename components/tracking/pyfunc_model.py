@@ -57,8 +57,9 @@ class GeneratorModel(mlflow.pyfunc.PythonModel):
                 as the source is; or PNG bytes, one or a list; or {"png": [...]} or a DataFrame with such a column. What
                 comes as JSON may be nested lists of integers, and base64 text for PNG bytes. Of one that makes pictures
                 from noise, {"seed": [...]}, a DataFrame with such a column, or a list of integers; where it takes a
-                condition, a further column "condition" holds the names of its classes. Of one that shows a picture in
-                another class, columns "png" and "condition"; or {"picture": uint8 array, "condition": [...]}.
+                condition, a further column "condition" holds the names of its classes; of StyleGAN, "truncation" may
+                say how far each picture goes from the average one. Of one that shows a picture in another class,
+                columns "png" and "condition"; or {"picture": uint8 array, "condition": [...]}.
 
         Returns:
             uint8 array, (N, H, W, 3) for an image target, (N, H, W) for labels; of points float32 (N, 2).
@@ -74,7 +75,8 @@ class GeneratorModel(mlflow.pyfunc.PythonModel):
             if "source" in generator.needs:
                 return generator.translate(to_batch(model_input, generator.source, generator.size), padded=False)
             seeds, conditions = to_seeds(model_input, generator.card.condition)
-            made = generator.make(seeds=seeds, conditions=conditions, padded=False)
+            truncations = to_truncations(model_input)
+            made = generator.make(seeds=seeds, conditions=conditions, truncations=truncations, padded=False)
             return points_of_bytes(made) if generator.target.kind == "point" else made
         except Fault as fault:
             raise MlflowException.invalid_parameter_value(str(fault)) from fault
@@ -89,7 +91,7 @@ def to_seeds(given: Any, condition: Domain | None) -> tuple[list[int], np.ndarra
     wanted = {"seed"} | ({"condition"} if condition else set())
     if not (isinstance(given, Mapping) or hasattr(given, "columns")):
         given = {"seed": given}
-    if set(given) != wanted:
+    if set(given) - {"truncation"} != wanted:
         raise Fault(f"the columns {' and '.join(sorted(wanted))} are taken, not {', '.join(sorted(map(str, given)))}")
     seeds = np.atleast_1d(np.asarray(given["seed"]))
     if seeds.ndim != 1 or seeds.dtype.kind not in "iu" or (seeds < 0).any():
@@ -97,6 +99,20 @@ def to_seeds(given: Any, condition: Domain | None) -> tuple[list[int], np.ndarra
     if condition is None:
         return seeds.tolist(), None
     return seeds.tolist(), to_conditions(given["condition"], condition)
+
+
+def to_truncations(given: Any) -> list[float] | None:
+    """The column `truncation`, None where there is none.
+
+    Raises:
+        Fault: it holds anything but numbers.
+    """
+    if not (isinstance(given, Mapping) or hasattr(given, "columns")) or "truncation" not in given:
+        return None
+    values = np.atleast_1d(np.asarray(given["truncation"]))
+    if values.ndim != 1 or values.dtype.kind not in "iuf":
+        raise Fault("truncation: numbers from -1 to 1 are taken")
+    return [float(value) for value in values]
 
 
 def to_asked(given: Any, card: Card) -> tuple[np.ndarray, np.ndarray]:

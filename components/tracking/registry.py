@@ -188,6 +188,7 @@ def _signature(card: Card) -> Any:
         given = Schema([ColSpec("string", "png"), ColSpec("string", "condition")])
     elif given is None:
         columns = [ColSpec("long", "seed"), *([ColSpec("string", "condition")] if card.condition else [])]
+        columns += [ColSpec("double", "truncation", required=False)] if card.system.truncates else []
         given = Schema(columns)
     signature = ModelSignature(inputs=given, outputs=made)
     signature._is_signature_from_type_hint = True

@@ -115,7 +115,7 @@ def rate_groups(optimizers: dict[str, Optimizer]) -> list[dict[str, Any]]:
 def moment_of(system: System, config: TrainConfig, step: int, steps: int) -> Moment:
     """Where a run stands before a step (from 0)."""
     moment = Moment(step, steps, step * config.batch_size)
-    return replace(moment, stage=system.stage(moment))
+    return replace(moment, stage=system.course.stage(moment))
 
 
 def rates(system: System, optimizers: dict[str, Optimizer], config: TrainConfig, step: int, steps: int) -> list[float]:
@@ -123,7 +123,7 @@ def rates(system: System, optimizers: dict[str, Optimizer], config: TrainConfig,
 
     A rate of `train.learning_rates` that names the network comes before one that names its optimizer.
     """
-    factor = rate_factor(config, step, steps) * system.rate(moment_of(system, config, step, steps))
+    factor = rate_factor(config, step, steps) * system.course.rate(moment_of(system, config, step, steps))
     rate = settled(system.published, config).learning_rate
     return [
         factor * config.learning_rates.get(group[NETWORK], config.learning_rates.get(name, rate))

@@ -89,7 +89,7 @@ class Trainer:
         moment = moment_of(self.system, self.config, index, self.steps)
         if index and moment.stage != moment_of(self.system, self.config, index - 1, self.steps).stage:
             self._begin_stage()
-        self.system.begin(self.system.networks, moment)
+        self.system.course.begin(self.system.networks, moment)
         due = [phase for phase in self.system.phases if phase.takes_place(moment)]
         if not self._rehearsed.issuperset(phase.name for phase in due):
             self._rehearse(due, self._batch(inputs), moment)

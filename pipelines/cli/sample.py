@@ -40,7 +40,7 @@ def sample_version(chosen: argparse.Namespace) -> None:
     with scratch() as folder:
         version = find_version(store, chosen.model or config.model, chosen.version)
         generator = Generator.load(fetch_version(store, version, folder))
-    sampled = Sampled.of(generator, version.name, chosen.condition)
+    sampled = Sampled.of(generator, version.name, chosen.condition, chosen.truncation)
     columns = math.isqrt(len(seeds) - 1) + 1
     if kind == GRID and max(sides := laid_out_size(sampled.size, len(seeds), columns)) > _WIDEST:
         raise Fault(f"--out {out}: the grid would have {sides[1]:,}x{sides[0]:,} pixels; name fewer seeds, or a folder")

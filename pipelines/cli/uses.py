@@ -51,6 +51,12 @@ def _sample(commands: Commands) -> None:
     command.add_argument("version", help="the version: its number or an alias")
     command.add_argument("--seeds", required=True, help="such as 5, 0-63 or 0-3,8; 100,000 at most")
     command.add_argument("--condition", metavar="NAME", help="the class to make, where the version needs one")
+    command.add_argument(
+        "--truncation",
+        type=float,
+        metavar="PSI",
+        help="of StyleGAN: how far pictures go from the average one, from -1 to 1; default: 1, all the way",
+    )
     command.add_argument("--towards", metavar="SEED", help="the seed at which a clip ends")
     command.add_argument(
         "--frames",

@@ -217,9 +217,11 @@ def test_growth_is_a_function_of_the_images_seen():
 @pytest.mark.parametrize("name", CONFIGS)
 def test_stages_are_a_level_alone_and_a_level_that_fades_in(name):
     system = small(name)
-    stages = [system.stage(Moment(images, 300, images)) for images in (0, 100, 101, 149, 150, 250, 251, 300, 9999)]
+    stages = [
+        system.course.stage(Moment(images, 300, images)) for images in (0, 100, 101, 149, 150, 250, 251, 300, 9999)
+    ]
     assert stages == [(1, 0), (1, 0), (2, 1), (2, 1), (2, 0), (2, 0), (3, 1), (3, 0), (3, 0)]
-    system.begin(system.networks, Moment(0, 300, 130))
+    system.course.begin(system.networks, Moment(0, 300, 130))
     generator = system.networks["generator"]
     assert (generator.level, generator.share) == (2, pytest.approx(0.6))
     assert generator.alpha().item() == pytest.approx(0.6)
@@ -266,8 +268,8 @@ def test_only_levels_that_are_reached_get_a_gradient(name):
     system = small(name)
     for images, used, resting in ((0, {1}, {0, 2, 3}), (130, {1, 2}, {0, 3}), (200, {2}, {0, 1, 3})):
         moment = Moment(0, 300, images)
-        moment = Moment(0, 300, images, system.stage(moment))
-        system.begin(system.networks, moment)
+        moment = Moment(0, 300, images, system.course.stage(moment))
+        system.course.begin(system.networks, moment)
         batch: Batch = {"target": torch.rand(4, 3, 32, 32), "seeds": torch.arange(4)}
         system.networks.zero_grad(set_to_none=True)
         for phase in system.phases:
@@ -289,7 +291,7 @@ def test_only_levels_that_are_reached_get_a_gradient(name):
 @pytest.mark.parametrize("images", [0, 130, 200, 300])
 def test_a_version_is_used_as_far_as_it_has_grown(name, images):
     system, other = small(name), small(name)
-    system.begin(system.networks, Moment(0, 300, images))
+    system.course.begin(system.networks, Moment(0, 300, images))
     other.networks.load_state_dict(system.networks.state_dict())
     generator = system.networks["generator"]
     run, given = system.uses["generator"].run, Given(torch.arange(3))
@@ -340,7 +342,7 @@ def test_a_resume_at_each_side_of_each_change_is_exact(tiny_shards, tmp_path, na
 def test_optimizers_begin_anew_where_a_fade_begins_and_ends(tiny_shards, tmp_path, name):
     whole, _ = grown_runs(name, tiny_shards, tmp_path)
     system = build(whole.system, whole.shape())
-    stages = [system.stage(Moment(step, STEPS, 4 * step)) for step in range(STEPS)]
+    stages = [system.course.stage(Moment(step, STEPS, 4 * step)) for step in range(STEPS)]
     assert len(set(stages)) == 5
     last = stages.index(stages[-1])
     fit(whole, Group())
@@ -366,14 +368,14 @@ def test_a_truncation_of_1_changes_nothing_and_of_0_gives_the_average_picture():
     system, generator = styled()
     use, seeds = system.uses["generator"], torch.arange(3)
     full = use.run(generator, Given(seeds))
-    assert torch.allclose(use.run(generator, Given(seeds, truncation=1.0)), full, atol=1e-6)
+    assert torch.allclose(use.run(generator, Given(seeds, truncation=torch.ones(3))), full, atol=1e-6)
     average = generator(
         generator.each(generator.average.expand(3, -1)), [torch.zeros(3, 1, *s) for s in generator.sides]
     )
-    assert torch.allclose(use.run(generator, Given(seeds, truncation=0.0)), average, atol=1e-6)
+    assert torch.allclose(use.run(generator, Given(seeds, truncation=torch.zeros(3))), average, atol=1e-6)
     assert not torch.allclose(full, average, atol=1e-2)
     w = torch.randn(3, 8, 8)
-    near = generator.truncated(w, 0.7, layers=5)
+    near = generator.truncated(w, torch.full((3,), 0.7), layers=5)
     assert torch.equal(near[:, 5:], w[:, 5:])
     assert torch.allclose(near[:, :5], generator.average + 0.7 * (w[:, :5] - generator.average), atol=1e-6)
 
