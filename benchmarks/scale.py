@@ -39,12 +39,11 @@ def write_manifest(folder: Path, samples: int, shards: int, sample_bytes: int) -
         ShardEntry(f"train/{i:06d}.tar", hashlib.sha256(str(i).encode()).hexdigest(), size * sample_bytes, size)
         for i, size in enumerate(sizes)
     )
-    photo = Domain(kind="image")
+    photo = Domain(kind="image", size=(64, 64))
     Manifest(
         source="synthetic",
         domains={"a": photo, "b": photo},
         task=Task(source="a", target="b"),
-        size=(64, 64),
         splits={"train": entries},
         totals={"train": {}},
         index=IndexEntry(sha256="", bytes=0),

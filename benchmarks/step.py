@@ -19,7 +19,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from PIL import Image
 
-from components.domain import Domain
+from components.domain import Domain, sized
 from components.params import load_params
 from components.shards.writer import write_set
 from components.systems import build
@@ -52,7 +52,7 @@ def make_shards(root: Path, size: int, count: int = 64) -> Path:
         name: [(f"{name}{i}", sample()) for i in range(count if name == "train" else 16)]
         for name in ("train", "val", "test")
     }
-    write_set(root, "bench", domains, Task(source="labels", target="photo"), (size, size), splits)
+    write_set(root, "bench", sized(domains, (size, size)), Task(source="labels", target="photo"), splits)
     return root
 
 

@@ -1,11 +1,13 @@
 """Domain: what one of the aligned pictures of a sample is."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, PositiveFloat, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, StringConstraints, model_validator
 
+from components.faults import Fault
 from components.schema import Section
 
 Channel = Annotated[int, Field(ge=0, le=255)]
@@ -54,14 +56,15 @@ def points_of_bytes(held: Picture) -> NDArray[np.float32]:
 
 
 class Domain(Section):
-    """A photo, a map, a label map, a category or a point.
+    """A photo, a map, a label map, a category or a point: one of the things that a sample holds.
 
-    A sample holds one of each of its domains, pictures all of one size.
+    `size` is (height, width) in pixels of each picture of an image or label domain; None in params, which say what the
+    pictures are before they are cut. The domains of a sample may differ in size, as where a picture is enlarged.
 
     kind "image": uint8 RGB, (height, width, 3). kind "label": uint8 class indices, (height, width), each
     below `len(classes)`; `palette` says how a class is drawn where people look. kind "category": one uint8 class index
-    a sample, (). kind "point": a point of the plane, held as the bytes of two float32 values, POINT_SIZE, which is the
-    size of a set of points, and `mixture` is the density that they are drawn from. `encoding` is how networks
+    a sample, (). kind "point": a point of the plane, held as the bytes of two float32 values, POINT_SIZE, and
+    `mixture` is the density that they are drawn from. `encoding` is how networks
     see a label map: `one_hot`, a channel a class, or `colour`, drawn in its palette, as the authors of
     pix2pix and CycleGAN do. `ignore` is the value of a label map that stands for "not labelled": one of the classes, or
     a value beyond them. Nothing is learned from such pixels, and they are not scored; networks see a value beyond the
@@ -71,6 +74,7 @@ class Domain(Section):
     """
 
     kind: Literal["image", "label", "category", "point"]
+    size: tuple[PositiveInt, PositiveInt] | None = Field(default=None, exclude_if=lambda value: value is None)
     classes: tuple[str, ...] = ()
     palette: tuple[Colour, ...] = ()
     encoding: Literal["one_hot", "colour"] = "one_hot"
@@ -91,6 +95,8 @@ class Domain(Section):
             raise ValueError(f"mixture is the density of points, and this is of kind {self.kind}")
         if self.kind == "label" and len(self.palette) != len(self.classes):
             raise ValueError("palette gives one colour for each class")
+        if self.kind in ("category", "point") and self.size is not None:
+            raise ValueError(f"a {self.kind} has no size in pixels")
         if self.kind == "category" and self.palette:
             raise ValueError("a category has no palette")
         if self.in_key and self.kind != "category":
@@ -137,9 +143,33 @@ class Domain(Section):
         """What a sample's member of this domain ends in inside a tar."""
         return "cls" if self.kind == "category" else "png"
 
-    def shape(self, size: tuple[int, int]) -> tuple[int, ...]:
-        """The shape of what a sample holds, in samples of this size (height, width)."""
-        return {"image": (*size, 3), "label": size, "category": (), "point": size}[self.kind]
+    def at(self, size: tuple[int, int]) -> "Domain":
+        """The same with pictures of a size, (height, width); what has no size in pixels stays as it is."""
+        return self.model_copy(update={"size": size}) if self.kind in ("image", "label") else self
+
+    @property
+    def height_width(self) -> tuple[int, int]:
+        """Of each picture, in pixels; of a point, POINT_SIZE.
+
+        Raises:
+            Fault: it has no size.
+        """
+        if self.kind == "point":
+            return POINT_SIZE
+        if self.size is None:
+            raise Fault(f"a domain of kind {self.kind} has no size here")
+        return self.size
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of what a sample holds: (H, W, 3), (H, W), () of a category or POINT_SIZE.
+
+        Raises:
+            Fault: it is a picture without a size.
+        """
+        if self.kind == "category":
+            return ()
+        return (*self.height_width, 3) if self.kind == "image" else self.height_width
 
     def void(self, labels: Picture) -> NDArray[np.bool_]:
         """Which pixels of a label map, (H, W), are not labelled."""
@@ -151,3 +181,8 @@ class Domain(Section):
         if self.kind == "point":
             return 2
         return 3 if self.in_colour else len(self.classes)
+
+
+def sized(domains: Mapping[str, Domain], size: tuple[int, int]) -> dict[str, Domain]:
+    """Domains whose pictures all have one size, (height, width)."""
+    return {name: domain.at(size) for name, domain in domains.items()}

@@ -63,7 +63,7 @@ def _check(params: Params) -> None:
         judged = judge_task(data.task, data.domains, params.judge.system)
         if judged is not None:
             assert judged.source is not None
-            seen = Shape(data.domains[judged.source], data.domains[judged.target], data.size)
+            seen = Shape(data.domains[judged.source], data.domains[judged.target])
             _check_networks("judge", params.judge.system, params.judge.train, seen)
     if task.source not in (None, task.target) and not data.aligned and params.system.paired:
         raise Fault(
@@ -75,15 +75,21 @@ def _check(params: Params) -> None:
         for name in (task.source, task.target, task.condition)
     )
     assert target is not None
-    _check_networks("", params.system, params.train, Shape(source, target, data.size, asked=asked))
+    _check_networks("", params.system, params.train, Shape(source, target, asked=asked))
     jitter = params.train.augment
     if target.kind == "point" and (jitter.resize or jitter.vertical_flip or jitter.horizontal_flip):
         raise Fault(
             "train.augment: points are not jittered; set resize to null, and horizontal_flip and vertical_flip to false"
         )
-    if source is not None and data.aligned and target.kind == "image" and min(data.size) < SSIM_WINDOW:
+    if source is not None and jitter.resize and source.height_width != target.height_width:
         raise Fault(
-            f"shard.cut.image_size {min(data.size)}: SSIM needs at least {SSIM_WINDOW} pixels a side; set a larger size"
+            f"train.augment.resize: {task.source} and {task.target} differ in size, and crops of "
+            "them would not show the same; set it to null"
+        )
+    if source is not None and data.aligned and target.kind == "image" and min(target.height_width) < SSIM_WINDOW:
+        raise Fault(
+            f"shard.cut.image_size: {task.target} has {min(target.height_width)} pixels a side, and SSIM needs at "
+            f"least {SSIM_WINDOW}; set a larger size"
         )
 
 
@@ -96,9 +102,13 @@ def check_shards(params: Params, manifest: Manifest) -> None:
     data = _asked(params)
     differing: dict[str, tuple[object, object]] = {
         "fetch.name": (params.fetch.name, manifest.source),
-        "shard.cut.image_size": (data.size, manifest.size),
         "shard.derive": (sorted(data.domains), sorted(manifest.domains)),
         "shard.task": (data.task, manifest.task),
+    }
+    differing |= {
+        f"shard.cut.image_size, the size of {name}": (data.domains[name].size, domain.size)
+        for name, domain in manifest.domains.items()
+        if name in data.domains
     }
     differing |= {
         f"the classes and colours of {name}": (_drawn(data.domains[name]), _drawn(domain))
@@ -183,7 +193,7 @@ def _asked(params: Params) -> Shown:
     shown_by = shows(params.fetch, shard.cut)
     if shard.derive and not shown_by.aligned:
         raise Fault("shard.derive: pictures are derived where each sample holds all domains; fetch.layout is unpaired")
-    domains = derived_domains(shown_by.domains, shard.derive, shown_by.size)
+    domains = derived_domains(shown_by.domains, shard.derive)
     return shown_by._replace(domains=domains, task=shard.task or shown_by.task)
 
 

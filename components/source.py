@@ -14,12 +14,12 @@ class Shown(NamedTuple):
     """What the samples of a source hold, as far as params alone can tell.
 
     Attributes:
-        size: (height, width) of every picture. aligned: whether each sample shows every domain.
+        domains: of images and label maps with the size that they are cut to.
+        aligned: whether each sample shows every domain.
     """
 
     domains: Mapping[str, Domain]
     task: Task
-    size: tuple[int, int]
     aligned: bool = True
 
 
@@ -44,15 +44,11 @@ class Source(Protocol):
 
     @property
     def domains(self) -> Mapping[str, Domain]:
-        """What each picture of a sample is."""
+        """What each picture of a sample is, with its size."""
 
     @property
     def task(self) -> Task:
         """What is asked of the samples unless params ask for something else."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) of every picture that `read` gives."""
 
     @property
     def splits(self) -> Mapping[str, Sequence[Any]]:

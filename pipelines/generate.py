@@ -44,7 +44,7 @@ def main(params: Params, clock: Clock) -> None:
             out, target = OUT / card.name, card.task.target
             pictures = made(job, open_asked(SHARDS, card, count=config.count), max(1, config.num_workers))
             domains = {target: shards.domains[target]}
-            write_set(out, shards.source, domains, Task(target=target), card.size, {"test": pictures}, store=store)
+            write_set(out, shards.source, domains, Task(target=target), {"test": pictures}, store=store)
             for name in (WEIGHTS, CARD):
                 write_bytes(out / name, (WORK / card.name / name).read_bytes())
             if card.source is None:

@@ -42,7 +42,7 @@ def main(params: Params, clock: Clock) -> None:
     clock.merge(run.folder / "throughput.json")
     last, shape = run.checkpoints.last(), run.shape()
     assert last is not None
-    card = {"system": run.system, "source": shape.source, "target": shape.target, "size": shape.size, "task": task}
+    card = {"system": run.system, "source": shape.source, "target": shape.target, "task": task}
     judge = export_judge(OUT, last.weights(), **card, manifest=manifest.sha256, key=run.key)
     with clock.part("score"):
         scores = {name: _ceiling(judge, Split(SHARDS, name)) for name in ("val", "test")}

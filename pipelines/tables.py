@@ -21,6 +21,7 @@ from components.tables.config import TableConfig, TablesParams
 from components.tables.table import build_table, task_of
 from components.tables.write import as_json, markdown, sheet
 from components.task import Task
+from components.tasks.encoding import to_one_size
 
 PARAMS = Path("tables/params.yaml")
 SHARDS, JUDGE = Path("data/shards"), Path("data/judge")
@@ -59,13 +60,15 @@ def _strips(params: TablesParams, config: TableConfig, task: Task) -> dict[str, 
     """Sources, what each run's first seed made of them, and the truth."""
     _, test, _ = open_sides(SHARDS, task)
     strips = {task.source: strip(test, task.source, params.pictures)} if task.source is not None else {}
-    height, first = test.manifest.size[0], params.cells.seed[0]
+    first = params.cells.seed[0]
     for label, row in config.rows.items():
         if row.run in params.cells.run:
-            place = read_json(CELLS / f"{row.run}-{first}.json")["strips"].index(config.direction)
+            directions = read_json(CELLS / f"{row.run}-{first}.json")["strips"]
+            place = directions.index(config.direction)
             with Image.open(CELLS / f"{row.run}-{first}.png", formats=("PNG",)) as image:
-                strips[label] = np.asarray(image)[place * height : (place + 1) * height]
-    return strips | {task.target: strip(test, task.target, params.pictures)}
+                strips[label] = np.split(np.asarray(image), len(directions))[place]
+    strips |= {task.target: strip(test, task.target, params.pictures)}
+    return dict(zip(strips, to_one_size(list(strips.values())), strict=True))
 
 
 if __name__ == "__main__":

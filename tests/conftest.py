@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from components.domain import Domain
+from components.domain import Domain, sized
 from components.home import AnyPath
 from components.shards.writer import write_set
 from components.task import Task
@@ -55,9 +55,8 @@ def write_tiny(
     write_set(
         root,
         "tiny",
-        domains,
+        sized(domains, (size, size)),
         TO_PHOTO,
-        (size, size),
         splits,
         samples_per_shard=8,
         store=store,
@@ -81,7 +80,7 @@ def write_kinds(root: Path, counts: tuple[int, int, int] = (24, 8, 8)) -> Path:
             samples.append((f"kind_{split}_{i:03d}", {"photo": photo, "kind": np.array(i % 3, np.uint8)}))
         splits[split] = samples
     task = Task(target="photo", condition="kind")
-    write_set(root, "kinds", domains, task, (32, 32), splits, samples_per_shard=8)
+    write_set(root, "kinds", sized(domains, (32, 32)), task, splits, samples_per_shard=8)
     return root
 
 
@@ -114,7 +113,7 @@ def write_styles(root: Path, counts: tuple[int, int, int] = (12, 4, 4), alike: b
                 samples.append((key, {"picture": picture, "style": np.array(kind, np.uint8)}))
         splits[split] = samples
     task = Task(target="picture", condition="style")
-    write_set(root, "styles", domains, task, (32, 32), splits, samples_per_shard=8)
+    write_set(root, "styles", sized(domains, (32, 32)), task, splits, samples_per_shard=8)
     return root
 
 
@@ -133,7 +132,7 @@ def write_sides(root: Path) -> Path:
         for s, split in enumerate(counts)
         for side, name in enumerate(domains)
     }
-    write_set(root, "tiny", domains, TO_PHOTO, (32, 32), splits, samples_per_shard=8)
+    write_set(root, "tiny", sized(domains, (32, 32)), TO_PHOTO, splits, samples_per_shard=8)
     return root
 
 

@@ -108,7 +108,7 @@ def replicates(rows: dict[str, Any]) -> dict[str, list[float]]:
 
 def _generated(data: Path, system: AnySystemConfig) -> list[Card]:
     manifest = Manifest.read(data / "shards")
-    shape = Shape(manifest.domains["labels"], manifest.domains["photo"], manifest.size)
+    shape = Shape(manifest.domains["labels"], manifest.domains["photo"])
     torch.manual_seed(0)
     # Weights as they are drawn give grey; these give pictures with something to compare.
     weights = {
@@ -124,7 +124,7 @@ def _generated(data: Path, system: AnySystemConfig) -> list[Card]:
         batch = np.stack([test.picture(i, source) for i in range(len(test))])
         pictures = Generator.load(work / card.name, "cpu").translate(batch)
         made = [(key, {target: picture}) for key, picture in zip(test.keys, pictures, strict=True)]
-        write_set(folder, "tiny", {target: manifest.domains[target]}, Task(target=target), card.size, {"test": made})
+        write_set(folder, "tiny", {target: manifest.domains[target]}, Task(target=target), {"test": made})
         for file in list((work / card.name).iterdir()):
             file.rename(folder / file.name)
     shutil.rmtree(work)

@@ -13,7 +13,7 @@ import yaml
 from dvc_data.hashfile.meta import Meta
 from pydantic import BaseModel, TypeAdapter
 
-from components.domain import Domain
+from components.domain import Domain, sized
 from components.faults import Fault
 from components.fragment import take
 from components.params import Params, _models, load_params, load_tables, parse_params
@@ -175,7 +175,7 @@ def test_a_plan_that_a_later_stage_would_refuse_is_refused_by_the_first(tmp_path
     ("config", "path", "value", "said"),
     [
         ("unpaired", "system", {"name": "pix2pix"}, "system.name: pix2pix"),
-        ("facades", "shard.cut.image_size", 8, "shard.cut.image_size 8: SSIM"),
+        ("facades", "shard.cut.image_size", 8, "shard.cut.image_size: photo has 8 pixels a side"),
     ],
 )
 def test_a_plan_for_pictures_of_ones_own_is_refused_by_the_first(tmp_path, monkeypatch, config, path, value, said):
@@ -201,7 +201,7 @@ def test_the_papers_files_make_the_papers_networks(config, millions):
         side.domain().model_copy(update={"encoding": params.train.labels}) for side in (params.fetch.b, params.fetch.a)
     )
     with torch.device("meta"):
-        system = build(params.system, Shape(source, target, (256, 256)))
+        system = build(params.system, Shape(source.at((256, 256)), target.at((256, 256))))
     counts = sorted((round(count / 1e6, 3) for count in system.num_parameters().values()), reverse=True)
     assert (counts[0], counts[-1]) == millions
 
@@ -213,7 +213,7 @@ def test_shards_that_were_cut_for_other_params_are_refused(tmp_path):
     domains = {name: domain for name, domain in earth_domains(params.shard.cut).items() if name in names}
     sample = {"labels": np.zeros((64, 64), np.uint8), "photo": np.zeros((64, 64, 3), np.uint8)}
     splits = {"train": [("a", sample)], "val": [("b", sample)], "test": [("c", sample)]}
-    found = write_set(tmp_path, "earth", domains, TO_PHOTO, (64, 64), splits)
+    found = write_set(tmp_path, "earth", sized(domains, (64, 64)), TO_PHOTO, splits)
     check_shards(params, found)
     classes = dict(reversed(changed("train.seed", 0)["shard"]["cut"].get("classes", {}).items()))
     check_shards(parse_params(changed("shard.cut.classes", classes), "x"), found)  # DVC sees no change in this
@@ -257,11 +257,15 @@ def test_too_few_pictures_to_measure_are_refused_when_they_are_cut(tmp_path):
     two = [*one, ("b", one[0][1])]
     for split in ("val", "test"):
         splits = {"train": one, "val": two, "test": two} | {split: one}
-        manifest = write_set(tmp_path / split, "x", domains, Task(target="photo"), (8, 8), splits)
+        manifest = write_set(tmp_path / split, "x", sized(domains, (8, 8)), Task(target="photo"), splits)
         assert f"the {split} split has 1 sample" in refusal(check_data, manifest)
     check_data(
         write_set(
-            tmp_path / "good", "x", domains, Task(target="photo"), (8, 8), {"train": one, "val": two, "test": two}
+            tmp_path / "good",
+            "x",
+            sized(domains, (8, 8)),
+            Task(target="photo"),
+            {"train": one, "val": two, "test": two},
         )
     )
 

@@ -210,7 +210,7 @@ def test_another_size_cuts_the_shards_anew_though_both_were_cut_before(project):
         process = project.start("repro", "shard")
         output, _ = process.communicate(timeout=120)
         assert process.returncode == 0, output
-        return json.loads((project.folder / "data/shards/manifest.json").read_text())["size"][0]
+        return json.loads((project.folder / "data/shards/manifest.json").read_text())["domains"]["photo"]["size"][0]
 
     assert [size_after(side) for side in (64, 32, 64)] == [64, 32, 64]
     project.set("shard.cut", {"name": "folder", "image_size": 32})  # and a stage by hand, on what is there

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from components.domain import Domain
+from components.domain import Domain, sized
 from components.evaluation.fcn_score import confusions
 from components.evaluation.measure import scored
 from components.evaluation.rows import flat_painter
@@ -51,7 +51,7 @@ def shards(tmp_path):
         ]
         for split in ("train", "val", "test")
     }
-    write_set(tmp_path / "set", "x", domains, TO_PHOTO, (32, 32), splits)
+    write_set(tmp_path / "set", "x", sized(domains, (32, 32)), TO_PHOTO, splits)
     return tmp_path / "set"
 
 
@@ -101,7 +101,7 @@ def test_shards_keep_it_and_count_it_for_no_class(shards):
 @pytest.mark.parametrize("domain", [BEYOND, AMONG])
 def test_the_judge_learns_nothing_from_it(domain):
     """The gradient at those pixels of the logits is 0, and the loss is of the others."""
-    system = fcn8s(FCN8sConfig(width=2, dropout=0), Shape(PHOTO, domain, (32, 32), (0.5, 0.5, 0.0)))
+    system = fcn8s(FCN8sConfig(width=2, dropout=0), Shape(PHOTO.at((32, 32)), domain.at((32, 32)), (0.5, 0.5, 0.0)))
     batch = {
         "source": torch.zeros(1, 3, 32, 32),
         "target": encode(domain, labels(0, domain.ignore)[None]),
@@ -142,6 +142,6 @@ def test_its_frequency_is_that_of_no_class(shards, tmp_path):
 def test_a_system_that_would_make_it_is_refused():
     small = {"generator": {"name": "unet", "width": 4, "levels": 3}, "patch_size": 16}
     config = Pix2PixConfig.model_validate(small)
-    build(config, Shape(BEYOND, PHOTO, (32, 32)))
+    build(config, Shape(BEYOND.at((32, 32)), PHOTO.at((32, 32))))
     with pytest.raises(Fault, match=r"^system\.name: pix2pix would learn to make a label map .*ignore: 255"):
-        build(config, Shape(PHOTO, BEYOND, (32, 32)))
+        build(config, Shape(PHOTO.at((32, 32)), BEYOND.at((32, 32))))

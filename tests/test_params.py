@@ -58,7 +58,7 @@ def test_the_papers_setting_is_the_published_one(tmp_path):
     labels = Domain(
         kind="label", classes=classes, palette=tuple((i, 0, 0) for i in range(9)), encoding=taken.train.labels
     )
-    system = build(taken.system, Shape(labels, Domain(kind="image"), (256, 256)))
+    system = build(taken.system, Shape(labels.at((256, 256)), Domain(kind="image").at((256, 256))))
     assert system.num_parameters() == {"generator": 54_413_955, "discriminator": 2_768_705}
     assert taken.tune.num_trials == 0
     assert (taken.train.batch_size, taken.train.epochs, taken.train.learning_rate) == (1, 200, 2e-4)

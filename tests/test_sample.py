@@ -73,12 +73,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     size = (32, 32)
     asked = CGANConfig(latent=8, networks=ConvolutionsConfig(width=4, norm="none"))
     register(
-        store, run, root / "a", asked, Shape(None, PHOTO, size, asked=KIND), Task(target="photo", condition="kind")
+        store, run, root / "a", asked, Shape(None, PHOTO.at(size), asked=KIND), Task(target="photo", condition="kind")
     )
-    register(store, run, root / "b", DCGANConfig(latent=8, width=4), Shape(None, PHOTO, size), Task(target="photo"))
-    register(store, run, root / "c", SYSTEM, Shape(LABELS, PHOTO, size), TO_PHOTO)
+    register(store, run, root / "b", DCGANConfig(latent=8, width=4), Shape(None, PHOTO.at(size)), Task(target="photo"))
+    register(store, run, root / "c", SYSTEM, Shape(LABELS.at(size), PHOTO.at(size)), TO_PHOTO)
     styled = StyleGANConfig(latent=8, width=4, mapping=2)
-    register(store, run, root / "d", styled, Shape(None, PHOTO, size), Task(target="photo"))
+    register(store, run, root / "d", styled, Shape(None, PHOTO.at(size)), Task(target="photo"))
     return root
 
 
@@ -165,7 +165,7 @@ def test_a_truncation_holds_pictures_near_the_average_one(inside, tmp_path):
 
 def test_of_points_each_is_marked_in_a_picture_of_their_density(tmp_path):
     ring = Domain(kind="point", mixture=PointsCut().mixture())
-    config, shape = DCGANConfig(latent=8), Shape(None, ring, POINT_SIZE)
+    config, shape = DCGANConfig(latent=8), Shape(None, ring.at(POINT_SIZE))
     weights = dict(build(config, shape).networks.state_dict())
     export_generators(tmp_path, weights, config, shape, Task(target="point"), GenerateConfig(), LINEAGE)
     generator = Generator.load(tmp_path / "point", "cpu")

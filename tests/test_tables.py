@@ -99,12 +99,11 @@ def data(tiny_shards, tmp_path_factory):
     domains = Manifest.read(tiny_shards).domains
     torch.manual_seed(0)
     config = FCN8sConfig(width=2)
-    weights = dict(fcn8s(config, Shape(domains["photo"], domains["labels"], (32, 32))).networks.state_dict())
+    weights = dict(fcn8s(config, Shape(domains["photo"], domains["labels"])).networks.state_dict())
     ends = {
         "source": domains["photo"],
         "target": domains["labels"],
         "task": TO_LABELS,
-        "size": (32, 32),
     }
     export_judge(folder / "data/judge", weights, system=config, manifest="m", key="k", **ends)
     return folder

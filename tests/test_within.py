@@ -159,7 +159,7 @@ def copies(shards: Path, root: Path, picture: object) -> Split:
     turns = open_turns(test, "style")
     samples = [(key, {"picture": picture(turns, i)}) for i, key in enumerate(turns.keys)]
     domains = {"picture": test.domains["picture"]}
-    write_set(root, "made", domains, Task(target="picture"), test.manifest.size, {"test": samples})
+    write_set(root, "made", domains, Task(target="picture"), {"test": samples})
     return Split(root, "test")
 
 

@@ -98,7 +98,7 @@ def _evaluate_points(
     config: EvaluateConfig, train: Split, test: Split, generated: Split, task: Task, only: Collection[str] | None
 ) -> Evaluation:
     """The rows `model` and `real`, the test points, by their modes."""
-    check_generated(test, generated, task)
+    check_generated(test, generated, task, test.domains[task.target])
     mixture = test.domains[task.target].mixture
     assert mixture is not None
     assigned = {
@@ -194,7 +194,7 @@ def make_protocol(
         source=task.source,
         target=task.target,
         condition=task.condition,
-        size=train.manifest.size,
+        size=train.domains[task.target].height_width,
         classes=truth.domains[truth.labels].classes if truth.labels else (),
         test=sample_protocol(truth.test),
         train=sample_protocol(Subset(train)),

@@ -124,7 +124,7 @@ class Objective:
         if len(pictures) != len(truth.asked):
             what = f"{len(truth.asked)} samples of {truth.asked.split.name}"
             raise Fault(f"{len(pictures)} generated pictures for {what}")
-        expected = (*truth.test.split.manifest.size, *((3,) if self._domain.kind == "image" else ()))
+        expected = self._domain.shape
         if pictures.dtype != np.uint8 or pictures.shape[1:] != expected:
             found = f"{pictures.dtype} {pictures.shape[1:]}"
             raise Fault(f"generated pictures are {found}; they are compared with uint8 {expected}")

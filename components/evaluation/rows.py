@@ -40,10 +40,13 @@ class Row:
     pixels: bool = True
 
 
-def check_generated(asked: Split, generated: Split, task: Task, keys: Sequence[str] | None = None) -> list[int]:
+def check_generated(
+    asked: Split, generated: Split, task: Task, wanted: Domain, keys: Sequence[str] | None = None
+) -> list[int]:
     """Where in `generated` the picture of each asked sample is; without a source, where each picture is.
 
     Args:
+        wanted: the domain of the true pictures.
         keys: of what is made, where they are others than those of `asked`.
 
     Raises:
@@ -51,11 +54,10 @@ def check_generated(asked: Split, generated: Split, task: Task, keys: Sequence[s
     """
     if task.target not in generated.domains:
         raise Fault(f"{generated.root}: has no domain {task.target}; run dvc repro -f generate")
-    if generated.manifest.size != asked.manifest.size:
-        made, real = ("x".join(map(str, split.manifest.size)) for split in (generated, asked))
-        raise Fault(
-            f"{generated.root}: pictures are {made}, the {asked.name} split's {real}; run dvc repro -f generate"
-        )
+    made, real = generated.domains[task.target].height_width, wanted.height_width
+    if made != real:
+        sizes = ["x".join(map(str, size)) for size in (made, real)]
+        raise Fault(f"{generated.root}: pictures are {sizes[0]}, true ones {sizes[1]}; run dvc repro -f generate")
     if task.source is None:
         if len(generated) < 2:
             raise Fault(f"{generated.root}: has {len(generated)} picture; metrics need at least 2")
@@ -78,9 +80,9 @@ def build_rows(
     model: what was generated. real: the true pictures: the ceiling of what a judge reads and of the Inception Score
     (their distance to themselves is 0 and is left out). floor: as many train pictures (at most all of them), drawn by
     seed: what FID and KID are between two sets of real ones. With a source, mean_colour: the flat painter; input: the
-    source as it is drawn for people, unless it is the target itself; and, of pairs, mismatched: the true pictures of
-    other samples (the same set, so without distances and score). With a condition, shuffled: what the model made of
-    other samples' conditions.
+    source as it is drawn for people, unless it is the target itself or of another size; and, of pairs, mismatched: the
+    true pictures of other samples (the same set, so without distances and score). With a condition, shuffled: what the
+    model made of other samples' conditions.
 
     Args:
         sources: the translated samples where they are others than `test`. No picture has a true one then:
@@ -88,7 +90,7 @@ def build_rows(
     """
     target, source = task.target, task.source
     paired, asked = source not in (None, target) and sources is None, test if sources is None else sources
-    place = check_generated(asked, generated, task)
+    place = check_generated(asked, generated, task, test.domains[target])
     if len(test) < 2:
         raise Fault(f"{test.root}: the {test.name} split has {len(test)} image; metrics need at least 2")
     domain, count = test.domains[target], len(place)
@@ -116,8 +118,8 @@ def build_rows(
         rows.append(Row("mean_colour", domain, count, lambda i: painter()(i), labels=labels, pixels=paired))
         if paired:
             rows.append(Row("mismatched", domain, count, lambda i: real(int(other[i])), distances=False, score=False))
-        if source != target:
-            given = asked.domains[source]
+        given = asked.domains[source]
+        if source != target and given.height_width == domain.height_width:
             rows.append(Row("input", given, count, lambda i: asked.picture(i, source), labels=labels, pixels=paired))
     if task.condition is not None:
         shuffled = partial(Row, kept=False, distances=False, score=False, pixels=False)
@@ -146,7 +148,7 @@ def flat_painter(train: Split, test: Split, task: Task, seed: int) -> Callable[[
         if domain.ignore is not None:
             counts[domain.ignore : domain.ignore + 1] = 0
         common = np.uint8(counts.argmax())
-        return lambda _: np.full(test.manifest.size, common, np.uint8)
+        return lambda _: np.full(domain.height_width, common, np.uint8)
     labels = source if source in test.domains and test.domains[source].kind == "label" else None
     classes = len(test.domains[labels].classes) if labels else 1
     pixels, sums = np.zeros(classes + 1), np.zeros((classes + 1, 3))  # the last: not labelled
@@ -162,4 +164,4 @@ def flat_painter(train: Split, test: Split, task: Task, seed: int) -> Callable[[
     colours = mean.round().astype(np.uint8)
     if labels:
         return lambda i: colours[test.picture(i, labels).clip(max=classes)]
-    return lambda _: np.broadcast_to(colours[0], (*test.manifest.size, 3))
+    return lambda _: np.broadcast_to(colours[0], domain.shape)

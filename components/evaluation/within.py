@@ -70,7 +70,7 @@ class Within:
     def _rows(self, generated: Split) -> Iterator[Row]:
         turns, target = self.turns, self.truth.target
         domain, test = turns.split.domains[target], turns.split
-        place = check_generated(test, generated, self.task, turns.keys)
+        place = check_generated(test, generated, self.task, domain, turns.keys)
         pixels = self.truth.paired
         yield Row("model", domain, len(place), lambda i: generated.picture(place[i], target), False, pixels=pixels)
         yield Row("real", domain, len(test), partial(test.picture, domain=target), score=True, pixels=False)

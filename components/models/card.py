@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import NonNegativeInt, PositiveInt, ValidationError
+from pydantic import NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from components.domain import Domain
 from components.faults import Fault
@@ -45,7 +45,6 @@ class Card(Section):
         use: its name in the system. makes: as there.
         task: what it makes of what, as this use takes it: on the way back the system's source is its target.
         source, target, condition: the domains of `task`, None where it has none.
-        size: (height, width) of source and target.
     """
 
     system: SystemConfig
@@ -55,13 +54,26 @@ class Card(Section):
     source: Domain | None
     target: Domain
     condition: Domain | None = None
-    size: tuple[PositiveInt, PositiveInt]
     mode: Literal["train", "eval"]
     batch_size: PositiveInt
     checkpoint: str
     step: int
     key: str
     weights_sha256: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_size(cls, values: Any) -> Any:
+        """Cards of registered versions from before 0.3 give one size for all their domains."""
+        if not isinstance(values, dict) or "size" not in values:
+            return values
+        size = values["size"]
+        pictures = {
+            end: domain | {"size": size}
+            for end in ("source", "target")
+            if isinstance(domain := values.get(end), dict) and domain.get("kind") in ("image", "label")
+        }
+        return {name: value for name, value in values.items() if name != "size"} | pictures
 
     @property
     def name(self) -> str:
@@ -72,8 +84,8 @@ class Card(Section):
         """What its system was built for, whichever way this use goes."""
         if self.makes == "source":
             assert self.source is not None
-            return Shape(self.target, self.source, self.size, asked=self.condition)
-        return Shape(self.source, self.target, self.size, asked=self.condition)
+            return Shape(self.target, self.source, asked=self.condition)
+        return Shape(self.source, self.target, asked=self.condition)
 
 
 def class_index(card: Card, name: str) -> int:

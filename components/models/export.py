@@ -73,7 +73,6 @@ def _card(
         source=shape.target if back else shape.translated,
         target=shape.made_by(use),
         condition=shape.asked,
-        size=shape.size,
         mode=generate.mode,
         batch_size=generate.batch_size,
         weights_sha256="",  # until they are written

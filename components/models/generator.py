@@ -30,7 +30,7 @@ class Generator:
 
     def __init__(self, card: Card, network: nn.Module, use: Use, device: torch.device) -> None:
         self.card, self._use, self._device = card, use, device
-        self.target, self.size, self.needs = card.target, card.size, use.needs
+        self.target, self.needs = card.target, use.needs
         self._network = network.to(device).train(card.mode == "train").requires_grad_(False)
         self._kind: int | None = None
 
@@ -82,7 +82,7 @@ class Generator:
         return other
 
     def translate(self, batch: np.ndarray, padded: bool = True) -> np.ndarray:
-        """Translate uint8 pictures, (N, H, W, 3) images or (N, H, W) class indices, of the card's size.
+        """Translate uint8 pictures, (N, H, W, 3) images or (N, H, W) class indices, of the size of its source.
 
         Args:
             padded: as of `make`.
@@ -112,7 +112,7 @@ class Generator:
         """Make uint8 pictures, (N, H, W, 3) images or (N, H, W) class indices.
 
         Args:
-            sources: (N, H, W, 3) images or (N, H, W) class indices, uint8, of the card's size.
+            sources: (N, H, W, 3) images or (N, H, W) class indices, uint8, of the size of the card's source.
             conditions: (N,) indices of the classes that are asked for.
             seeds: of N pictures, below 2^63; with sources, by default their contents'.
             towards, shares: of pictures from noise, N further seeds and how far, from 0 to 1, each picture lies on the
@@ -149,7 +149,7 @@ class Generator:
                     fixed if padded else min(fixed, count - start),
                 )
             )
-        empty = np.empty((0, *self.target.shape(self.size)), np.uint8)
+        empty = np.empty((0, *self.target.shape), np.uint8)
         return np.concatenate(parts) if parts else empty
 
     def _check(self, sources: np.ndarray | None, conditions: np.ndarray | None, seeds: Sequence[int] | None) -> int:
@@ -160,7 +160,7 @@ class Generator:
                 has = "needs" if need in self.needs else "takes no"
                 raise Fault(f"{self.card.system.name} {has} {need} for {self.card.task.title}")
         if sources is not None:
-            expected = self.source.shape(self.size)
+            expected = self.source.shape
             if sources.dtype != np.uint8 or sources.shape[1:] != expected:
                 raise Fault(f"pictures are {sources.dtype} {sources.shape[1:]}; this generator takes uint8 {expected}")
         counts = {len(values) for values in (sources, conditions, seeds) if values is not None}

@@ -62,7 +62,7 @@ class Portable(nn.Module):
     @property
     def inputs(self) -> list[Port]:
         """What it takes, in order."""
-        ports = [_port(need, self._domain(need), self._card.size) for need in self._needs]
+        ports = [_port(need, self._domain(need)) for need in self._needs]
         if self.noise is not None:
             kind, count = self.noise
             ports.append(Port("noise", "float32", ("N", count), f"{_RANGES[kind]}, independent"))
@@ -71,7 +71,7 @@ class Portable(nn.Module):
     @property
     def outputs(self) -> list[Port]:
         """What it gives."""
-        return [_port("picture", self._card.target, self._card.size)]
+        return [_port("picture", self._card.target)]
 
     def examples(self, count: int = 2) -> tuple[list[Tensor], Tensor]:
         """Inputs that its ports allow, and the seeds of their noise, (N,)."""
@@ -80,9 +80,7 @@ class Portable(nn.Module):
         for need in self._needs:
             domain = self._domain(need)
             top = len(domain.classes) or 256
-            given.append(
-                torch.randint(0, top, (count, *domain.shape(self._card.size)), generator=chance).to(torch.uint8)
-            )
+            given.append(torch.randint(0, top, (count, *domain.shape), generator=chance).to(torch.uint8))
         if self.noise is not None:
             given.append(draw_rows(seeds, self.noise[1], self.noise[0], seeds.device))
         return given, seeds
@@ -105,7 +103,7 @@ class Portable(nn.Module):
         """The kind and the values a sample of the one draw that the generator makes, None where it makes none."""
         given, seeds = [], torch.zeros(2, dtype=torch.int64)
         for need in self._needs:
-            given.append(self._encoded(need, torch.zeros(2, *self._domain(need).shape(self._card.size)).byte()))
+            given.append(self._encoded(need, torch.zeros(2, *self._domain(need).shape).byte()))
         encoded = dict(zip(self._needs, given, strict=True))
         with counted_draws() as draws:
             self._use.run(self.network, Given(seeds, encoded.get("source"), encoded.get("condition")))
@@ -145,10 +143,10 @@ def _table(domain: Domain) -> Tensor:
     return torch.eye(256)[:, :classes].contiguous()
 
 
-def _port(name: str, domain: Domain, size: tuple[int, int]) -> Port:
+def _port(name: str, domain: Domain) -> Port:
     values = "RGB from 0 to 255"
     if domain.kind != "image":
         values = "class indices: " + ", ".join(f"{i} {each}" for i, each in enumerate(domain.classes))
         if domain.ignore is not None:
             values += f"; {domain.ignore} is not labelled"
-    return Port(name, "uint8", ("N", *domain.shape(size)), values)
+    return Port(name, "uint8", ("N", *domain.shape), values)

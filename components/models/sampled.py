@@ -60,7 +60,7 @@ class Sampled:
     def size(self) -> tuple[int, int]:
         """(height, width) of a picture."""
         target = self.generator.target
-        height, width = render(target, np.zeros((1, *target.shape(self.generator.size)), np.uint8)).shape[1:3]
+        height, width = render(target, np.zeros((1, *target.shape), np.uint8)).shape[1:3]
         return height, width
 
     def pictures(self, seeds: Sequence[int]) -> Iterator[Picture]:

@@ -15,16 +15,16 @@ _AT_ONCE = 16
 def translate_picture(translator: Generator, picture: Picture, done: Callable[[int], object] = int) -> Picture:
     """The translation of a picture, of its own height and width.
 
-    Tiles of the translator's size overlap by half or more, and each pixel is the mean of all that show it, weighted by
-    how far it is from their edges; of a label map it is the class of the tile in which it lies deepest. A picture
-    that is smaller than a tile is mirrored at its edges first (a label map repeated).
+    Tiles of the size of the translator's source overlap by half or more, and each pixel is the mean of all that show
+    it, weighted by how far it is from their edges; of a label map it is the class of the tile in which it lies deepest.
+    A picture that is smaller than a tile is mirrored at its edges first (a label map repeated).
 
     Args:
         picture: (H, W, 3) RGB or (H, W) class indices, uint8, as the translator's source says.
         done: called with the number of tiles each time some are translated.
     """
     height, width = picture.shape[:2]
-    tall, wide = translator.size
+    tall, wide = translator.source.height_width
     padded = _padded(picture, (max(tall, height), max(wide, width)), translator.source)
     places = list(product(_starts(padded.shape[0], tall), _starts(padded.shape[1], wide)))
     weight = np.minimum.outer(_ramp(tall), _ramp(wide)) ** 2  # what a network makes of its edges should hardly count
@@ -40,8 +40,8 @@ def translate_picture(translator: Generator, picture: Picture, done: Callable[[i
 
 def count_tiles(translator: Generator, height: int, width: int) -> int:
     """How many tiles a picture takes."""
-    (tall, wide), (down, across) = translator.size, (max(height, translator.size[0]), max(width, translator.size[1]))
-    return len(_starts(down, tall)) * len(_starts(across, wide))
+    tall, wide = translator.source.height_width
+    return len(_starts(max(height, tall), tall)) * len(_starts(max(width, wide), wide))
 
 
 class _Canvas:

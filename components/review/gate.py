@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from components.domain import Domain
 from components.evaluation.intervals import Figure, percentile
 from components.evaluation.objective import less_is_better
 from components.evaluation.protocol import require_comparable
@@ -94,15 +95,17 @@ def judge(candidate: Kept, champion: Kept | None, config: ReviewConfig) -> Verdi
 def another_task(candidate: Kept, champion: Kept) -> str | None:
     """In what the two make different things; None where they make the same."""
     a, b = candidate.card, champion.card
-    sizes = ["x".join(map(str, card.size)) for card in (a, b)]
+    sizes = ["x".join(map(str, card.target.height_width)) for card in (a, b)]
     tasks = [card.task.title for card in (a, b)]
     ends = (
         (a.source, b.source, a.task.source),
         (a.target, b.target, a.task.target),
         (a.condition, b.condition, a.task.condition),
     )
-    differ = [f"what {name} is" for one, other, name in ends if one != other] if a.task == b.task else ["what is made"]
-    differ += ["the size"] if a.size != b.size else []
+    differ = ["what is made"]
+    if a.task == b.task:
+        differ = [f"what {name} is" for one, other, name in ends if _kind(one) != _kind(other)]
+        differ += ["the size"] if any(one and other and one.size != other.size for one, other, _ in ends) else []
     if not differ:
         return None
     what = [
@@ -110,6 +113,10 @@ def another_task(candidate: Kept, champion: Kept) -> str | None:
         for kept, task, size in zip((candidate, champion), tasks, sizes, strict=True)
     ]
     return f"another task: {what[0]}, {what[1]} ({' and '.join(differ)} differ); give it a register.model of its own"
+
+
+def _kind(domain: Domain | None) -> Domain | None:
+    return domain and domain.model_copy(update={"size": None})
 
 
 def differences(candidate: Kept, champion: Kept) -> Iterator[Difference]:

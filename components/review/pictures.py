@@ -14,7 +14,7 @@ from components.home import AnyPath
 from components.models.asked import open_asked
 from components.models.generator import Generator
 from components.review.kept import Kept
-from components.tasks.encoding import render
+from components.tasks.encoding import render, to_one_size
 
 _CELL = 128  # least height of a picture in the grid, pixels
 _GAP, _HEAD = 6, 22
@@ -54,6 +54,7 @@ def side_by_side(shards: AnyPath, candidate: Kept, champion: Kept | None, count:
         if truths is not None:
             places = chosen if asked.turns is None else truths[chosen].tolist()
             columns["truth"] = render(candidate.card.target, np.stack([test.picture(i, task.target) for i in places]))
+    columns = dict(zip(columns, to_one_size(list(columns.values())), strict=True))
     return [
         Sample(asked.keys[place], {name: made[i] for name, made in columns.items()}) for i, place in enumerate(chosen)
     ]

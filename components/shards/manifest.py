@@ -6,7 +6,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import ConfigDict, NonNegativeInt, PositiveInt, ValidationError, model_validator
+from pydantic import ConfigDict, NonNegativeInt, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from components.domain import Domain
@@ -56,9 +56,8 @@ class Manifest(Section):
     Attributes:
         version: of this layout.
         source: the name of the source the samples come from.
-        domains: what each picture of a sample is.
+        domains: what each picture of a sample is, with its size in pixels.
         task: what is asked of the samples unless params ask for something else.
-        size: (height, width) of every picture, in pixels.
         root: where the tars lie: beside the manifest (None), or the URL of a folder.
         splits: the shards of each split, in order. Of an aligned set they are train, val and test, and each
             sample shows every domain; of an unaligned one train/DOMAIN and so on, and it shows that domain.
@@ -67,11 +66,10 @@ class Manifest(Section):
         index: the Parquet index of the samples.
     """
 
-    version: Literal[3] = 3
+    version: Literal[4] = 4
     source: str
     domains: dict[str, Domain]
     task: Task
-    size: tuple[PositiveInt, PositiveInt]
     root: str | None = None
     splits: dict[str, tuple[ShardEntry, ...]]
     totals: dict[str, dict[str, tuple[NonNegativeInt, ...]]]
@@ -82,6 +80,9 @@ class Manifest(Section):
     def _complete(self) -> Self:
         if len({"/" in split for split in self.splits}) > 1:
             raise ValueError("splits of an aligned and of an unaligned set in one")
+        for name, domain in self.domains.items():
+            if domain.kind in ("image", "label") and domain.size is None:
+                raise ValueError(f"domain {name} has no size")
         for split in self.splits:
             held = {name: self.domains[name] for name in self.held(split) if name in self.domains}
             if not held and not self.aligned:
@@ -181,6 +182,6 @@ def _read(path: AnyPath, identity: tuple[int, ...]) -> Manifest:  # noqa: ARG001
         place = ".".join(str(part) for part in first["loc"])
         if place == "version":
             remedy = "it is of another version of pix2pipe; run dvc repro -f shard"
-            raise Fault(f"{path}: version {first['input']} of the layout, not 3: {remedy}") from error
+            raise Fault(f"{path}: version {first['input']} of the layout, not 4: {remedy}") from error
         problem = f"{place}: {first['msg']}" if place else first["msg"]
         raise Fault(f"{path}: not a manifest ({problem}); run dvc repro -f shard") from error

@@ -149,9 +149,10 @@ class Split:
         return picture
 
     def _picture(self, data: bytes, where: str, domain: str) -> Picture:
-        if self.manifest.domains[domain].kind == "category":
+        held = self.manifest.domains[domain]
+        if held.kind == "category":
             return np.array(min(int(data), 255), np.uint8)
-        height, width = self.manifest.size
+        height, width = held.height_width
         try:
             with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
                 if image.size != (width, height):  # before anything is decoded: a header may announce any size
@@ -159,9 +160,8 @@ class Split:
                 picture = np.array(image)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise Fault(f"{where}: not a PNG ({error})") from error
-        expected = self.manifest.domains[domain].shape((height, width))
-        if picture.shape != expected or picture.dtype != np.uint8:
-            raise Fault(f"{where}: {picture.dtype} {picture.shape} is not uint8 {expected}")
+        if picture.shape != held.shape or picture.dtype != np.uint8:
+            raise Fault(f"{where}: {picture.dtype} {picture.shape} is not uint8 {held.shape}")
         return picture
 
     def _column(self, column: str, domain: str) -> list[Any]:

@@ -65,9 +65,9 @@ def _member_name(key: str, name: str, domain: Domain) -> str:
 
 
 def _encode(key: str, name: str, picture: Picture, domain: Domain) -> Member:
-    wanted = len(domain.shape((0, 0)))
-    if picture.dtype != np.uint8 or picture.ndim != wanted or (wanted == 3 and picture.shape[2] != 3):
-        raise Fault(f"sample {key}: {name} is {picture.dtype} {picture.shape}, not uint8 as a {domain.kind} is")
+    if picture.dtype != np.uint8 or picture.shape != domain.shape:
+        found = f"{picture.dtype} {picture.shape}"
+        raise Fault(f"sample {key}: {name} is {found}, not uint8 {domain.shape} as the {domain.kind} is")
     histogram = None
     if stranger := domain.stranger(picture):
         raise Fault(f"sample {key}: {name}: {stranger}")

@@ -42,14 +42,12 @@ class _Set:
         source: str,
         domains: Mapping[str, Domain],
         task: Task,
-        size: tuple[int, int],
     ) -> Manifest:
         """Write the index and, last, the manifest; both are copied to the store, if there is one."""
         manifest = Manifest(
             source=source,
             domains=dict(domains),
             task=task,
-            size=size,
             root=str(self.store.root) if self.store else None,
             splits=self.splits,
             totals=self.totals,
@@ -85,7 +83,7 @@ def write_shards(source: Source, root: Path, config: ShardConfig, store: AnyPath
             )
         if empty := [split for split, entries in done.splits.items() if not entries]:
             raise Fault(f"the {empty[0]} split is empty: none of its samples is good")
-        return done.finish(folder, source.name, source.domains, source.task, source.size)
+        return done.finish(folder, source.name, source.domains, source.task)
 
 
 def write_set(
@@ -93,7 +91,6 @@ def write_set(
     source: str,
     domains: Mapping[str, Domain],
     task: Task,
-    size: tuple[int, int],
     splits: Mapping[str, Iterable[tuple[str, Mapping[str, Picture]]]],
     samples_per_shard: int = 512,
     store: AnyPath | None = None,
@@ -103,9 +100,8 @@ def write_set(
     Args:
         root: replaced as a whole when the new set is whole.
         source: the name of the source the samples come from.
-        domains: of the pictures in each sample.
+        domains: of the pictures in each sample, with their sizes.
         task: what is asked of the samples.
-        size: (height, width) of each picture.
         splits: split -> (key, {domain: uint8 picture}), in the order they are to be written; of an unaligned
             set train/DOMAIN -> (key, {that domain: picture}).
         samples_per_shard: samples in one tar.
@@ -120,7 +116,7 @@ def write_set(
             shown = _shown(domains, split)
             good = (encode(key, pictures, shown) for key, pictures in samples)
             _pack(folder, split, good, samples_per_shard, done)
-        return done.finish(folder, source, domains, task, size)
+        return done.finish(folder, source, domains, task)
 
 
 def _check_keys(source: Source) -> None:

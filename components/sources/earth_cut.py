@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from components.domain import Colour, Domain, ImageSize, Picture, height_width
+from components.domain import Colour, Domain, ImageSize, Picture, height_width, sized
 from components.faults import Fault
 from components.schema import Section
 from components.source import SPLITS, Shown, require_samples
@@ -96,28 +96,29 @@ class EarthSource:
 
     rasters: dict[str, Picture]
     domains: dict[str, Domain]
-    size: tuple[int, int]
     splits: dict[str, list[EarthUnit]]
     task: Task = LAND_COVER
     name: str = "earth"
 
     def read(self, unit: EarthUnit, /) -> dict[str, Picture]:
         """The tile of each picture."""
-        window = np.s_[unit.row : unit.row + self.size[0], unit.column : unit.column + self.size[1]]
+        height, width = self.domains["photo"].height_width
+        window = np.s_[unit.row : unit.row + height, unit.column : unit.column + width]
         return {name: raster[window] for name, raster in self.rasters.items()}
 
 
 def earth_domains(cut: EarthCut) -> dict[str, Domain]:
-    """What each picture of the globe is, of those that may be fetched."""
+    """What each tile of the globe is, of the pictures that may be fetched."""
     palette = tuple(merged.colour for merged in cut.classes.values())
     labels = Domain(kind="label", classes=tuple(cut.classes), palette=palette)
-    return {str(name): Domain(kind="image") for name in NAMES} | {"labels": labels}
+    pictures = {str(name): Domain(kind="image") for name in NAMES} | {"labels": labels}
+    return sized(pictures, height_width(cut.image_size))
 
 
 def shows_earth(fetch: EarthConfig, cut: EarthCut) -> Shown:
     """What samples hold, by params alone."""
     every = earth_domains(cut)
-    return Shown({str(name): every[name] for name in fetch.pictures}, LAND_COVER, height_width(cut.image_size))
+    return Shown({str(name): every[name] for name in fetch.pictures}, LAND_COVER)
 
 
 def open_earth(root: Path, cut: EarthCut) -> EarthSource:
@@ -137,7 +138,7 @@ def open_earth(root: Path, cut: EarthCut) -> EarthSource:
     splits = cut_tiles(codes != _WATER, cut)
     require_samples("earth", splits, "lower shard.cut.min_land or image_size, or widen band_degrees")
     domains = {name: domain for name, domain in earth_domains(cut).items() if name in rasters}
-    return EarthSource(rasters, domains, height_width(cut.image_size), splits)
+    return EarthSource(rasters, domains, splits)
 
 
 def _globe(path: Path, size: tuple[int, int] | None = None) -> Picture:

@@ -68,11 +68,6 @@ class EmojiSource:
         """Pictures in the style that is asked for."""
         return BY_STYLE
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) of a sample."""
-        return self.cut.image_size, self.cut.image_size
-
     def read(self, unit: _Unit, /) -> dict[str, Picture]:
         """One emoji in one style."""
         sample = {
@@ -86,10 +81,13 @@ class EmojiSource:
 
 def shows_emoji(_: EmojiConfig, cut: EmojiCut) -> Shown:
     """What samples hold, by params alone."""
-    domains = {"picture": Domain(kind="image"), "style": Domain(kind="category", classes=STYLES, in_key=True)}
+    domains = {
+        "picture": Domain(kind="image", size=(cut.image_size, cut.image_size)),
+        "style": Domain(kind="category", classes=STYLES, in_key=True),
+    }
     if len(cut.groups) > 1:
         domains["group"] = Domain(kind="category", classes=cut.groups)
-    return Shown(domains, BY_STYLE, (cut.image_size, cut.image_size))
+    return Shown(domains, BY_STYLE)
 
 
 def open_emoji(root: Path, cut: EmojiCut) -> EmojiSource:

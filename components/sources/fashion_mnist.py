@@ -77,11 +77,6 @@ class FashionMNISTSource:
         """Photos of the kind that is asked for."""
         return BY_KIND
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) of a sample."""
-        return self.cut.image_size, self.cut.image_size
-
     def read(self, unit: _Unit, /) -> dict[str, Picture]:
         """One picture, and its kind."""
         before = (self.cut.image_size - _SIDE) // 2
@@ -92,8 +87,8 @@ class FashionMNISTSource:
 
 def shows_fashion(_: FashionMNISTConfig, cut: FashionMNISTCut) -> Shown:
     """What samples hold, by params alone."""
-    domains = {"photo": Domain(kind="image"), "kind": Domain(kind="category", classes=CLASSES)}
-    return Shown(domains, BY_KIND, (cut.image_size, cut.image_size))
+    photo = Domain(kind="image", size=(cut.image_size, cut.image_size))
+    return Shown({"photo": photo, "kind": Domain(kind="category", classes=CLASSES)}, BY_KIND)
 
 
 def fetch_fashion(config: FashionMNISTConfig, root: Path, cache: Path) -> None:

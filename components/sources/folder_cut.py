@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from components.domain import Domain, Picture, height_width
+from components.domain import Domain, Picture, height_width, sized
 from components.source import BadSample, Shown, require_samples
 from components.sources.classes import Classed, find_classes
 from components.sources.fit import FolderCut, fitted
@@ -35,11 +35,6 @@ class _Folder:
     def name(self) -> str:
         """As in `fetch.name`."""
         return "folder"
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) of a sample."""
-        return height_width(self.cut.image_size)
 
 
 @dataclass(frozen=True)
@@ -110,7 +105,8 @@ class ClassesSource(_Folder):
 
 def shows_folder(fetch: FolderConfig, cut: FolderCut) -> Shown:
     """What samples hold, by params alone."""
-    return Shown(fetch.domains, fetch.task, height_width(cut.image_size), aligned=fetch.layout != "unpaired")
+    domains = sized(fetch.domains, height_width(cut.image_size))
+    return Shown(domains, fetch.task, aligned=fetch.layout != "unpaired")
 
 
 def open_folder(root: Path, cut: FolderCut) -> PairsSource | SidesSource | ClassesSource:
@@ -122,7 +118,7 @@ def open_folder(root: Path, cut: FolderCut) -> PairsSource | SidesSource | Class
     """
     config, hashes = read_folder(root)
     pictures = root / "folder" / PICTURES
-    shared = (pictures, cut, config.sides, config.domains, config.task)
+    shared = (pictures, cut, config.sides, sized(config.domains, height_width(cut.image_size)), config.task)
     if config.layout == "classes":
         classed = find_classes(pictures, config)
         require_samples("folder", classed, _ADVICE)

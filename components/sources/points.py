@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, NonNegativeInt
 from tqdm import tqdm
 
-from components.domain import POINT_SIZE, Domain, Mixture, Picture, bytes_of_points
+from components.domain import Domain, Mixture, Picture, bytes_of_points
 from components.faults import Fault
 from components.files import write_json
 from components.schema import Section
@@ -85,11 +85,6 @@ class PointsSource:
         """Points from noise."""
         return TASK
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Of the bytes of a point."""
-        return POINT_SIZE
-
     def read(self, unit: _Unit, /) -> dict[str, Picture]:
         """One point, as its bytes."""
         mixture = self.cut.mixture()
@@ -100,7 +95,7 @@ class PointsSource:
 
 def shows_points(_: PointsConfig, cut: PointsCut) -> Shown:
     """What samples hold, by params alone."""
-    return Shown({"point": Domain(kind="point", mixture=cut.mixture())}, TASK, POINT_SIZE)
+    return Shown({"point": Domain(kind="point", mixture=cut.mixture())}, TASK)
 
 
 def fetch_points(config: PointsConfig, root: Path, cache: Path) -> None:  # noqa: ARG001 (nothing is downloaded)

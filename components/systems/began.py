@@ -42,7 +42,7 @@ def began(config: BEGANConfig, shape: Shape) -> System:
     Raises:
         Fault: sides that cannot be halved to 8 to 15 pixels.
     """
-    require_levels("began", shape.size, levels_of(shape.size))
+    require_levels("began", shape.target.height_width, levels_of(shape.target.height_width))
     noise = FromNoise(shape, config)
 
     def discriminator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
@@ -58,7 +58,7 @@ def began(config: BEGANConfig, shape: Shape) -> System:
     def generator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         return {"adversarial": rebuilding(networks["discriminator"], batch["fake"])}
 
-    sizes = (config.latent, shape.target.channels, shape.size, config.width)
+    sizes = (config.latent, shape.target.channels, shape.target.height_width, config.width)
     return System(
         networks=nn.ModuleDict(
             {

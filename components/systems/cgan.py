@@ -50,7 +50,7 @@ def cgan(config: CGANConfig, shape: Shape) -> System:
 
 def make_conditional(config: CGANConfig, shape: Shape) -> dict[str, nn.Module]:
     """Generator and discriminator, not yet initialised."""
-    channels, size, classes = shape.target.channels, shape.size, len(shape.condition.classes)
+    channels, size, classes = shape.target.channels, shape.target.height_width, len(shape.condition.classes)
     match config.networks:
         case ConvolutionsConfig(width=width, kernel=kernel, norm=norm):
             require_levels("cgan", size)

@@ -39,7 +39,7 @@ def classifier(config: ClassifierConfig, shape: Shape) -> System:
     def read(network: nn.Module, source: Tensor, _seeds: Tensor) -> Tensor:
         return network(source).float().softmax(dim=1)
 
-    levels = max(2, min(shape.size).bit_length() - 3)
+    levels = max(2, min(shape.source.height_width).bit_length() - 3)
     network = Classifier(shape.source.channels, len(shape.target.classes), config.width, levels, config.dropout)
     return System(
         networks=nn.ModuleDict({"classifier": network}),

@@ -50,7 +50,7 @@ def cogan(config: CoGANConfig, shape: Shape) -> System:
     """
     loss = ADVERSARIAL[config.adversarial]
     domains = (shape.source, shape.target)
-    levels = _levels(config, shape.size)
+    levels = _levels(config, shape.target.height_width)
 
     def draw(network: nn.Module, latents: Tensor, domain: int) -> Tensor:
         return output(domains[domain], network(latents, domain))
@@ -103,8 +103,8 @@ def cogan(config: CoGANConfig, shape: Shape) -> System:
 
     channels = (shape.source.channels, shape.target.channels)
     shared = (levels, config.untied, config.width, config.norm)
-    generator = CoupledGenerator(config.latent, channels, shape.size, *shared)
-    discriminator = CoupledDiscriminator(channels, shape.size, *shared)
+    generator = CoupledGenerator(config.latent, channels, shape.target.height_width, *shared)
+    discriminator = CoupledDiscriminator(channels, shape.target.height_width, *shared)
     return System(
         networks=nn.ModuleDict({"generator": init_normal(generator), "discriminator": init_normal(discriminator)}),
         phases=(

@@ -76,9 +76,9 @@ def _networks(config: D2GANConfig, shape: Shape) -> dict[str, nn.Module]:
             "discriminator": discriminator,
             "second_discriminator": point_networks(config)[1],
         }
-    require_levels("d2gan", shape.size)
+    require_levels("d2gan", shape.target.height_width)
     channels = shape.target.channels
-    shared = (shape.size, config.width, config.kernel, config.norm, 0)
+    shared = (shape.target.height_width, config.width, config.kernel, config.norm, 0)
     networks = {
         "generator": DCGANGenerator(config.latent, channels, *shared),
         "discriminator": DCGANDiscriminator(channels, *shared),

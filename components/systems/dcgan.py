@@ -36,9 +36,9 @@ def dcgan(config: DCGANConfig, shape: Shape) -> System:
     published = Published(learning_rate=2e-4, betas=(0.5, 0.999))
     if shape.target.kind == "point":
         return pair(config, shape, *point_networks(config), published)
-    require_levels("dcgan", shape.size)
+    require_levels("dcgan", shape.target.height_width)
     channels = shape.target.channels
-    shared = (shape.size, config.width, config.kernel, config.norm, 0)
+    shared = (shape.target.height_width, config.width, config.kernel, config.norm, 0)
     generator = DCGANGenerator(config.latent, channels, *shared)
     discriminator = DCGANDiscriminator(channels, *shared)
     return pair(config, shape, init_normal(generator), init_normal(discriminator), published)

@@ -47,7 +47,8 @@ def ebgan(config: EBGANConfig, shape: Shape) -> System:
     Raises:
         Fault: sides that the levels cannot halve.
     """
-    require_levels("ebgan", shape.size, max(3, base_of(shape.size)[1]))  # the autoencoder has 3 levels
+    size = shape.target.height_width
+    require_levels("ebgan", size, max(3, base_of(size)[1]))  # the autoencoder has 3 levels
     noise = FromNoise(shape, config)
 
     def discriminator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
@@ -64,7 +65,7 @@ def ebgan(config: EBGANConfig, shape: Shape) -> System:
         return terms
 
     channels = shape.target.channels
-    generator = DCGANGenerator(config.latent, channels, shape.size, config.width, 4, config.norm, 0)
+    generator = DCGANGenerator(config.latent, channels, size, config.width, 4, config.norm, 0)
     discriminator = EBGANAutoencoder(channels, config.critic_width, config.norm)
     return System(
         networks=nn.ModuleDict({"generator": init_normal(generator), "discriminator": init_normal(discriminator)}),

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import Field, ValidationError
 from torch import Tensor
 
 from components.domain import Domain
@@ -35,7 +35,6 @@ class JudgeCard(Section):
     source: Domain
     target: Domain
     task: Task
-    size: tuple[PositiveInt, PositiveInt]
     manifest: str
     key: str
     weights_sha256: str
@@ -112,7 +111,7 @@ def load_judge(folder: Path) -> Judge | None:
     except ValidationError as error:
         raise Fault(f"{folder / CARD}: not a judge's card ({error.errors()[0]['msg']})") from error
     require_sha256(folder / WEIGHTS, card.weights_sha256, CARD, "run dvc repro -f judge")
-    network = build(card.system, Shape(card.source, card.target, card.size)).networks[_network_name(card.system)]
+    network = build(card.system, Shape(card.source, card.target)).networks[_network_name(card.system)]
     network.load_state_dict(read_weights(folder / WEIGHTS, network.state_dict(), "this judge"))
     return Judge(card, network)
 

@@ -113,7 +113,7 @@ def sizes_of(config: LAPGANConfig, shape: Shape) -> list[Size]:
     Raises:
         Fault: naming the param.
     """
-    height, width = size = shape.size
+    height, width = size = shape.target.height_width
     if size == POINT_SIZE or not shape.target.in_colour:
         raise Fault("system lapgan makes pictures in colour; for label maps set train.labels: colour")
     levels = config.levels or max(1, (min(size) // _SMALLEST).bit_length() - 1)

@@ -57,7 +57,7 @@ def mgan(config: MGANConfig, shape: Shape) -> System:
     Raises:
         Fault: sides that the levels cannot halve; at a step, a part of a batch that heads do not divide.
     """
-    require_levels("mgan", shape.size)
+    require_levels("mgan", shape.target.height_width)
     loss = ADVERSARIAL["vanilla"]
     noise = FromNoise(shape, config.model_copy(update={"latent": config.latent + 1}))  # the last chooses the head
 
@@ -86,7 +86,7 @@ def mgan(config: MGANConfig, shape: Shape) -> System:
         return terms
 
     channels = shape.target.channels
-    shared = (shape.size, config.width, config.kernel, config.norm)
+    shared = (shape.target.height_width, config.width, config.kernel, config.norm)
     generator = MGANGenerator(config.num_heads, config.latent, channels, *shared, normal=config.prior == "normal")
     discriminator = DCGANDiscriminator(channels, *shared, classes=0, outputs=1 + config.num_heads)
     return System(

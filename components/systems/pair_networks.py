@@ -93,7 +93,7 @@ def make_networks(config: PairNetworksConfig, noise: NoiseSection, shape: Shape)
     """
     if shape.target.kind == "point":
         return point_networks(noise)
-    latent, channels, size = noise.latent, shape.target.channels, shape.size
+    latent, channels, size = noise.latent, shape.target.channels, shape.target.height_width
     if not isinstance(config, FullyConnectedConfig):
         require_levels(str(getattr(noise, "name", config.name)), size)
     match config:

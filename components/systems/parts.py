@@ -84,12 +84,18 @@ class PatchGANConfig(Section):
     init: InitName = "normal"
 
 
-def make_generator(config: AnyGeneratorConfig, source: Domain, target: Domain, size: tuple[int, int]) -> nn.Module:
+def make_generator(config: AnyGeneratorConfig, source: Domain, target: Domain) -> nn.Module:
     """A freshly initialised generator from one domain to another; the caller applies the output activation.
 
     Raises:
-        Fault: the pictures' sides are no multiple of what the network halves them by.
+        Fault: source and target differ in size, or their sides are no multiple of what the network halves them by.
     """
+    size, made = source.height_width, target.height_width
+    if size != made:
+        raise Fault(
+            f"system.generator.name: {config.name} makes pictures of the size of its source, {size[0]}x{size[1]}, and "
+            f"the target has {made[0]}x{made[1]}; derive a source of that size, or choose a system that enlarges"
+        )
     channels = source.channels, target.channels
     match config:
         case TextureUNetConfig() | TextureEncoderDecoderConfig():

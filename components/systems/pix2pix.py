@@ -44,7 +44,7 @@ def pix2pix(config: Pix2PixConfig, shape: Shape) -> System:
     0 there is no discriminator.
     """
     loss = ADVERSARIAL[config.adversarial]
-    networks = nn.ModuleDict({"generator": make_generator(config.generator, shape.source, shape.target, shape.size)})
+    networks = nn.ModuleDict({"generator": make_generator(config.generator, shape.source, shape.target)})
     if config.lambda_adversarial:
         seen = shape.target.channels + (shape.source.channels if config.conditional else 0)
         networks["discriminator"] = make_patchgan(config.discriminator, seen, config.patch_size)
@@ -95,9 +95,10 @@ def pix2pix(config: Pix2PixConfig, shape: Shape) -> System:
 
 
 def _notes(config: Pix2PixConfig, shape: Shape) -> tuple[str, ...]:
-    if not config.lambda_adversarial or config.patch_size <= max(shape.size):
+    height, width = shape.target.height_width
+    if not config.lambda_adversarial or config.patch_size <= max(height, width):
         return ()
     return (
-        f"system.patch_size {config.patch_size} is larger than the {shape.size[0]}x{shape.size[1]} "
-        "picture: the discriminator sees it whole",
+        f"system.patch_size {config.patch_size} is larger than the {height}x{width} picture"
+        ": the discriminator sees it whole",
     )

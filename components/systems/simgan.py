@@ -88,7 +88,7 @@ def refiner(
         fake = translate(networks["generator"], batch["source"], batch["seeds"])
         return {"distance": sliced_wasserstein(fake, batch["target"]), name: distance(fake, batch["source"])}
 
-    generator = make_generator(config.generator, shape.source, shape.target, shape.size)
+    generator = make_generator(config.generator, shape.source, shape.target)
     discriminator = make_patchgan(config.discriminator, shape.target.channels, config.patch_size)
     return System(
         networks=nn.ModuleDict({"generator": generator, "discriminator": discriminator}),

@@ -77,9 +77,10 @@ def stacked_gan(config: StackedGANConfig, shape: Shape) -> System:
     Raises:
         Fault: the task asks for no condition; or sides that the layers cannot halve.
     """
-    require_levels("stacked_gan", shape.size, levels=2)
-    if min(shape.size) < 16:
-        raise Fault(f"system stacked_gan needs sides of 16 or more, not {shape.size[0]}x{shape.size[1]}")
+    require_levels("stacked_gan", shape.target.height_width, levels=2)
+    height, width = shape.target.height_width
+    if min(height, width) < 16:
+        raise Fault(f"system stacked_gan needs sides of 16 or more, not {height}x{width}")
     parts = config.latent, config.latent_pictures
     noise = FromNoise(shape, config.model_copy(update={"latent": sum(parts)}))
 
@@ -178,7 +179,7 @@ def _logit(classes: Tensor) -> Tensor:
 
 def _networks(config: StackedGANConfig, shape: Shape, parts: tuple[int, int]) -> dict[str, nn.Module]:
     """Initialised."""
-    channels, size, width, norm = shape.target.channels, shape.size, config.width, config.norm
+    channels, size, width, norm = shape.target.channels, shape.target.height_width, config.width, config.norm
     classes, noise = len(shape.condition.classes), (config.noise_features, config.noise_pictures)
     return {
         "encoder": Encoder(channels, size, width, classes),

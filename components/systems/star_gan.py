@@ -51,7 +51,7 @@ def star_gan(config: StarGANConfig, shape: Shape) -> System:
     Raises:
         Fault: the target is no image, or sides that the levels cannot halve.
     """
-    levels = config.levels or max(2, min(shape.size).bit_length() - 2)
+    levels = config.levels or max(2, min(shape.target.height_width).bit_length() - 2)
     require_pictures("star_gan", shape, max(2, levels))
     loss = ADVERSARIAL["wasserstein"]
     weight = GradientPenaltyConfig(weight=config.lambda_penalty)
@@ -95,7 +95,7 @@ def star_gan(config: StarGANConfig, shape: Shape) -> System:
         return translate(network, given.source, given.condition)
 
     generator = StarGenerator(channels, classes, config.width, config.blocks)
-    discriminator = StarDiscriminator(channels, classes, shape.size, config.critic_width, levels)
+    discriminator = StarDiscriminator(channels, classes, shape.target.height_width, config.critic_width, levels)
     return System(
         networks=nn.ModuleDict({"generator": generator, "discriminator": discriminator}),
         phases=(

@@ -79,7 +79,7 @@ def style_transfer(config: StyleTransferConfig, shape: Shape) -> System:
     @cache
     def wanted(device: torch.device) -> Mapping[str, Tensor]:
         """The Gram matrices of every style, (styles, C, C) by layer: constants, and so in no checkpoint."""
-        side = config.style_side or min(shape.size)
+        side = config.style_side or min(shape.target.height_width)
         found = [after(read_style(name, picture, side).to(device)) for name, picture in config.styles.items()]
         return {layer: torch.cat([gram(each[layer]) for each in found]) for layer in config.style_layers}
 
@@ -141,8 +141,8 @@ def _check(config: StyleTransferConfig, shape: Shape) -> None:
             "name photos in train.task.target"
         )
     multiple = 2 ** (len(config.widths) - 1)
-    if any(side % multiple or side < 4 * multiple for side in shape.size):
+    if any(side % multiple or side < 4 * multiple for side in shape.target.height_width):
         raise Fault(
             f"system.widths: {len(config.widths)} widths need sides that are multiples of {multiple} and at least "
-            f"{4 * multiple}, not {shape.size[0]}x{shape.size[1]}"
+            f"{4 * multiple}, not {shape.target.height_width[0]}x{shape.target.height_width[1]}"
         )

@@ -64,7 +64,7 @@ class Memory(Protocol):
 
 @dataclass(frozen=True)
 class Shape:
-    """What a system must fit: the domains of the task and the pictures' size.
+    """What a system must fit: the domains of the task, each with its size.
 
     Attributes:
         translated: the domain of the source; None where pictures are made from noise.
@@ -74,7 +74,6 @@ class Shape:
 
     translated: Domain | None
     target: Domain
-    size: tuple[int, int]
     frequencies: tuple[float, ...] = ()
     asked: Domain | None = None
 

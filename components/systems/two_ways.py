@@ -29,10 +29,10 @@ class TwoWays:
 
     def generators(self, config: AnyGeneratorConfig) -> dict[str, nn.Module]:
         """Both, freshly initialised."""
-        source, target, size = self.shape.source, self.shape.target, self.shape.size
+        source, target = self.shape.source, self.shape.target
         return {
-            "generator": make_generator(config, source, target, size),
-            "generator_back": make_generator(config, target, source, size),
+            "generator": make_generator(config, source, target),
+            "generator_back": make_generator(config, target, source),
         }
 
     def discriminators(self, config: PatchGANConfig, patch_size: PatchSize) -> dict[str, nn.Module]:

@@ -90,7 +90,7 @@ def _networks(config: UnrolledGANConfig, shape: Shape) -> tuple[nn.Module, nn.Mo
     """Initialised."""
     if shape.target.kind == "point":
         return point_networks(config)
-    channels, size = shape.target.channels, shape.size
+    channels, size = shape.target.channels, shape.target.height_width
     match config.networks:
         case ConvolutionsConfig(width=width, kernel=kernel, norm=norm):
             require_levels("unrolled_gan", size)

@@ -37,8 +37,8 @@ def wgan_gp(config: WGANGPConfig, shape: Shape) -> System:
     published = Published(learning_rate=2e-4, betas=(0.0, 0.9))
     if shape.target.kind == "point":
         return pair(config, shape, *point_networks(config), published)
-    require_levels("wgan_gp", shape.size)
+    require_levels("wgan_gp", shape.target.height_width)
     channels = shape.target.channels
-    generator = ResidualGenerator(config.latent, channels, shape.size, config.width)
+    generator = ResidualGenerator(config.latent, channels, shape.target.height_width, config.width)
     critic = ResidualCritic(channels, config.width)
     return pair(config, shape, init_he(generator), init_he(critic), published)

@@ -32,10 +32,10 @@ def require_pictures(name: str, shape: Shape, levels: int) -> None:
     """
     if shape.target.kind != "image":
         raise Fault(f"system {name} translates pictures, and the target is of kind {shape.target.kind}")
-    if any(side % 2**levels for side in shape.size):
+    if any(side % 2**levels for side in shape.target.height_width):
         raise Fault(
             f"system {name} halves the sides {levels} times: they must be multiples of {2**levels}, not "
-            f"{shape.size[0]}x{shape.size[1]}; set another shard.cut.image_size"
+            f"{shape.target.height_width[0]}x{shape.target.height_width[1]}; set another shard.cut.image_size"
         )
 
 

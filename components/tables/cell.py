@@ -22,7 +22,7 @@ from components.systems import build
 from components.systems.judge import Judge
 from components.tables.config import RunParams, TablesParams
 from components.task import Task
-from components.tasks.encoding import render
+from components.tasks.encoding import render, to_one_size
 from components.training.run import Run, plan
 
 Strip = NDArray[np.uint8]
@@ -75,7 +75,7 @@ class Cell:
             "directions": directions,
             "strips": list(directions),
         }
-        return figures, np.concatenate(strips)
+        return figures, np.concatenate(to_one_size(strips))
 
     def _direction(self, generator: Generator, work: Path, params: TablesParams) -> tuple[dict[str, Any], Strip]:
         card, manifest = generator.card, Manifest.read(self.shards)
@@ -83,7 +83,7 @@ class Cell:
         train, test, sources = open_sides(self.shards, card.task)
         out, domains = work / f"{card.name}_test", {target: manifest.domains[target]}
         pictures = open_asked(self.shards, card, count=params.generate.count).all(generator)
-        write_set(out, manifest.source, domains, Task(target=target), manifest.size, {"test": pictures})
+        write_set(out, manifest.source, domains, Task(target=target), {"test": pictures})
         generated = Split(out, "test")
         done = evaluate(
             params.evaluate, train, test, generated, card.task, self.judge, self.cache, sources=sources, only=()

@@ -37,15 +37,17 @@ def filled(photo: Picture, hole: NDArray[np.bool_]) -> Picture:
 
 
 def small(photo: Picture, factor: int) -> Picture:
-    """Each side a `factor`-th, and enlarged again to the photo's own size, bicubic both ways.
+    """Each side a `factor`-th, bicubic; Pillow widens its kernel by the factor, so nothing aliases."""
+    height, width = photo.shape[:2]
+    size = width // factor, height // factor
+    return np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC))
 
-    So the network has the size of its output already, as in SRCNN (Dong et al. 2014, arXiv:1501.00092).
-    Pillow widens its kernel by the factor when it shrinks, so nothing aliases.
-    """
-    image = Image.fromarray(photo)
-    width, height = image.size
-    shrunk = image.resize((width // factor, height // factor), Image.Resampling.BICUBIC)
-    return np.asarray(shrunk.resize((width, height), Image.Resampling.BICUBIC))
+
+def enlarged(photo: Picture, factor: int) -> Picture:
+    """Each side `factor` times as long, bicubic."""
+    height, width = photo.shape[:2]
+    size = width * factor, height * factor
+    return np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BICUBIC))
 
 
 def blurred(photo: Picture, sigma: float, noise: float, rng: np.random.Generator) -> Picture:

@@ -67,16 +67,19 @@ class MaskedConfig(Section):
 
 
 class SmallConfig(Section):
-    """The photo shrunk, and enlarged again to its own size; bicubic both ways.
+    """The photo shrunk, bicubic.
 
     Attributes:
         of: the domain it is made of.
         factor: how many pixels a side become one; divides both sides of a sample.
+        enlarged: whether it is enlarged again to the photo's size, bicubic, for systems whose pictures have the size of
+            their sources (as Dong et al. 2014, arXiv:1501.00092).
     """
 
     name: Literal["small"] = "small"
     of: str
     factor: Annotated[int, Field(ge=2)] = 4
+    enlarged: bool = False
 
 
 class BlurredConfig(Section):

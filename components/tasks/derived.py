@@ -12,7 +12,7 @@ from components.domain import Domain, Picture
 from components.faults import Fault
 from components.source import Source
 from components.task import Task
-from components.tasks.degrade import blurred, edges, filled, grey, small
+from components.tasks.degrade import blurred, edges, enlarged, filled, grey, small
 from components.tasks.derive import (
     AnyDerivation,
     BlurredConfig,
@@ -39,11 +39,6 @@ class DerivedSource:
     def name(self) -> str:
         """The source's own."""
         return self.source.name
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """The source's own, (height, width)."""
-        return self.source.size
 
     @property
     def splits(self) -> Mapping[str, Sequence[Any]]:
@@ -78,7 +73,7 @@ def derived(source: Source, derivations: Mapping[str, AnyDerivation], task: Task
             f"shard.derive: {source.name} has two sets of pictures that are not aligned; pictures are derived where "
             "each sample holds all domains"
         )
-    domains = derived_domains(source.domains, derivations, source.size)
+    domains = derived_domains(source.domains, derivations)
     task = task or source.task
     for name in task.domains:
         if name not in domains:
@@ -86,23 +81,23 @@ def derived(source: Source, derivations: Mapping[str, AnyDerivation], task: Task
     return DerivedSource(source, derivations, domains, task)
 
 
-def derived_domains(
-    domains: Mapping[str, Domain], derivations: Mapping[str, AnyDerivation], size: tuple[int, int]
-) -> dict[str, Domain]:
-    """All domains of samples of this size, (height, width), once further ones are derived.
+def derived_domains(domains: Mapping[str, Domain], derivations: Mapping[str, AnyDerivation]) -> dict[str, Domain]:
+    """All domains of samples, with their sizes, once further ones are derived.
 
     Raises:
-        Fault: one line naming the param that does not fit the domains or the size.
+        Fault: one line naming the param that does not fit the domains or their sizes.
     """
     every = dict(domains)
     for name, config in derivations.items():
-        _check(f"shard.derive.{name}", name, config, every, size)
-        every[name] = Domain(kind="image")
+        _check(f"shard.derive.{name}", name, config, every)
+        height, width = every[config.of].height_width
+        factor = config.factor if isinstance(config, SmallConfig) and not config.enlarged else 1
+        every[name] = Domain(kind="image", size=(height // factor, width // factor))
     return every
 
 
 def derive(config: AnyDerivation, photo: Picture, key: str) -> Picture:
-    """One derived picture, uint8 (H, W, 3), a function of the photo, its sample's key and the params."""
+    """One derived picture, uint8 RGB, a function of the photo, its sample's key and the params."""
     match config:
         case EdgesConfig():
             return edges(photo, config.low, config.high, config.sigma)
@@ -111,7 +106,8 @@ def derive(config: AnyDerivation, photo: Picture, key: str) -> Picture:
         case MaskedConfig():
             return filled(photo, hole_of(config, photo.shape[:2], key))
         case SmallConfig():
-            return small(photo, config.factor)
+            shrunk = small(photo, config.factor)
+            return enlarged(shrunk, config.factor) if config.enlarged else shrunk
         case BlurredConfig():
             return blurred(photo, config.sigma, config.noise, _generator(config.seed, key))
 
@@ -126,7 +122,7 @@ def _generator(seed: int, key: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest[:8], "big"))
 
 
-def _check(where: str, name: str, config: AnyDerivation, domains: Mapping[str, Domain], size: tuple[int, int]) -> None:
+def _check(where: str, name: str, config: AnyDerivation, domains: Mapping[str, Domain]) -> None:
     if name in domains:
         raise Fault(f"{where}: the source has a domain of that name already; choose another")
     if config.of not in domains:
@@ -136,8 +132,9 @@ def _check(where: str, name: str, config: AnyDerivation, domains: Mapping[str, D
         raise Fault(
             f"{where}.of: {config.of} is a label map; pictures are derived from images: {images or 'none here'}"
         )
+    size = domains[config.of].height_width
     if isinstance(config, SmallConfig) and any(side % config.factor for side in size):
-        raise Fault(f"{where}.factor: {config.factor} does not divide the samples' {size[0]}x{size[1]} pixels")
+        raise Fault(f"{where}.factor: {config.factor} does not divide the {size[0]}x{size[1]} pixels of {config.of}")
 
 
 def _unknown(name: str, domains: Mapping[str, Domain]) -> str:

@@ -1,6 +1,7 @@
 """Between pictures as people store them (uint8) and tensors as networks see them (float32)."""
 
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -94,6 +95,15 @@ def render(domain: Domain, batch: np.ndarray) -> np.ndarray:
     colours = np.zeros((256, 3), np.uint8)
     colours[: len(domain.palette)] = domain.palette
     return colours[batch]
+
+
+def to_one_size(rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Pictures for people, uint8 (..., H, W, 3) each, all enlarged to the largest height and width, nearest pixel."""
+    height, width = (max(row.shape[axis] for row in rows) for axis in (-3, -2))
+    return [
+        row[..., np.arange(height)[:, None] * row.shape[-3] // height, np.arange(width) * row.shape[-2] // width, :]
+        for row in rows
+    ]
 
 
 def content_seed(picture: np.ndarray) -> int:

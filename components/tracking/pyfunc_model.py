@@ -73,7 +73,7 @@ class GeneratorModel(mlflow.pyfunc.PythonModel):
                 pictures, asked = to_asked(model_input, generator.card)
                 return generator.make(sources=pictures, conditions=asked, padded=False)
             if "source" in generator.needs:
-                return generator.translate(to_batch(model_input, generator.source, generator.size), padded=False)
+                return generator.translate(to_batch(model_input, generator.source), padded=False)
             seeds, conditions = to_seeds(model_input, generator.card.condition)
             truncations = to_truncations(model_input)
             made = generator.make(seeds=seeds, conditions=conditions, truncations=truncations, padded=False)
@@ -130,7 +130,7 @@ def to_asked(given: Any, card: Card) -> tuple[np.ndarray, np.ndarray]:
     pictures = given["png"] if "png" in columns else given["picture"]
     if hasattr(pictures, "tolist") and not isinstance(pictures, np.ndarray):
         pictures = pictures.tolist()  # a column of a DataFrame
-    batch, conditions = to_batch(pictures, card.source, card.size), to_conditions(given["condition"], card.condition)
+    batch, conditions = to_batch(pictures, card.source), to_conditions(given["condition"], card.condition)
     if len(batch) != len(conditions):
         raise Fault(f"there are {len(batch)} pictures and {len(conditions)} conditions; give one for each")
     return batch, conditions
@@ -148,11 +148,11 @@ def to_conditions(given: Any, condition: Domain) -> np.ndarray:
     return np.array([condition.classes.index(name) for name in names], np.uint8)
 
 
-def to_batch(pictures: Any, domain: Domain, size: tuple[int, int]) -> np.ndarray:
+def to_batch(pictures: Any, domain: Domain) -> np.ndarray:
     """Any accepted form as uint8 (N, H, W[, 3]).
 
     Raises:
-        Fault: it is of no accepted form, or a picture is not one of the domain and the size.
+        Fault: it is of no accepted form, or a picture is not one of the domain.
     """
     if isinstance(pictures, Mapping) or hasattr(pictures, "columns"):
         columns = list(pictures)
@@ -164,12 +164,12 @@ def to_batch(pictures: Any, domain: Domain, size: tuple[int, int]) -> np.ndarray
     if not isinstance(pictures, np.ndarray) or pictures.dtype == object:
         pictures = list(pictures)
         if all(isinstance(item, (bytes, bytearray, str)) for item in pictures):
-            decoded = [_decode(item, i, domain, size) for i, item in enumerate(pictures)]
-            pictures = np.stack(decoded) if decoded else np.empty((0, *_shape(domain, size)), np.uint8)
+            decoded = [_decode(item, i, domain) for i, item in enumerate(pictures)]
+            pictures = np.stack(decoded) if decoded else np.empty((0, *domain.shape), np.uint8)
         else:
             pictures = _from_numbers(pictures)
-    if pictures.shape[1:] != _shape(domain, size):
-        sides = ", ".join(map(str, _shape(domain, size)))
+    if pictures.shape[1:] != domain.shape:
+        sides = ", ".join(map(str, domain.shape))
         raise Fault(f"the batch has the shape {pictures.shape}, not (N, {sides})")
     if pictures.dtype != np.uint8:
         raise Fault(f"pictures are {pictures.dtype}, not uint8")
@@ -177,10 +177,6 @@ def to_batch(pictures: Any, domain: Domain, size: tuple[int, int]) -> np.ndarray
         if stranger := domain.stranger(picture):
             raise Fault(f"picture {i}: {stranger}")
     return pictures
-
-
-def _shape(domain: Domain, size: tuple[int, int]) -> tuple[int, ...]:
-    return (*size, 3) if domain.kind == "image" else size
 
 
 def _from_numbers(pictures: list[Any]) -> np.ndarray:
@@ -199,7 +195,7 @@ def _from_numbers(pictures: list[Any]) -> np.ndarray:
     return np.stack(arrays)
 
 
-def _decode(data: bytes | bytearray | str, i: int, domain: Domain, size: tuple[int, int]) -> np.ndarray:
+def _decode(data: bytes | bytearray | str, i: int, domain: Domain) -> np.ndarray:
     """One PNG; its size is read before any pixel, so a huge picture costs nothing."""
     if isinstance(data, str):
         try:
@@ -209,8 +205,9 @@ def _decode(data: bytes | bytearray | str, i: int, domain: Domain, size: tuple[i
     if data[:8] != _SIGNATURE or len(data) < 24:
         raise Fault(f"picture {i}: not a PNG")
     width, height = struct.unpack(">II", data[16:24])
-    if (height, width) != size:
-        raise Fault(f"picture {i}: {height}x{width} pixels (height x width); {size[0]}x{size[1]} is taken")
+    if (height, width) != domain.height_width:
+        taken = "x".join(map(str, domain.height_width))
+        raise Fault(f"picture {i}: {height}x{width} pixels (height x width); {taken} is taken")
     modes = ("RGB",) if domain.kind == "image" else ("L", "P")
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:

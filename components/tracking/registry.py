@@ -180,10 +180,10 @@ def _signature(card: Card) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
 
-    made = Schema([TensorSpec(np.dtype(np.uint8), (-1, *card.target.shape(card.size)))])
+    made = Schema([TensorSpec(np.dtype(np.uint8), (-1, *card.target.shape))])
     if card.target.kind == "point":
         made = Schema([TensorSpec(np.dtype(np.float32), (-1, 2))])
-    given = Schema([TensorSpec(np.dtype(np.uint8), (-1, *card.source.shape(card.size)))]) if card.source else None
+    given = Schema([TensorSpec(np.dtype(np.uint8), (-1, *card.source.shape))]) if card.source else None
     if card.source is not None and card.condition is not None:
         given = Schema([ColSpec("string", "png"), ColSpec("string", "condition")])
     elif given is None:
@@ -199,10 +199,11 @@ def _example(card: Card) -> Any:
     """One valid input."""
     if card.source is not None and card.condition is not None:
         file = io.BytesIO()
-        Image.new("RGB", (card.size[1], card.size[0])).save(file, format="PNG")
+        height, width = card.source.height_width
+        Image.new("RGB", (width, height)).save(file, format="PNG")
         return {"png": [base64.b64encode(file.getvalue()).decode()], "condition": [card.condition.classes[0]]}
     if card.source is not None:
-        return np.zeros((1, *card.source.shape(card.size)), np.uint8)
+        return np.zeros((1, *card.source.shape), np.uint8)
     condition = {"condition": [card.condition.classes[0]]} if card.condition else {}
     return {"seed": [0]} | condition
 

@@ -83,7 +83,7 @@ def _lies_on_device(run: Run, shape: Shape, group: Group, samples: Mapping[str, 
         return False
     if group.device.type != "cuda":
         raise Fault("train.cache: device keeps the pictures on a GPU, and this rank has none; set auto or host")
-    needed = sum(samples[role] * int(np.prod(domain.shape(shape.size))) for role, domain in shape.roles.items())
+    needed = sum(samples[role] * int(np.prod(domain.shape)) for role, domain in shape.roles.items())
     free, _ = torch.cuda.mem_get_info(group.device)
     if needed <= _SHARE * free:
         # Each is decoded once either way, if the run is to see it at all.

@@ -70,7 +70,7 @@ def made(job: Making, asked: Asked, ranks: int) -> Iterator[tuple[str, dict[str,
         ranks: how many have made them.
     """
     card, keys = asked.card, asked.keys
-    shape = card.target.shape(card.size)
+    shape = card.target.shape
     size = math.prod(shape)
     block = max(1, _BLOCK // size)
     for first in range(0, len(range(0, len(keys), ranks)), block):

@@ -58,7 +58,7 @@ class Run:
             if target.ignore is not None:
                 counts[target.ignore : target.ignore + 1] = 0
             frequencies = tuple((counts / max(1, counts.sum())).tolist())
-        return Shape(source, target, manifest.size, frequencies, asked)
+        return Shape(source, target, frequencies, asked)
 
     def num_steps(self) -> int:
         """Steps of the whole run; an epoch of two sides of unequal size is one of the larger."""

@@ -12,7 +12,7 @@ from components.home import AnyPath
 from components.shards.manifest import Manifest
 from components.shards.reader import open_side
 from components.systems.system import Batch, Given, Shape
-from components.tasks.encoding import content_seed, decode, render
+from components.tasks.encoding import content_seed, decode, render, to_one_size
 from components.training.alarms import DIVERSITY, diversity
 from components.training.batches import inputs_of, to_batch, to_device
 from components.training.group import Group
@@ -114,8 +114,8 @@ class Validation:
 
 
 def save_grid(path: AnyPath, rows: tuple[np.ndarray, ...]) -> None:
-    """Write rows of equally many uint8 pictures (N, H, W, 3) as one PNG, two pixels apart."""
-    cells = [np.pad(row, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=255) for row in rows]
+    """Write rows of equally many uint8 pictures (N, H, W, 3) as one PNG, two pixels apart, all at the largest size."""
+    cells = [np.pad(row, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=255) for row in to_one_size(rows)]
     grid = np.concatenate([np.concatenate(list(row), axis=1) for row in cells], axis=0)
     with atomic_path(path) as temporary:
         Image.fromarray(grid).save(temporary, format="PNG")

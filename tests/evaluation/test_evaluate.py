@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from components.domain import Domain
+from components.domain import Domain, sized
 from components.evaluation.config import EvaluateConfig
 from components.evaluation.evaluate import Evaluation, evaluate
 from components.evaluation.intervals import draws, mean_figure
@@ -40,7 +40,7 @@ def splits(tiny_shards: Path) -> tuple[Split, Split]:
 def judge(splits: tuple[Split, Split]) -> Judge:
     """An untrained judge: its labels are wrong, its figures are figures all the same."""
     train = splits[0]
-    shape = Shape(train.domains["photo"], train.domains["labels"], (32, 32))
+    shape = Shape(train.domains["photo"], train.domains["labels"])
     torch.manual_seed(0)
     config = FCN8sConfig(width=4)
     card = JudgeCard(
@@ -48,7 +48,6 @@ def judge(splits: tuple[Split, Split]) -> Judge:
         source=shape.source,
         target=shape.target,
         task=TO_LABELS,
-        size=shape.size,
         manifest="0",
         key="k",
         weights_sha256="s",
@@ -68,7 +67,7 @@ def generate(folder: Path, test: Split, target: str, edit: Edit, keys: list[str]
     made = [edit(test.picture(i, target)) for i in range(len(test))]
     samples = zip(keys or test.keys, ({target: picture} for picture in made), strict=True)
     domains = {target: test.domains[target]}
-    write_set(folder, "generated", domains, Task(target=target), made[0].shape[:2], {"test": list(samples)})
+    write_set(folder, "generated", sized(domains, made[0].shape[:2]), Task(target=target), {"test": list(samples)})
     return Split(folder, "test")
 
 
@@ -203,7 +202,7 @@ def test_without_labels(tmp_path: Path, tiny_shards: Path) -> None:
         ]
         for name, split in whole.items()
     }
-    write_set(tmp_path / "shards", "maps", domains, Task(source="map", target="photo"), (32, 32), samples)
+    write_set(tmp_path / "shards", "maps", sized(domains, (32, 32)), Task(source="map", target="photo"), samples)
     train, test = (Split(tmp_path / "shards", name) for name in ("train", "test"))
     write_json(tmp_path / "judge" / "judge.json", {"skipped": "the task has no labels"})
     generated = generate(tmp_path / "generated", test, "photo", noisy)
@@ -257,7 +256,7 @@ def test_faults_of_generated_pictures(splits: tuple[Split, Split], tmp_path: Pat
 
     with pytest.raises(Fault, match=rf"sample {test.keys[0]} is not in it \(1 such\)"):
         rows(keys=["stranger", *test.keys[1:]])
-    with pytest.raises(Fault, match="pictures are 16x16, the test split's 32x32"):
+    with pytest.raises(Fault, match="pictures are 16x16, true ones 32x32"):
         rows(edit=lambda x: x[:16, :16])
     with pytest.raises(Fault, match="has no domain labels"):
         build_rows(
@@ -268,7 +267,7 @@ def test_faults_of_generated_pictures(splits: tuple[Split, Split], tmp_path: Pat
             0,
         )
     samples = [(test.keys[0], test.read(0)[1])]
-    write_set(tmp_path / "one", "one", test.domains, task, (32, 32), {"test": samples})
+    write_set(tmp_path / "one", "one", test.domains, task, {"test": samples})
     one = Split(tmp_path / "one", "test")
     with pytest.raises(Fault, match="the test split has 1 image"):
         build_rows(train, one, generate(tmp_path / "generated", one, "photo", noisy), task, 0)

@@ -35,7 +35,7 @@ def generate(folder: Path, root: Path, task: Task, seed: int = 0) -> Split:
     shape, top = ((32, 32, 3), 256) if task.target == "photo" else ((32, 32), 4)
     keys = (sources or test).keys
     samples = [(key, {task.target: random.integers(0, top, shape).astype(np.uint8)}) for key in keys]
-    write_set(folder, "made", {task.target: test.domains[task.target]}, task, (32, 32), {"test": samples})
+    write_set(folder, "made", {task.target: test.domains[task.target]}, task, {"test": samples})
     return Split(folder, "test")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.domain import Domain
+from components.domain import Domain, sized
 from components.evaluation.config import EvaluateConfig
 from components.evaluation.evaluate import Evaluation, evaluate
 from components.evaluation.verdict import sentence
@@ -30,7 +30,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         split: [(f"{split}_{i}", pictures(100 * s + i)) for i in range(count)]
         for s, (split, count) in enumerate({"train": 16, "val": 2, "test": 12}.items())
     }
-    write_set(root, "tiny", DOMAINS, Task(source="dark", target="photo"), (32, 32), splits)
+    write_set(root, "tiny", sized(DOMAINS, (32, 32)), Task(source="dark", target="photo"), splits)
     return root
 
 
@@ -39,7 +39,11 @@ def measured(data: Path, folder: Path, make) -> Evaluation:
     test = Split(data, "test")
     made = [(key, {"photo": make(both)}) for key, both in map(test.read, range(len(test)))]
     write_set(
-        folder, "tiny", {"photo": DOMAINS["photo"]}, Task(source="dark", target="photo"), (32, 32), {"test": made}
+        folder,
+        "tiny",
+        sized({"photo": DOMAINS["photo"]}, (32, 32)),
+        Task(source="dark", target="photo"),
+        {"test": made},
     )
     return evaluate(
         CONFIG, Split(data, "train"), test, Split(folder, "test"), Task(source="dark", target="photo"), None

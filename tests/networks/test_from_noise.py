@@ -148,7 +148,7 @@ def test_between_latents_lengths_are_kept():
 def test_the_generator_of_wgan_gp_learns_at_every_fifth_step_alone():
     from components.systems.system import Moment
 
-    system = wgan_gp(WGANGPConfig(width=4), Shape(None, PHOTO, (32, 32)))
+    system = wgan_gp(WGANGPConfig(width=4), Shape(None, PHOTO.at((32, 32))))
     due = [[phase.name for phase in system.phases if phase.takes_place(Moment(step, 10, 0))] for step in range(6)]
     assert due == [["generator", "discriminator"], *([["discriminator"]] * 4), ["generator", "discriminator"]]
 
@@ -160,12 +160,12 @@ def test_sizes_that_cannot_be_halved_are_refused(build, config, size):
     from components.faults import Fault
 
     with pytest.raises(Fault, match=r"must be multiples of .*set another shard\.cut\.image_size"):
-        build(config, Shape(None, PHOTO, size))
+        build(config, Shape(None, PHOTO.at(size)))
 
 
 def test_a_condition_that_the_task_lacks_is_refused():
     from components.faults import Fault
 
     with pytest.raises(Fault, match="needs a condition, and the task has none"):
-        cgan(CGANConfig(), Shape(None, PHOTO, (32, 32)))
-    cgan(CGANConfig(), Shape(None, PHOTO, (32, 32), asked=CLASSES))
+        cgan(CGANConfig(), Shape(None, PHOTO.at((32, 32))))
+    cgan(CGANConfig(), Shape(None, PHOTO.at((32, 32)), asked=CLASSES))

@@ -67,7 +67,7 @@ def test_coupled_networks_count_what_is_shared_once():
 @pytest.mark.parametrize("untied", [1, 2])
 def test_coupled_networks_fit_their_pictures(size, untied):
     config = CoGANConfig(width=2, latent=4, untied=untied, norm="instance")
-    networks = build(config, Shape(Domain(kind="image"), Domain(kind="image"), size)).networks
+    networks = build(config, Shape(Domain(kind="image").at(size), Domain(kind="image").at(size))).networks
     for domain in (0, 1):
         pictures = networks["generator"](torch.rand(2, 4), domain)
         assert pictures.shape == (2, 3, *size)
@@ -75,7 +75,7 @@ def test_coupled_networks_fit_their_pictures(size, untied):
 
 
 def test_the_papers_cyclegan():
-    shape = Shape(Domain(kind="image"), Domain(kind="image"), (256, 256))
+    shape = Shape(Domain(kind="image").at((256, 256)), Domain(kind="image").at((256, 256)))
     sizes = build(CycleGANConfig(), shape).num_parameters()
     assert sizes == {
         "generator": resnet(9),

@@ -12,7 +12,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor
 
-from components.domain import Domain
+from components.domain import Domain, sized
 from components.faults import Fault
 from components.shards.writer import write_set
 from components.systems.system import Batch
@@ -137,7 +137,7 @@ def test_flat_pictures_train(tmp_path, tally, norm):
     domains["photo"] = Domain(kind="image")
     flat = {"labels": np.zeros((32, 32), np.uint8), "photo": np.full((32, 32, 3), 77, np.uint8)}
     splits = {split: [(f"{split}{i}", flat) for i in range(8)] for split in ("train", "val", "test")}
-    write_set(tmp_path / "shards", "flat", domains, TO_PHOTO, (32, 32), splits)
+    write_set(tmp_path / "shards", "flat", sized(domains, (32, 32)), TO_PHOTO, splits)
     run = small_run(tmp_path / "shards", tmp_path / "runs", norm=norm, steps=8, checkpoint_every=8)
     loop.fit(run, Group())
     tally.count(finite(run) and run.checkpoints.last().step == 8, norm)

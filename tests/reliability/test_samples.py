@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from components.domain import Domain
+from components.domain import Domain, sized
 from components.shards.writer import write_set
 from components.task import Task
 from components.training.group import Group
@@ -63,7 +63,9 @@ def write_numbered(root: Path, paired: bool) -> Path:
         else:
             for name, count in zip(DOMAINS, (SAMPLES, OTHERS), strict=True):
                 splits[f"{split}/{name}"] = [(f"{split}_{name}{i:02d}", {name: flat(i)}) for i in range(count)]
-    write_set(root, "numbered", domains, Task(source="day", target="night"), (32, 32), splits, samples_per_shard=5)
+    write_set(
+        root, "numbered", sized(domains, (32, 32)), Task(source="day", target="night"), splits, samples_per_shard=5
+    )
     return root
 
 

@@ -13,7 +13,7 @@ import yaml
 
 from components import stage
 from components.cluster import workers
-from components.domain import Domain
+from components.domain import Domain, sized
 from components.faults import Fault
 from components.files import read_json
 from components.locks import alone
@@ -168,9 +168,8 @@ def test_a_set_of_shards_that_is_replaced_is_read_whole_or_refused(tmp_path, tal
         write_set(
             tmp_path / "set",
             "test",
-            domains,
+            sized(domains, (8, 8)),
             TO_PHOTO,
-            (8, 8),
             splits,
             samples_per_shard=3,
         )

@@ -26,7 +26,7 @@ EPOCHS, BATCH, SECONDS = 3, 6, 30
 
 def written(root, sizes):
     """A set whose train split has a shard of each size; sample n is one pixel of the value n."""
-    domains, rows, entries = {"photo": Domain(kind="image")}, [], []
+    domains, rows, entries = {"photo": Domain(kind="image", size=(1, 1))}, [], []
     for number, size in enumerate(sizes):
         with TarWriter(root, f"train/{number:05d}.tar") as writer:
             for i in range(size):
@@ -38,7 +38,6 @@ def written(root, sizes):
         source="uneven",
         domains=domains,
         task=Task(target="photo"),
-        size=(1, 1),
         splits={"train": tuple(entries)},
         totals={"train": {}},
         index=write_index(root, rows),

@@ -78,9 +78,9 @@ def test_weights_that_do_not_fit_are_refused_even_if_their_hash_agrees(tally, tm
         agree(folder, CARD, WEIGHTS)
         tally.count(refused(lambda: Generator.load(folder), str(folder / WEIGHTS), "cyclegan"), f"translator: {what}")
     judge, domains = tmp_path / "judge", Manifest.read(tiny_shards).domains
-    shape = Shape(domains["photo"], domains["labels"], (32, 32))
+    shape = Shape(domains["photo"], domains["labels"])
     weights, config = dict(fcn8s(FCN8sConfig(width=2), shape).networks.state_dict()), FCN8sConfig(width=2)
-    card = {"system": config, "source": shape.source, "target": shape.target, "size": shape.size}
+    card = {"system": config, "source": shape.source, "target": shape.target}
     export_judge(judge, weights, **card, task=TO_LABELS, manifest="m", key="k")
     file = judge / "weights.safetensors"
     honest = sha256_file(file)

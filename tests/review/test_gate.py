@@ -18,6 +18,7 @@ from components.task import Task
 from components.tracking.versions import Version
 from tests.stage_outputs import SYSTEM
 
+PHOTO = Domain(kind="image", size=(32, 32))
 PSNR = ReviewConfig(require=("psnr",), no_worse_than={"l1": 0.5}, floors={"psnr": "mean_colour"})
 _HARD = np.random.default_rng(0).normal(0, 4, 100)  # how hard each of 100 test images is, for any model
 
@@ -35,10 +36,9 @@ def kept(number: int, psnr: float = 20.0, l1: float = 9.0, protocol: str = "a", 
     values = {
         "system": SYSTEM,
         "use": "generator",
-        "source": Domain(kind="image"),
-        "target": Domain(kind="image"),
+        "source": PHOTO,
+        "target": PHOTO,
         "task": Task(source="map", target="photo"),
-        "size": (32, 32),
         "mode": "eval",
         "batch_size": 4,
         "checkpoint": "last",
@@ -105,8 +105,11 @@ def test_figures_of_two_protocols_are_not_compared() -> None:
     ("changed", "said"),
     [
         ({"task": Task(source="photo", target="map")}, "what is made"),
-        ({"size": (64, 64)}, "the size"),
-        ({"source": Domain(kind="label", classes=("a", "b"), palette=((0, 0, 0), (1, 1, 1)))}, "what map is"),
+        ({"target": PHOTO.at((64, 64))}, "the size"),
+        (
+            {"source": Domain(kind="label", classes=("a", "b"), palette=((0, 0, 0), (1, 1, 1)), size=(32, 32))},
+            "what map is",
+        ),
     ],
 )
 def test_another_task_is_said(changed: dict[str, Any], said: str) -> None:

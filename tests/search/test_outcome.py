@@ -89,7 +89,7 @@ def test_an_objective_is_the_figure_that_evaluate_gives(tiny_shards, tmp_path, f
     )
     samples = [(key, {"photo": picture}) for key, picture in zip(test.keys, made, strict=True)]
     domains = {"photo": test.domains["photo"]}
-    write_set(tmp_path / "made", "tiny", domains, TO_PHOTO, (32, 32), {"test": samples})
+    write_set(tmp_path / "made", "tiny", domains, TO_PHOTO, {"test": samples})
     config, task = EvaluateConfig(num_bootstrap=40, is_splits=2), TO_PHOTO
     whole = evaluate(config, train, test, Split(tmp_path / "made", "test"), task, None)
     found = Objective(figure, config, train, test, task, None).measure(made)

@@ -6,7 +6,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from components.domain import Domain
+from components.domain import Domain, sized
 from components.faults import Fault
 from components.files import sha256_file
 from components.shards.manifest import Manifest
@@ -35,7 +35,7 @@ def write(root, store=None):
         for split, counts in COUNTS.items()
         for side, name in enumerate(domains)
     }
-    write_set(root, "tiny", domains, TO_PHOTO, (32, 32), splits, samples_per_shard=8, store=store)
+    write_set(root, "tiny", sized(domains, (32, 32)), TO_PHOTO, splits, samples_per_shard=8, store=store)
     return root
 
 

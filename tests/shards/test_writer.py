@@ -12,7 +12,7 @@ import webdataset
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from components.domain import Domain, DomainName
+from components.domain import Domain, DomainName, sized
 from components.faults import Fault
 from components.files import sha256_file
 from components.shards.config import ShardConfig
@@ -24,8 +24,8 @@ from components.task import Task
 from tests.conftest import TINY_CLASSES, TINY_PALETTE, TO_PHOTO, tiny_sample
 
 DOMAINS = {
-    "labels": Domain(kind="label", classes=TINY_CLASSES, palette=TINY_PALETTE),
-    "photo": Domain(kind="image"),
+    "labels": Domain(kind="label", classes=TINY_CLASSES, palette=TINY_PALETTE, size=(32, 32)),
+    "photo": Domain(kind="image", size=(32, 32)),
 }
 
 
@@ -44,7 +44,6 @@ class Generated:
     name: str = "generated"
     domains: dict[str, Domain] = field(default_factory=lambda: DOMAINS)
     task: Task = TO_PHOTO
-    size: tuple[int, int] = (32, 32)
 
     @property
     def splits(self):
@@ -155,13 +154,13 @@ def test_the_longest_names_fit_a_tar_and_longer_ones_are_refused(tmp_path):
     keys = [character * 80 for character in "abc"]
     domains = {longest: Domain(kind="image"), "photo": Domain(kind="image")}
     splits = {"train": [(key, {longest: picture, "photo": picture}) for key in keys]}
-    write_set(tmp_path / "s", "x", domains, Task(source=longest, target="photo"), (32, 32), splits)
+    write_set(tmp_path / "s", "x", sized(domains, (32, 32)), Task(source=longest, target="photo"), splits)
     split = Split(tmp_path / "s", "train")
     assert split.keys == keys
     np.testing.assert_array_equal(split.read(2)[1][longest], picture)
     with pytest.raises(ValidationError):
         TypeAdapter(DomainName).validate_python(longest + "d")
-    too_long = {longest + "d": Domain(kind="image")}
+    too_long = {longest + "d": Domain(kind="image", size=(32, 32))}
     with pytest.raises(Fault, match=r"c\.d{16}\.png is longer than the 100 characters of a name in a tar") as fault:
         encode(keys[2], {longest + "d": picture}, too_long)
     assert "\n" not in str(fault.value)

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 from pydantic import ValidationError
 
-from components.domain import Domain
+from components.domain import Domain, sized
 from components.shards.dark import dark_domains
 from components.shards.writer import write_set
 from components.source import BadSample
@@ -51,9 +51,8 @@ def test_the_upper_half_that_is_never_used_is_said(tmp_path):
     write_set(
         tmp_path / "set",
         "x",
-        domains,
+        sized(domains, (4, 4)),
         Task(source="dark", target="light"),
-        (4, 4),
         {"train": samples, "val": [], "test": []} | {"val": samples[:2], "test": samples[:2]},
     )
     (line,) = dark_domains(tmp_path / "set")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from components.domain import Domain
+from components.domain import Domain, sized
 from components.faults import Fault
 from components.files import read_json, write_json
 from components.shards.reader import Split
@@ -154,7 +154,7 @@ def test_two_folders_are_not_poured_into_one_split_unless_params_say_so(tmp_path
 def test_a_label_outside_the_classes_in_a_shard_is_refused_by_every_reader(tmp_path):
     domains = {"labels": Domain(kind="label", classes=("a", "b", "c"), palette=((0, 0, 0), (1, 1, 1), (2, 2, 2)))}
     pictures = [(f"s{i}", {"labels": np.full((8, 8), i, np.uint8)}) for i in range(3)]
-    write_set(tmp_path / "set", "x", domains, Task(target="labels"), (8, 8), {"test": pictures})
+    write_set(tmp_path / "set", "x", sized(domains, (8, 8)), Task(target="labels"), {"test": pictures})
     manifest = read_json(tmp_path / "set/manifest.json")
     manifest["domains"]["labels"]["classes"] = ["a", "b"]
     manifest["domains"]["labels"]["palette"] = [[0, 0, 0], [1, 1, 1]]

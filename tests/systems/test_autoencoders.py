@@ -22,7 +22,7 @@ from components.systems.began import BEGANConfig, balance, began
 from components.systems.ebgan import EBGANConfig, ebgan, energies
 from components.systems.system import Batch, Moment, Shape
 
-SHAPE = Shape(None, Domain(kind="image"), (16, 16))
+SHAPE = Shape(None, Domain(kind="image").at((16, 16)))
 NOW = Moment(0, 10, 0)
 CODES = torch.tensor([[1.0, 0.0], [3.0, 4.0], [0.0, -2.0], [5.0, 5.0]])  # directions at 0, 53, -90 and 45 degrees
 
@@ -177,7 +177,7 @@ def test_params_without_meaning_are_refused(given, said):
 @pytest.mark.parametrize(("config", "size"), [(BEGANConfig(width=4), (32, 34)), (EBGANConfig(width=4), (16, 20))])
 def test_sizes_that_cannot_be_halved_are_refused(config, size):
     with pytest.raises(Fault, match=f"system {config.name} halves the sides .*set another shard.cut.image_size"):
-        build(config, Shape(None, SHAPE.target, size))
+        build(config, Shape(None, SHAPE.target.at(size)))
 
 
 def test_one_picture_has_none_to_be_pulled_away_from():

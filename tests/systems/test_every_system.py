@@ -198,7 +198,7 @@ def test_a_picture_does_not_depend_on_its_batch(tiny_shards, tmp_path, name):
         source = condition = None
         if "source" in use.needs:
             channels = (shape.target if use.makes == "source" else shape.source).channels
-            source = torch.rand(3, channels, *shape.size)
+            source = torch.rand(3, channels, *shape.source.height_width)
         if "condition" in use.needs:
             condition = torch.eye(3)
         network = system.networks[use.network]
@@ -209,7 +209,7 @@ def test_a_picture_does_not_depend_on_its_batch(tiny_shards, tmp_path, name):
                 for i, s in enumerate((seeds, seeds[turned]))
             )
         end = shape.made_by(use)
-        assert made.shape == ((3, 3) if end.kind == "category" else (3, end.channels, *shape.size))
+        assert made.shape == ((3, 3) if end.kind == "category" else (3, end.channels, *end.height_width))
         assert torch.allclose(made[turned], again, atol=0 if "source" in use.needs else 1e-6)
 
 

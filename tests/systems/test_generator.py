@@ -31,10 +31,12 @@ from components.task import Task
 from components.tasks.encoding import decode, encode
 from tests.conftest import TO_LABELS, TO_PHOTO
 
-LABELS = Domain(kind="label", classes=("a", "b", "c"), palette=((0, 0, 0), (9, 9, 9), (99, 0, 0)))
-FOUR = Domain(kind="label", classes=("a", "b", "c", "d"), palette=((0, 0, 0), (9, 9, 9), (99, 0, 0), (0, 99, 0)))
-PHOTO = Domain(kind="image")
-SHAPE = Shape(LABELS, PHOTO, (32, 32))
+LABELS = Domain(kind="label", classes=("a", "b", "c"), palette=((0, 0, 0), (9, 9, 9), (99, 0, 0)), size=(32, 32))
+FOUR = Domain(
+    kind="label", classes=("a", "b", "c", "d"), palette=((0, 0, 0), (9, 9, 9), (99, 0, 0), (0, 99, 0)), size=(32, 32)
+)
+PHOTO = Domain(kind="image", size=(32, 32))
+SHAPE = Shape(LABELS, PHOTO)
 GENERATORS = {
     "unet": UNetConfig(width=4, levels=3, dropout=0.5),
     "texture_unet": TextureUNetConfig(widths=(4, 8, 8)),
@@ -124,7 +126,7 @@ def test_weights_of_another_network_or_none_are_refused_by_name(tmp_path):
 
 
 def test_photo_to_labels_gives_class_indices(tmp_path):
-    translator = export(tmp_path, shape=Shape(PHOTO, LABELS, (32, 32)))
+    translator = export(tmp_path, shape=Shape(PHOTO, LABELS))
     made = translator.translate(np.zeros((2, 32, 32, 3), np.uint8))
     assert made.shape == (2, 32, 32)
     assert made.max() < 3
@@ -135,7 +137,7 @@ def export_both_ways(folder, encoding="one_hot"):
     system = CycleGANConfig(
         generator=ResNetConfig(width=4, blocks=1), discriminator=PatchGANConfig(width=4), lambda_identity=0
     )
-    shape = Shape(FOUR.model_copy(update={"encoding": encoding}), PHOTO, (32, 32))
+    shape = Shape(FOUR.model_copy(update={"encoding": encoding}), PHOTO)
     torch.manual_seed(0)
     weights = {key: 8 * value for key, value in build(system, shape).networks.state_dict().items()}
     lineage = {"checkpoint": "last", "step": 1, "key": "k"}
@@ -217,12 +219,11 @@ def test_judge_reads_photos_whichever_way_the_task_goes_and_survives_a_round_tri
     assert judge_task(Task(source="map", target="photo"), {"map": PHOTO, "photo": PHOTO}, FCN) is None
     assert judge_task(Task(source="labels", target="other"), {"labels": LABELS, "other": LABELS}, FCN) is None
     config = FCN8sConfig(width=2)
-    system = fcn8s(config, Shape(PHOTO, LABELS, (32, 32)))
+    system = fcn8s(config, Shape(PHOTO, LABELS))
     card = {
         "system": config,
         "source": PHOTO,
         "target": LABELS,
-        "size": (32, 32),
         "task": TO_LABELS,
     }
     export_judge(tmp_path, dict(system.networks.state_dict()), **card, manifest="m", key="k")
@@ -232,4 +233,4 @@ def test_judge_reads_photos_whichever_way_the_task_goes_and_survives_a_round_tri
 
 def test_a_judge_of_labels_to_labels_is_refused():
     with pytest.raises(Fault, match="needs an image source and a label target"):
-        fcn8s(FCN8sConfig(), Shape(LABELS, LABELS, (32, 32)))
+        fcn8s(FCN8sConfig(), Shape(LABELS, LABELS))

@@ -30,7 +30,7 @@ def dyadic(*shape: int) -> torch.Tensor:
 def small(size: tuple[int, int] = (32, 32), **settings) -> System:
     torch.manual_seed(0)
     config = LAPGANConfig(latent=5, width=4, base_widths=(16,), critic_widths=(8,), dropout=0, **settings)
-    return lapgan(config, Shape(None, PHOTO, size, asked=KIND if config.conditional else None))
+    return lapgan(config, Shape(None, PHOTO.at(size), asked=KIND if config.conditional else None))
 
 
 def test_the_levels_of_16_and_32_pixels_have_the_counts_of_the_authors_layers():
@@ -154,5 +154,5 @@ def test_sizes_that_cannot_be_halved_are_refused(size, settings, said):
 def test_label_maps_are_made_in_colour_alone():
     labels = Domain(kind="label", classes=("a", "b"), palette=((0, 0, 0), (255, 255, 255)))
     with pytest.raises(Fault, match=r"set train\.labels: colour"):
-        lapgan(LAPGANConfig(), Shape(None, labels, (32, 32)))
-    lapgan(LAPGANConfig(width=4), Shape(None, labels.model_copy(update={"encoding": "colour"}), (32, 32)))
+        lapgan(LAPGANConfig(), Shape(None, labels.at((32, 32))))
+    lapgan(LAPGANConfig(width=4), Shape(None, labels.at((32, 32)).model_copy(update={"encoding": "colour"})))

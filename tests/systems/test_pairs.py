@@ -69,7 +69,7 @@ def pixels(counts: torch.Tensor) -> torch.Tensor:
 
 
 def of(config: PairSection, discriminator: nn.Module, real: torch.Tensor, fake: torch.Tensor) -> tuple[System, Batch]:
-    system = pair(config, Shape(None, PHOTO, real.shape[2:]), Fixed(fake), discriminator, Published())
+    system = pair(config, Shape(None, PHOTO.at(real.shape[2:])), Fixed(fake), discriminator, Published())
     return system, {"target": real, "seeds": torch.arange(len(real))}
 
 
@@ -176,7 +176,7 @@ def test_dragan_of_a_linear_critic_near_real_pictures_alone():
 def test_the_weights_of_a_critic_stay_within_the_clip(tiny_shards, tmp_path):
     clip = 0.01
     small = SMALL["wgan"] | {"clip": clip}
-    whole = wgan(WGANConfig.model_validate({"name": "wgan"} | small), Shape(None, PHOTO, (32, 32)))
+    whole = wgan(WGANConfig.model_validate({"name": "wgan"} | small), Shape(None, PHOTO.at((32, 32))))
     assert all(p.abs().max() <= clip for p in whole.networks["discriminator"].parameters())
     run = run_of("wgan", tiny_shards, tmp_path, small, steps=3)
     fit(run, Group())
@@ -190,7 +190,7 @@ def test_the_weights_of_a_critic_stay_within_the_clip(tiny_shards, tmp_path):
 
 @pytest.mark.parametrize("name", ["sn_gan", "wgan"])
 def test_five_steps_of_the_critic_for_one_of_the_generator(name):
-    system = build(TypeAdapter(SystemConfig).validate_python({"name": name}), Shape(None, PHOTO, (32, 32)))
+    system = build(TypeAdapter(SystemConfig).validate_python({"name": name}), Shape(None, PHOTO.at((32, 32))))
     due = [[phase.name for phase in system.phases if phase.takes_place(Moment(step, 10, 0))] for step in range(6)]
     assert due == [["generator", "discriminator"], *([["discriminator"]] * 4), ["generator", "discriminator"]]
 
@@ -198,7 +198,7 @@ def test_five_steps_of_the_critic_for_one_of_the_generator(name):
 @pytest.mark.parametrize("num_critic", [1, 2])
 def test_the_generator_learns_from_the_fakes_just_seen_or_from_its_own(num_critic):
     values = {"name": "wgan", "latent": 8, "num_critic": num_critic, "networks": {"name": "convolutions", "width": 4}}
-    system = build(TypeAdapter(SystemConfig).validate_python(values), Shape(None, PHOTO, (32, 32)))
+    system = build(TypeAdapter(SystemConfig).validate_python(values), Shape(None, PHOTO.at((32, 32))))
     seen: list[torch.Tensor] = []
     system.networks["discriminator"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     batch = {"target": torch.rand(4, 3, 32, 32), "seeds": torch.arange(4)}
@@ -212,7 +212,7 @@ def test_the_generator_learns_from_the_fakes_just_seen_or_from_its_own(num_criti
 
 
 def test_a_spectral_norm_is_a_param_of_every_pair():
-    shape = Shape(None, PHOTO, (32, 32))
+    shape = Shape(None, PHOTO.at((32, 32)))
     plain, normal = (
         build(TypeAdapter(SystemConfig).validate_python({"name": "dcgan", "width": 4, "spectral": spectral}), shape)
         for spectral in (False, True)
@@ -250,7 +250,7 @@ def test_the_papers_files_make_the_papers_networks(name):
     size, thousands = PAPERS[name]
     params = taken(f"systems/{name}", f"papers/{name}")
     with torch.device("meta"):
-        system = build(params.system, Shape(None, PHOTO, (size, size), asked=TEN))
+        system = build(params.system, Shape(None, PHOTO.at((size, size)), asked=TEN))
     assert tuple(round(count / 1000) for count in system.num_parameters().values()) == thousands
 
 

@@ -26,7 +26,7 @@ from tests.training.helpers import weights_of
 START = Moment(step=0, steps=1, images=0)
 
 LABELS = Domain(kind="label", classes=("a", "b", "c"), palette=((0, 0, 0), (9, 9, 9), (99, 0, 0)))
-SHAPE = Shape(LABELS, Domain(kind="image"), (32, 32))
+SHAPE = Shape(LABELS.at((32, 32)), Domain(kind="image").at((32, 32)))
 OBJECTIVES = {
     "L1": {"lambda_adversarial": 0},
     "GAN": {"lambda_l1": 0, "conditional": False},
@@ -146,7 +146,7 @@ def test_a_twin_without_skips_loses_what_the_bottleneck_does_not_hold(generator,
 
 
 def test_sides_that_the_levels_do_not_divide_are_refused_for_all_generators():
-    odd = Shape(SHAPE.source, SHAPE.target, (24, 24))
+    odd = Shape(SHAPE.source.at((24, 24)), SHAPE.target.at((24, 24)))
     for generator in (EncoderDecoderConfig(levels=4), TextureEncoderDecoderConfig(widths=(4,) * 5)):
         with pytest.raises(Fault, match="multiples of 16, not 24x24"):
             build(variant(generator=generator), odd)

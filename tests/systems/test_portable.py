@@ -83,7 +83,7 @@ def test_labels_in_colours_and_unlabelled_pixels_go_in_and_labels_come_out(tmp_p
     for source, target in ((COLOUR, PHOTO), (PHOTO, DRAWN), (LABELS, LABELS)):
         generator = export(tmp_path, "unet", shape=replace(SHAPE, translated=source, target=target))
         assert write_portable(generator, "tiny 1", format_, tmp_path / "out")["difference"] <= 1
-    unlabelled = Domain(kind="label", classes=LABELS.classes, palette=LABELS.palette, ignore=255)
+    unlabelled = Domain(kind="label", classes=LABELS.classes, palette=LABELS.palette, ignore=255, size=(32, 32))
     for source in (unlabelled, COLOUR):
         generator = export(tmp_path, "unet", shape=replace(SHAPE, translated=source))
         write_portable(generator, "tiny 1", "torchscript", tmp_path / "out")

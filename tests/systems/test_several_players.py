@@ -27,7 +27,7 @@ from tests.systems.test_every_system import CONVOLUTIONS, run_of
 from tests.systems.test_pairs import taken
 from tests.training.helpers import weights_of
 
-SHAPE = Shape(None, Domain(kind="image"), (16, 16))
+SHAPE = Shape(None, Domain(kind="image").at((16, 16)))
 NOW = Moment(0, 10, 0)
 REAL, FAKE = torch.tensor([4, 3, 2, 1]), torch.tensor([1, 1, 3, 5])  # how often each of four values is real, is made
 
@@ -319,4 +319,4 @@ def test_params_without_meaning_are_refused(given, said):
 def test_sizes_that_cannot_be_halved_are_refused(name):
     config = TypeAdapter(SystemConfig).validate_python({"name": name})
     with pytest.raises(Fault, match=f"system {name} halves the sides .*set another shard.cut.image_size"):
-        build(config, Shape(None, SHAPE.target, (36, 34)))
+        build(config, Shape(None, SHAPE.target.at((36, 34))))

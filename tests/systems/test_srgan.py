@@ -27,7 +27,7 @@ UNNORMED = {"norm": "none", "init": "kaiming"}
 SYSTEM = SMALL["srgan"] | UNNORMED | {"resnet_share": CHANGE / STEPS}
 SYSTEM |= {"discriminator": {"width": 4, "units": 8} | UNNORMED}
 CUTS = (CHANGE - 1, CHANGE, CHANGE + 1)
-SHAPE = Shape(Domain(kind="image"), Domain(kind="image"), (16, 16))
+SHAPE = Shape(Domain(kind="image").at((16, 16)), Domain(kind="image").at((16, 16)))
 
 
 def count(network: nn.Module) -> int:
@@ -148,9 +148,9 @@ def test_scales_are_powers_of_two():
 def test_targets_that_are_not_in_colour_are_refused():
     labels = Domain(kind="label", classes=("a", "b"), palette=((0, 0, 0), (1, 1, 1)))
     with pytest.raises(Fault, match="makes pictures in colour"):
-        srgan(SRGANConfig(), Shape(SHAPE.source, labels, SHAPE.size))
+        srgan(SRGANConfig(), Shape(SHAPE.source, labels))
     with pytest.raises(Fault, match=r"system\.residual: .* train\.labels"):
-        srgan(SRGANConfig(residual=True), Shape(labels, SHAPE.target, SHAPE.size))
+        srgan(SRGANConfig(residual=True), Shape(labels, SHAPE.target))
 
 
 def rank_main(group: Group, whole: Run, cuts: list[Run]) -> None:

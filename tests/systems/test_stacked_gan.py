@@ -38,7 +38,7 @@ def small(**settings) -> System:
     torch.manual_seed(0)
     quiet = {"noise_features": 0, "noise_pictures": 0, "dropout": 0, "norm": "none"}
     return stacked_gan(
-        StackedGANConfig(**({"width": 4, "latent": 5} | quiet | settings)), Shape(None, PHOTO, (16, 16), asked=KIND)
+        StackedGANConfig(**({"width": 4, "latent": 5} | quiet | settings)), Shape(None, PHOTO.at((16, 16)), asked=KIND)
     )
 
 
@@ -242,6 +242,6 @@ def test_what_learns_in_each_stage(trained):
 def test_sizes_that_cannot_be_halved_and_tasks_without_a_class_are_refused():
     for size in ((30, 32), (12, 12)):
         with pytest.raises(Fault, match=r"must be multiples of 4|needs sides of 16 or more"):
-            stacked_gan(StackedGANConfig(width=4), Shape(None, PHOTO, size, asked=KIND))
+            stacked_gan(StackedGANConfig(width=4), Shape(None, PHOTO.at(size), asked=KIND))
     with pytest.raises(Fault, match="needs a condition, and the task has none"):
-        stacked_gan(StackedGANConfig(width=4), Shape(None, PHOTO, (32, 32)))
+        stacked_gan(StackedGANConfig(width=4), Shape(None, PHOTO.at((32, 32))))

@@ -24,7 +24,11 @@ NOW = Moment(0, 10, 0)
 
 
 def shape(size: int = 16, classes: int = 3) -> Shape:
-    return Shape(PHOTO, PHOTO, (size, size), asked=Domain(kind="category", classes=tuple("abcdefgh"[:classes])))
+    return Shape(
+        PHOTO.at((size, size)),
+        PHOTO.at((size, size)),
+        asked=Domain(kind="category", classes=tuple("abcdefgh"[:classes])),
+    )
 
 
 def batch(size: int = 16, count: int = 6) -> dict[str, torch.Tensor]:
@@ -171,7 +175,7 @@ def test_what_star_gan_cannot_be_given(tiny_kinds, tiny_sides, tmp_path):
         plan(system, train, tiny_kinds, tmp_path, Task(target="photo"))
     label = Domain(kind="label", classes=("a", "b"), palette=((0, 0, 0), (1, 1, 1)))
     with pytest.raises(Fault, match="star_gan translates pictures, and the target is of kind label"):
-        build(system, Shape(label, label, (16, 16), asked=KINDS))
+        build(system, Shape(label.at((16, 16)), label.at((16, 16)), asked=KINDS))
     with pytest.raises(Fault, match="not two sides of pictures"):
         plan(system, train, tiny_sides, tmp_path, Task(target="photo", condition="labels"))
     within = Task(source="photo", target="photo", condition="kind")

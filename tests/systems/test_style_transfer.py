@@ -40,7 +40,7 @@ def config_of(**changes: Any) -> StyleTransferConfig:
 
 
 def shape(target: Domain = PHOTO, size: tuple[int, int] = (32, 32)) -> Shape:
-    return Shape(target, target, size)
+    return Shape(target.at(size), target.at(size))
 
 
 def photos(count: int = 4) -> dict[str, torch.Tensor]:
@@ -213,7 +213,7 @@ def test_it_is_generated_and_measured_without_a_true_picture(tiny_shards, tmp_pa
     assert card.name == "photo_to_photo"
     train, test, sources = open_sides(run.shards, card.task)
     made = open_asked(run.shards, card).all(Generator.load(tmp_path / card.name))
-    write_set(tmp_path / "made", "tiny", {"photo": PHOTO}, Task(target="photo"), (32, 32), {"test": made})
+    write_set(tmp_path / "made", "tiny", {"photo": PHOTO.at((32, 32))}, Task(target="photo"), {"test": made})
     done = evaluate(
         EvaluateConfig(num_bootstrap=40),
         train,

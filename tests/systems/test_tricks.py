@@ -110,7 +110,7 @@ def steps(system: System, batch: dict[str, Tensor]) -> list[dict[str, Tensor]]:
 def test_real_and_fake_pictures_are_changed_in_both_steps_each_in_its_own_way():
     fake, real = pictures_of().float() * 0.5, pictures_of().float().flip(0)
     names = ("colour", "translation", "cutout")
-    system, judge = taught(fake, Shape(None, PHOTO, (16, 16)), diff_augment=names)
+    system, judge = taught(fake, Shape(None, PHOTO.at((16, 16))), diff_augment=names)
     batch = {"target": real, "seeds": torch.arange(4)}
     steps(system, batch)
     for (shown,), pictures, stream in zip(judge.seen, (fake, real, fake), (FAKES, REALS, MADE), strict=True):
@@ -124,7 +124,7 @@ def test_real_and_fake_pictures_are_changed_in_both_steps_each_in_its_own_way():
 
 
 def test_half_of_the_fakes_are_of_past_steps_and_keep_their_condition():
-    shape, classes = Shape(None, PHOTO, (16, 16), asked=KIND), torch.eye(3)
+    shape, classes = Shape(None, PHOTO.at((16, 16)), asked=KIND), torch.eye(3)
 
     class OfClass(nn.Module):
         """Flat pictures, whose value says the class and the step."""
@@ -246,8 +246,8 @@ def test_no_step_looks_at_a_value(tiny_shards, tmp_path, monkeypatch):
 def test_changes_that_the_target_does_not_allow_are_refused():
     point = Domain(kind="point", mixture=Mixture(centres=((0, 0), (1, 1)), std=0.1))
     with pytest.raises(Fault, match=r"system\.diff_augment: points are not changed"):
-        dcgan(DCGANConfig(diff_augment=("cutout",)), Shape(None, point, (8, 1)))
+        dcgan(DCGANConfig(diff_augment=("cutout",)), Shape(None, point.at((8, 1))))
     labels = Domain(kind="label", classes=("a", "b"), palette=((0, 0, 0), (255, 255, 255)))
     with pytest.raises(Fault, match=r"colour needs pictures in colour; .*train\.labels: colour"):
-        cgan(CGANConfig(diff_augment=("colour",)), Shape(None, labels, (16, 16), asked=KIND))
-    cgan(CGANConfig(diff_augment=("cutout",)), Shape(None, labels, (16, 16), asked=KIND))
+        cgan(CGANConfig(diff_augment=("colour",)), Shape(None, labels.at((16, 16)), asked=KIND))
+    cgan(CGANConfig(diff_augment=("cutout",)), Shape(None, labels.at((16, 16)), asked=KIND))

@@ -36,7 +36,7 @@ SMALL = {"generator": ResNetConfig(width=4, blocks=1), "discriminator": PatchGAN
 
 def made(config, source=COLOUR, target=COLOUR, size=(32, 32)) -> System:
     torch.manual_seed(0)
-    return build(config, Shape(source, target, size))
+    return build(config, Shape(source.at(size), target.at(size)))
 
 
 def some_batch(source=3, target=3):
@@ -194,10 +194,9 @@ def test_cogan_translates_a_picture_alone_as_in_any_batch(direction):
         **fields,
         system=config,
         use=direction,
-        source=COLOUR,
-        target=COLOUR,
+        source=COLOUR.at((32, 32)),
+        target=COLOUR.at((32, 32)),
         task=Task(source="a", target="b"),
-        size=(32, 32),
         mode="eval",
         batch_size=4,
         weights_sha256="0",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from components.tasks.degrade import FILL, blurred, edges, filled, grey, small
+from components.tasks.degrade import FILL, blurred, edges, enlarged, filled, grey, small
 from components.tasks.holes import box_hole, free_form_hole
 from tests.conftest import tiny_sample
 
@@ -57,14 +57,15 @@ def test_smoothing_takes_the_small_lines_away():
 
 @pytest.mark.parametrize("factor", [2, 4, 8])
 def test_shrinking_keeps_what_is_flat_and_takes_what_is_finer_than_a_pixel(factor):
-    assert np.array_equal(small(flat((3, 90, 201)), factor), flat((3, 90, 201)))
+    assert np.array_equal(small(flat((3, 90, 201)), factor), flat((3, 90, 201), 24 // factor, 32 // factor))
+    assert np.array_equal(enlarged(small(flat((3, 90, 201)), factor), factor), flat((3, 90, 201)))
     stripes = flat(0, 32, 32)
     stripes[:, ::2] = 200
-    assert small(stripes, factor).shape == stripes.shape
-    inside = small(stripes, factor)[:, 8:-8].astype(int)
+    assert small(stripes, factor).shape == (32 // factor, 32 // factor, 3)
+    inside = enlarged(small(stripes, factor), factor)[:, 8:-8].astype(int)
     assert abs(inside - 100).max() <= (25 if factor == 2 else 8)  # without antialiasing: all 0 or all 200
     photo = tiny_sample(1)["photo"]
-    assert not np.array_equal(small(photo, factor), photo)
+    assert not np.array_equal(enlarged(small(photo, factor), factor), photo)
 
 
 def test_a_blur_spreads_a_point_as_a_gaussian_and_keeps_what_is_flat():

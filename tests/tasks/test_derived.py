@@ -25,6 +25,7 @@ ALL = {
     "grey": {"name": "grey", "of": "photo"},
     "hole": {"name": "masked", "of": "photo", "shape": "free_form", "share": [0.1, 0.3]},
     "small": {"name": "small", "of": "photo", "factor": 4},
+    "enlarged": {"name": "small", "of": "photo", "factor": 4, "enlarged": True},
     "soft": {"name": "blurred", "of": "photo", "sigma": 1.5, "noise": 4},
 }
 
@@ -48,13 +49,12 @@ class Tiny:
     )
     domains: dict[str, Domain] = field(
         default_factory=lambda: {
-            "labels": Domain(kind="label", classes=TINY_CLASSES, palette=TINY_PALETTE),
-            "photo": Domain(kind="image"),
+            "labels": Domain(kind="label", classes=TINY_CLASSES, palette=TINY_PALETTE, size=(32, 32)),
+            "photo": Domain(kind="image", size=(32, 32)),
         }
     )
     name: str = "tiny"
     task: Task = TO_PHOTO
-    size: tuple[int, int] = (32, 32)
 
     def read(self, unit: Unit):
         return tiny_sample(unit.seed)
@@ -68,7 +68,8 @@ def test_shards_hold_the_derived_pictures_beside_the_photo(tmp_path, workers):
     manifest = Manifest.read(tmp_path / "s")
     assert manifest.task == Task(source="edges", target="photo")
     assert list(manifest.domains) == ["labels", "photo", *ALL]
-    assert all(manifest.domains[name] == Domain(kind="image") for name in ALL)
+    sizes = {name: (8, 8) if name == "small" else (32, 32) for name in ALL}
+    assert all(manifest.domains[name] == Domain(kind="image", size=sizes[name]) for name in ALL)
     split = Split(tmp_path / "s", "test")
     for i in range(5):
         key, pictures = split.read(i)
@@ -89,7 +90,7 @@ def test_nothing_derived_leaves_the_set_as_it_is(tmp_path):
     same = write_shards(derived(Tiny(), {}, None), tmp_path / "same", ShardConfig())
     assert same == plain
     turned = derived(Tiny(), {}, TO_LABELS)
-    assert (turned.task, turned.name, turned.size) == (TO_LABELS, "tiny", (32, 32))
+    assert (turned.task, turned.name) == (TO_LABELS, "tiny")
 
 
 @pytest.mark.parametrize("name", list(ALL))
@@ -98,7 +99,7 @@ def test_a_derived_picture_is_a_function_of_photo_key_and_params(name):
     before = photo.copy()
     first = derive(config, photo, "a")
     assert np.array_equal(photo, before)
-    assert (first.shape, first.dtype) == (photo.shape, np.uint8)
+    assert (first.shape, first.dtype) == ((8, 8, 3) if name == "small" else photo.shape, np.uint8)
     assert np.array_equal(first, derive(config, photo.copy(), "a"))
     other = derive(config, photo, "b")
     if name in ("hole", "soft"):

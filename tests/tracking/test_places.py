@@ -123,7 +123,7 @@ def test_reading_where_there_is_no_registry_makes_nothing(tmp_path, monkeypatch)
 def test_the_snippet_of_the_readme_runs_in_a_project_and_makes_nothing_elsewhere(project, tmp_path):
     (snippet,) = re.findall(r"```python\n(.*?use_registry.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     script = tmp_path / "snippet.py"
-    size = Split(project / "data/shards", "test").manifest.size
+    size = Split(project / "data/shards", "test").domains["labels"].height_width
     script.write_text(
         f"import numpy as np\nlabels = np.zeros((2, *{size}), np.uint8)\n{snippet}\nprint(photos.shape)\n"
     )

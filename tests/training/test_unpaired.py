@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from components.domain import Domain
+from components.domain import Domain, sized
 from components.faults import Fault
 from components.shards.writer import write_set
 from components.systems import unpaired_systems
@@ -41,7 +41,9 @@ def write_sides(root, counts=(HORSES, ZEBRAS)):
         for split, share in (("train", counts), ("val", (3, 2)), ("test", (2, 3)))
         for name, count in zip(domains, share, strict=True)
     }
-    write_set(root, "animals", domains, Task(source="horse", target="zebra"), (32, 32), splits, samples_per_shard=4)
+    write_set(
+        root, "animals", sized(domains, (32, 32)), Task(source="horse", target="zebra"), splits, samples_per_shard=4
+    )
     return root
 
 
@@ -59,7 +61,9 @@ def pairs(tmp_path_factory):
         split: [(f"{split}_{i:02d}", {name: flat(i) for name in domains}) for i in range(count)]
         for split, count in (("train", 50), ("val", 3), ("test", 3))
     }
-    write_set(root, "animals", domains, Task(source="horse", target="zebra"), (32, 32), splits, samples_per_shard=8)
+    write_set(
+        root, "animals", sized(domains, (32, 32)), Task(source="horse", target="zebra"), splits, samples_per_shard=8
+    )
     return root
 
 
@@ -128,7 +132,7 @@ def test_each_side_has_its_own_jitter(tmp_path):
     ramp = np.broadcast_to(np.arange(32, dtype=np.uint8)[None, :, None], (32, 32, 3)).copy()
     sample = ("one", dict.fromkeys(domains, ramp))
     splits = {split: [sample] for split in ("train", "val", "test")}
-    write_set(root, "one", domains, Task(source="horse", target="zebra"), (32, 32), splits, samples_per_shard=1)
+    write_set(root, "one", sized(domains, (32, 32)), Task(source="horse", target="zebra"), splits, samples_per_shard=1)
     run = run_on(root, tmp_path)
     stream = training_stream(run, Group())
     batches = [to_batch(to_device(inputs, CPU), run.shape(), run.train.augment) for inputs in stream.batches(0, 20)]

@@ -77,7 +77,7 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
     async def upload(direction: str, request: Request) -> dict[str, Any]:
         easel = find(direction)
         async with uploads.read(request, _RAW, MAX_BYTES) as body:
-            made = await desk.do(lambda: decode_upload(body, easel.source, easel.card.size))
+            made = await desk.do(lambda: decode_upload(body, easel.source))
         return {"source": text_of(made)}
 
     @app.get("/sample/{direction}")

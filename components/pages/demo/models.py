@@ -66,7 +66,7 @@ class Easel:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of a source: (H, W, 3), or (H, W) for labels."""
-        return self.source.shape(self.card.size)
+        return self.source.shape
 
     def translate(self, source: Picture) -> list[Picture]:
         """What each model makes of a source, as people see it: uint8 (H, W, 3).
@@ -170,4 +170,5 @@ def _require_one_task(first: Model, second: Model) -> None:
 
 
 def _task(card: Card) -> str:
-    return f"{card.task.title} at {card.size[1]}x{card.size[0]}"
+    height, width = card.target.height_width
+    return f"{card.task.title} at {width}x{height}"

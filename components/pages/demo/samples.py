@@ -63,9 +63,10 @@ def find_samples(root: AnyPath, card: Card) -> Samples | str:
         return f"there are no shards in {root}"
     try:
         manifest = Manifest.read(root)
-        if manifest.size != card.size:
-            return f"the pictures of {root} have another size"
         for name, domain in ((card.task.source, card.source), (card.task.target, card.target)):
+            held = manifest.domains.get(name or "")
+            if held is not None and domain is not None and held.size != domain.size:
+                return f"the pictures of {root} have another size"
             if name not in manifest.domains or domain is None or not alike(manifest.domains[name], domain):
                 return f"{root} holds no {name} as this model knows them"
         sides = open_sides(root, card.task)

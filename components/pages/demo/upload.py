@@ -18,15 +18,14 @@ _SCAN = b"\xff\xda"
 _NAME = "the picture"
 
 
-def decode_upload(data: bytes, domain: Domain, size: tuple[int, int]) -> Picture:
+def decode_upload(data: bytes, domain: Domain) -> Picture:
     """A picture file as a source: the largest part in the middle that has the shape, scaled to the size.
 
     What its pixels mean, `components.sources.given` says.
 
     Args:
         data: the file.
-        domain: what it is to be.
-        size: (height, width) of the source.
+        domain: what it is to be, with the size of the source.
 
     Returns:
         (H, W, 3) RGB or (H, W) class indices, uint8.
@@ -37,9 +36,10 @@ def decode_upload(data: bytes, domain: Domain, size: tuple[int, int]) -> Picture
     if data.count(_SCAN) > _MAX_SCANS:
         raise BadSample(f"{_NAME}: a JPEG of more than {_MAX_SCANS} scans; save it again without them")
     picture = open_picture(io.BytesIO(data), _NAME, _MAX_DECODED)
-    picture = picture.crop(middle(picture.size, (size[1], size[0])))
+    height, width = domain.height_width
+    picture = picture.crop(middle(picture.size, (width, height)))
     method = Image.Resampling.BICUBIC if domain.kind == "image" else Image.Resampling.NEAREST
-    return _scaled(as_given(picture, domain, _NAME), size, method)
+    return _scaled(as_given(picture, domain, _NAME), domain.height_width, method)
 
 
 def _scaled(picture: Picture, size: tuple[int, int], method: Image.Resampling) -> Picture:

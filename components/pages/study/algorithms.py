@@ -84,7 +84,7 @@ def open_algorithms(
             made = _generated(name, Path(place), wanted)
         if wanted not in (None, made.card.name):
             raise Fault(f"{made.name}: translates {made.card.name}, but the study is about {wanted}")
-        if first and (made.card.target, made.card.size) != (first.card.target, first.card.size):
+        if first and made.card.target != first.card.target:
             raise Fault(f"{made.name}: its pictures differ in kind or size from those of {first.name}")
         if made.name in [other.name for other in found]:
             raise Fault(f"--algorithm: {made.name} is named twice")
@@ -120,14 +120,26 @@ def _registered(name: str, store: Store, model: str, which: str, shards: AnyPath
     folder = work / f"{weights[:16]}-{version.tags.get('card_sha256', '')[:8]}-{manifest.sha256[:16]}"
     generator = Generator.load(fetch_version(store, version, work / "versions" / _file_name(version)))
     card = generator.card
-    if card.size != manifest.size or any(name not in manifest.domains for name in card.task.domains):
-        have = ", ".join(manifest.domains)
-        raise Fault(f"{version.name}: translates {card.name} of {card.size}; {shards} has {have} of {manifest.size}")
+    if problem := _unlike(card, manifest):
+        raise Fault(f"{version.name}: {card.task.title}: {shards} has {problem}")
     if not (folder / MANIFEST).exists():
         target = card.task.target
         test = {"test": open_asked(shards, card).all(generator)}
-        write_set(folder, manifest.source, {target: card.target}, Task(target=target), card.size, test)
+        write_set(folder, manifest.source, {target: card.target}, Task(target=target), test)
     return Algorithm(name, folder, card, version.name, version.run_id or None)
+
+
+def _unlike(card: Card, manifest: Manifest) -> str:
+    """What the shards do not have as a generator needs it; empty where they have all."""
+    for name, domain in ((card.task.source, card.source), (card.task.target, card.target)):
+        if name is None or domain is None:
+            continue
+        if name not in manifest.domains:
+            return f"no {name}; there are {', '.join(manifest.domains)}"
+        if (found := manifest.domains[name].size) != domain.size:
+            sizes = ["x".join(map(str, size)) if size else "none" for size in (found, domain.size)]
+            return f"{name} of {sizes[0]}, and it takes {sizes[1]}"
+    return ""
 
 
 def _file_name(version: Version) -> str:

@@ -49,7 +49,7 @@ class Pictures:
         card = algorithms[0].card
         if card.task.within:
             raise Fault(f"{algorithms[0].name} makes {card.task.title}; a study is of one translation")
-        self._target, self.size = card.task.target, card.size
+        self._target, self.size = card.task.target, card.target.height_width
         sides = open_sides(shards, card.task)
         self.paired = card.task.source is not None and sides.sources is None
         self.manifest = sides.test.manifest.sha256

@@ -57,7 +57,7 @@ def make_model(
 ) -> Model:
     """A model of random weights, as it comes out of the registry."""
     ends = [{"labels": labels}.get(name, PHOTO) for name in task.domains]
-    shape = Shape(ends[0], ends[1], (size, size))
+    shape = Shape(ends[0].at((size, size)), ends[1].at((size, size)))
     torch.manual_seed(seed)
     from components.systems import build
 

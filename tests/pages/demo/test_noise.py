@@ -31,7 +31,7 @@ CONFIG = CGANConfig(latent=8, networks=ConvolutionsConfig(width=4, norm="none"))
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     """A conditional model of random weights."""
-    shape = Shape(None, Domain(kind="image"), (32, 32), asked=Domain(kind="category", classes=KINDS))
+    shape = Shape(None, Domain(kind="image").at((32, 32)), asked=Domain(kind="category", classes=KINDS))
     torch.manual_seed(0)
     weights = {name: 8 * value for name, value in build(CONFIG, shape).networks.state_dict().items()}
     folder = tmp_path_factory.mktemp("noise")

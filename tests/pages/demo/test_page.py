@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from components.domain import Domain
+from components.domain import Domain, sized
 from components.pages.demo.app import demo_app
 from components.pages.demo.models import Model
 from components.shards.reader import Split
@@ -350,9 +350,8 @@ def test_edges_are_drawn_with_a_pen_and_photos_opened(context: BrowserContext, t
     write_set(
         tmp_path / "shards",
         "tiny",
-        {"edges": PHOTO, "photo": PHOTO},
+        sized({"edges": PHOTO, "photo": PHOTO}, (32, 32)),
         Task(source="edges", target="photo"),
-        (32, 32),
         splits,
     )
     there = make_model(tmp_path / "a", Task(source="edges", target="photo"))

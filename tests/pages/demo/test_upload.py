@@ -24,12 +24,12 @@ def test_the_middle_is_fitted() -> None:
     sample = tiny_sample(0)
     wide = np.pad(sample["photo"], ((0, 0), (10, 10), (0, 0)))
     tall = np.pad(sample["labels"], ((6, 6), (0, 0)))
-    assert np.array_equal(decode_upload(encoded(wide), PHOTO, (32, 32)), sample["photo"])
-    assert np.array_equal(decode_upload(encoded(tall), LABELS, (32, 32)), sample["labels"])
+    assert np.array_equal(decode_upload(encoded(wide), PHOTO.at((32, 32))), sample["photo"])
+    assert np.array_equal(decode_upload(encoded(tall), LABELS.at((32, 32))), sample["labels"])
     twice = sample["labels"].repeat(2, 0).repeat(2, 1)
-    assert np.array_equal(decode_upload(encoded(twice), LABELS, (32, 32)), sample["labels"])
+    assert np.array_equal(decode_upload(encoded(twice), LABELS.at((32, 32))), sample["labels"])
     # A source need not be square.
-    assert np.array_equal(decode_upload(encoded(sample["photo"]), PHOTO, (16, 32)), sample["photo"][8:24])
+    assert np.array_equal(decode_upload(encoded(sample["photo"]), PHOTO.at((16, 32))), sample["photo"][8:24])
 
 
 def test_labels_by_index_by_colour_and_by_palette() -> None:
@@ -38,10 +38,10 @@ def test_labels_by_index_by_colour_and_by_palette() -> None:
     palette.putpalette([value for i in range(4) for value in TINY_PALETTE[i ^ 1]])
     drawn = np.asarray(TINY_PALETTE, np.uint8)[labels]
     blurred = encoded(drawn.repeat(4, 0).repeat(4, 1), "JPEG", quality=90)
-    assert np.array_equal(decode_upload(encoded(labels), LABELS, (32, 32)), labels)
-    assert np.array_equal(decode_upload(encoded(drawn), LABELS, (32, 32)), labels)
-    assert np.array_equal(decode_upload(encoded(palette), LABELS, (32, 32)), labels[::-1])
-    assert (decode_upload(blurred, LABELS, (32, 32)) == labels).mean() > 0.97
+    assert np.array_equal(decode_upload(encoded(labels), LABELS.at((32, 32))), labels)
+    assert np.array_equal(decode_upload(encoded(drawn), LABELS.at((32, 32))), labels)
+    assert np.array_equal(decode_upload(encoded(palette), LABELS.at((32, 32))), labels[::-1])
+    assert (decode_upload(blurred, LABELS.at((32, 32))) == labels).mean() > 0.97
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_labels_by_index_by_colour_and_by_palette() -> None:
 )
 def test_refused_in_one_line(data: bytes, line: str) -> None:
     with pytest.raises(BadSample, match=line) as refused:
-        decode_upload(data, LABELS, (32, 32))
+        decode_upload(data, LABELS.at((32, 32)))
     assert str(refused.value).startswith("the picture: ")
 
 
@@ -67,6 +67,6 @@ def test_a_jpeg_of_a_thousand_scans_costs_nothing() -> None:
     many = data[:end] + data[start:end] * 5000 + data[end:]
     begin = time.process_time()
     with pytest.raises(BadSample, match="a JPEG of more than 32 scans"):
-        decode_upload(many, PHOTO, (32, 32))
+        decode_upload(many, PHOTO.at((32, 32)))
     assert time.process_time() - begin < 1
-    assert decode_upload(data, PHOTO, (32, 32)).shape == (32, 32, 3)
+    assert decode_upload(data, PHOTO.at((32, 32))).shape == (32, 32, 3)

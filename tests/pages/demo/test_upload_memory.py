@@ -26,14 +26,14 @@ labels = Domain(kind="label", classes=tuple("abcdefghi"), palette=palette)
 domain = labels if kind == "label" else Domain(kind="image")
 small = io.BytesIO()
 Image.new("RGB", (64, 64)).save(small, "PNG")
-decode_upload(small.getvalue(), Domain(kind="image"), (64, 64))
+decode_upload(small.getvalue(), Domain(kind="image").at((64, 64)))
 with open("/proc/self/clear_refs", "w") as file:
     file.write("5")
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
 before = peak()
 try:
-    decode_upload(data.getvalue(), domain, (64, 64))
+    decode_upload(data.getvalue(), domain.at((64, 64)))
     said = "taken"
 except BadSample as bad:
     said = "refused"

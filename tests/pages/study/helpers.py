@@ -5,7 +5,6 @@ from random import Random
 
 import numpy as np
 
-from components.domain import Domain
 from components.files import write_json
 from components.models.card import CARD, Card
 from components.pages.study.algorithms import Algorithm, open_algorithms
@@ -29,15 +28,14 @@ def write_generated(folder: Path, shards: Path, shift: int) -> Path:
     random = np.random.default_rng(shift)
     made = []
     for i, key in enumerate(sources.keys):
-        photo = test.picture(i, "photo").astype(int) + shift + random.integers(-20, 21, (*manifest.size, 3))
+        photo = test.picture(i, "photo").astype(int) + shift + random.integers(-20, 21, test.domains["photo"].shape)
         made.append((key, {"photo": photo.clip(0, 255).astype(np.uint8)}))
     out = folder / "labels_to_photo"
     write_set(
         out,
         "tiny",
-        {"photo": Domain(kind="image")},
+        {"photo": manifest.domains["photo"]},
         TO_PHOTO,
-        manifest.size,
         {"test": made},
     )
     card = Card(
@@ -46,7 +44,6 @@ def write_generated(folder: Path, shards: Path, shift: int) -> Path:
         source=manifest.domains["labels"],
         target=manifest.domains["photo"],
         task=TO_PHOTO,
-        size=manifest.size,
         mode="eval",
         batch_size=4,
         checkpoint="last",
