@@ -64,7 +64,7 @@ class Card(Section):
     @model_validator(mode="before")
     @classmethod
     def _one_size(cls, values: Any) -> Any:
-        """Cards of registered versions from before 0.3 give one size for all their domains."""
+        """A card in which one size stands for all domains, as registered versions had it before."""
         if not isinstance(values, dict) or "size" not in values:
             return values
         size = values["size"]

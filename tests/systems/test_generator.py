@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from components.domain import Domain
 from components.faults import Fault
 from components.files import sha256_file
-from components.models.card import CARD, WEIGHTS, GenerateConfig, read_cards
+from components.models.card import CARD, WEIGHTS, GenerateConfig, read_card, read_cards
 from components.models.export import export_generator, export_generators
 from components.models.generator import Generator
 from components.systems import build
@@ -103,6 +103,16 @@ def test_what_does_not_fit_is_refused_by_name(tmp_path):
         translator.translate(np.zeros((1, 64, 64), np.uint8))
     with pytest.raises(Fault, match="label 3 at row 0, column 0 is outside the 3 classes"):
         translator.translate(np.full((1, 32, 32), 3, np.uint8))
+
+
+def test_a_card_with_one_size_for_all_domains_is_read_as_before(tmp_path):
+    before = export(tmp_path).card
+    path = next(tmp_path.rglob("generator.json"))
+    values = json.loads(path.read_text(encoding="utf-8"))
+    for end in ("source", "target"):
+        values[end].pop("size")
+    path.write_text(json.dumps(values | {"size": [32, 32]}), encoding="utf-8")
+    assert read_card(path) == before
 
 
 def test_weights_of_another_network_or_none_are_refused_by_name(tmp_path):
