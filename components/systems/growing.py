@@ -8,7 +8,7 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from components.domain import POINT_SIZE, Domain
+from components.domain import Domain
 from components.faults import Fault
 from components.networks.growing import SMALLEST, Growing, level_of, shown_at
 from components.objectives.adversarial import ADVERSARIAL, SEEN, AdversarialName
@@ -83,8 +83,8 @@ def levels_of(config: GrowingSection, name: str, shape: Shape) -> int:
     Raises:
         Fault: pictures that are not square or of no power of two, or no larger than the growth starts with.
     """
-    height, width = shape.size
-    if shape.size == POINT_SIZE and shape.target.kind == "point":
+    height, width = shape.target.height_width
+    if shape.target.kind == "point":
         raise Fault(
             f"system {name} has networks for pictures alone, and the target is points; dcgan and gan make points"
         )

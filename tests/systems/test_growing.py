@@ -30,7 +30,7 @@ from tests.reliability.ranks import together
 from tests.systems.test_every_system import assert_same_weights, run_of
 from tests.training.helpers import weights_of
 
-SHAPE = Shape(None, Domain(kind="image"), (32, 32))
+SHAPE = Shape(None, Domain(kind="image", size=(32, 32)))
 GROWTH = {"start": 8, "steady": 100, "fade": 50}
 CONFIGS = {
     "pg_gan": PGGANConfig(latent=8, width=4, growth=GROWTH),
@@ -58,7 +58,7 @@ def count(network: nn.Module) -> int:
 def small(name: str, size: int = 32, **changed: object) -> System:
     torch.manual_seed(0)
     config = CONFIGS[name].model_copy(update=changed)
-    system = build(config, Shape(None, Domain(kind="image"), (size, size)))
+    system = build(config, Shape(None, Domain(kind="image", size=(size, size))))
     for parameter in system.networks.parameters():  # what starts as 0, 1 or alike says nothing
         parameter.data += 0.1 * torch.randn_like(parameter)
     return system
@@ -84,7 +84,7 @@ def test_the_published_counts(name, case):
     config = CONFIGS[name].model_copy(update={"width": width, "latent": latent})
     if name == "style_gan":
         config = config.model_copy(update={"mapping": 8})
-    networks = build(config, Shape(None, Domain(kind="image"), (side, side))).networks
+    networks = build(config, Shape(None, Domain(kind="image", size=(side, side)))).networks
     assert count(networks["generator"]) == generator
     assert discriminator in (count(networks["discriminator"]), None)
     if name == "style_gan":
@@ -430,7 +430,7 @@ def test_styles_are_mixed_as_often_as_the_param_says(mixing, least, most, monkey
 @pytest.mark.parametrize(("size", "said"), [((48, 48), "not 48x48"), ((32, 64), "not 32x64"), ((4, 4), "not 4x4")])
 def test_other_sizes_are_refused_by_name(name, size, said):
     with pytest.raises(Fault, match=f"system {name} doubles .* {said}; set another shard.cut.image_size"):
-        build(CONFIGS[name], Shape(None, Domain(kind="image"), size))
+        build(CONFIGS[name], Shape(None, Domain(kind="image", size=size)))
 
 
 @pytest.mark.parametrize("start", [12, 64])
