@@ -14,7 +14,7 @@ Size = tuple[int, int]
 
 
 class PyramidGenerator(nn.Module):
-    """One latent a picture, (N, latent), to pictures of the largest of several sizes, from -1 to 1.
+    """One latent a picture, (N, sum of `parts`), to pictures of the largest of several sizes, from -1 to 1.
 
     The first values of a latent are for the smallest picture. The others are planes of noise, one for each further
     level, which adds its residual to the enlarged picture of the level below.
@@ -25,7 +25,7 @@ class PyramidGenerator(nn.Module):
         classes: of the condition; 0: none.
 
     Attributes:
-        parts: values of a latent that each level takes; their sum is `latent` above.
+        parts: how many values each level takes of a latent, which has their sum.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ arXiv:1506.05751)."""
 from typing import Literal
 
 from pydantic import Field, PositiveInt
-from torch import Tensor, nn
+from torch import nn
 
 from components.domain import POINT_SIZE
 from components.faults import Fault
@@ -45,14 +45,6 @@ class LAPGANConfig(NoiseSection):
         return frozenset({"condition"}) if self.conditional else frozenset()
 
 
-class _Pyramid(FromNoise):
-    """Pictures of a network that has an output activation of its own."""
-
-    def _made(self, network: nn.Module, latent: Tensor, condition: Tensor | None) -> Tensor:
-        made: Tensor = network(latent, condition)
-        return made
-
-
 def lapgan(config: LAPGANConfig, shape: Shape) -> System:
     """At every step each level learns by itself, discriminator, then generator from the same fakes.
 
@@ -66,7 +58,8 @@ def lapgan(config: LAPGANConfig, shape: Shape) -> System:
     sizes = sizes_of(config, shape)
     channels, classes = shape.target.channels, len(shape.condition.classes) if config.conditional else 0
     generator = PyramidGenerator(config.latent, channels, sizes, config.base_widths, config.width, classes)
-    noise = _Pyramid(shape, config.model_copy(update={"latent": sum(generator.parts)}))
+    values = config.model_copy(update={"latent": sum(generator.parts)})
+    noise = FromNoise(shape, values, activation=lambda _, pictures: pictures)  # the network has one of its own
     discriminators: list[nn.Module] = [
         BaseDiscriminator(channels, sizes[0], config.critic_widths, config.dropout, classes),
         *(LevelDiscriminator(channels, size, config.width, config.dropout, classes) for size in sizes[1:]),
