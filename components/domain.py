@@ -183,6 +183,16 @@ class Domain(Section):
         return 3 if self.in_colour else len(self.classes)
 
 
+def enlargement(source: Domain, target: Domain) -> int:
+    """How many times as high and as wide as a source its target is, a whole number; 1 where none is, and of all but
+    images."""
+    if not source.kind == target.kind == "image":
+        return 1
+    (low, narrow), (high, wide) = source.height_width, target.height_width
+    times = high // low
+    return times if times > 1 and (low * times, narrow * times) == (high, wide) else 1
+
+
 def sized(domains: Mapping[str, Domain], size: tuple[int, int]) -> dict[str, Domain]:
     """Domains whose pictures all have one size, (height, width)."""
     return {name: domain.at(size) for name, domain in domains.items()}

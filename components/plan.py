@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from components.domain import Domain
+from components.domain import Domain, enlargement
 from components.evaluation.config import SSIM_WINDOW
 from components.faults import Fault
 from components.files import sha256_json, write_text
@@ -86,11 +86,14 @@ def _check(params: Params) -> None:
             f"train.augment.resize: {task.source} and {task.target} differ in size, and crops of "
             "them would not show the same; set it to null"
         )
-    if source is not None and data.aligned and target.kind == "image" and min(target.height_width) < SSIM_WINDOW:
-        raise Fault(
-            f"shard.cut.image_size: {task.target} has {min(target.height_width)} pixels a side, and SSIM needs at "
-            f"least {SSIM_WINDOW}; set a larger size"
-        )
+    if source is not None and data.aligned and target.kind == "image":
+        times = enlargement(source, target)
+        least = SSIM_WINDOW + 2 * times * (times > 1)  # with the border that is left off
+        if (side := min(target.height_width)) < least:
+            raise Fault(
+                f"shard.cut.image_size: {task.target} has {side} pixels a side, and SSIM needs at least {least}; set a "
+                "larger size"
+            )
 
 
 def check_shards(params: Params, manifest: Manifest) -> None:

@@ -1,10 +1,12 @@
 """A folder of pictures through a registered version: sizes, names and seams; what is refused."""
 
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 
@@ -12,7 +14,10 @@ from components.domain import Domain
 from components.faults import Fault
 from components.home import LOCAL
 from components.models.tiles import count_tiles, translate_picture
+from components.networks.layers import init_kaiming
+from components.networks.srresnet import SRResNet
 from components.shards.reader import Split
+from components.tasks.encoding import decode, encode
 from components.tracking.config import RegisterConfig
 from components.tracking.record import Outputs, gather
 from components.tracking.registry import register_all
@@ -65,6 +70,43 @@ def test_the_edges_of_tiles_hardly_count():
 
     made = translate_picture(Edgy(IMAGE, IMAGE, (16, 16)), np.zeros((64, 64, 3), np.uint8))
     assert made[2:-2, 2:-2].min() > 80
+
+
+class Fourfold:
+    """A network that sees 10 pixels around each, through tiles of 24x32 or as a whole: four times as large."""
+
+    source, target = IMAGE.at((24, 32)), IMAGE.at((96, 128))
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        self.network = init_kaiming(SRResNet(3, 3, 4, width=8, blocks=1, norm_name="none", residual=True)).eval()
+        with torch.no_grad():
+            self.network.last.weight *= 0.15  # so that it adds about 25 of 255 to its source
+
+    @torch.inference_mode()
+    def translate(self, batch: np.ndarray) -> np.ndarray:
+        return decode(IMAGE, self.network(encode(IMAGE, batch)))
+
+
+def test_a_picture_is_enlarged_without_seams():
+    """It is what the network makes of the whole picture, and nowhere does it jump where that does not."""
+    picture = np.random.default_rng(0).integers(0, 256, (20, 25, 3), dtype=np.uint8)
+    picture = np.array(Image.fromarray(picture).resize((90, 70), Image.Resampling.BICUBIC))
+    large = Fourfold()
+    whole = large.translate(picture[None])[0].astype(int)
+    off = translate_picture(large, picture) - whole
+    joined = whole.copy()  # tiles that lie side by side
+    for top, left in product((0, 24), (0, 32)):
+        part = picture[None, top : top + 24, left : left + 32]
+        joined[4 * top :, 4 * left :][:96, :128] = large.translate(part)[0]
+    assert off.shape == (280, 360, 3)
+    assert np.abs(off).mean() < 2
+    jumps, edges = np.abs(np.diff(off, axis=1)).mean((0, 2)), np.abs(np.diff(joined - whole, axis=1)).mean((0, 2))
+    assert edges[127] == edges.max() > 4 * jumps.max()
+
+
+def test_a_picture_smaller_than_a_tile_is_enlarged_as_far_as_it_goes():
+    assert translate_picture(Fourfold(), np.zeros((5, 7, 3), np.uint8)).shape == (20, 28, 3)
 
 
 @pytest.fixture(scope="module")

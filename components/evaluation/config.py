@@ -7,6 +7,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from components.schema import Section, UserPath
 
 POINT_FIGURES = ("modes", "high_quality", "mode_kl", "mode_js")
+PIXEL_FIGURES = ("l1", "psnr", "ssim")
+LUMA_FIGURES = ("psnr_y", "ssim_y")  # of pictures that were enlarged
 SSIM_WINDOW = 11  # pixels, of the Gaussian window of Wang et al. 2004
 
 

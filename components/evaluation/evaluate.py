@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from components.domain import enlargement
 from components.evaluation.config import EvaluateConfig
 from components.evaluation.fcn_score import corrected
 from components.evaluation.features import FeatureNetwork, open_networks
@@ -84,7 +85,7 @@ def evaluate(
     copied = {} if task.source is not None else train_distances(figures, rows, train, task.target, config)
     protocol = make_protocol(figures["model"], networks, truth, train, task, config)
     rows_json = {name: figures_json(row) for name, row in figures.items()}
-    given = rows["input"].domain if "input" in rows else None
+    given = next((rows[name].domain for name in ("input", "bicubic") if name in rows), None)
     summary = summarise(figures, list(networks), given, rows["model"].domain)
     metrics = {"protocol": protocol.as_json(), "rows": rows_json, "summary": summary}
     if skipped:
@@ -168,14 +169,17 @@ def open_truth(
     if domains[target].kind == "label":
         reason = "the target is a label map: its labels are compared directly (labels_*)"
         return Truth(test, target, target, None), {"fcn": reason, "pixels": reason}
+    times = enlargement(domains[source], domains[target])
+    border = times if times > 1 else 0
     if judge is None:
-        return Truth(test, target, None, None), {
+        return Truth(test, target, None, None, border=border), {
             "fcn": "no judge: judge.system is null, or the data has no labels beside its photos"
         }
     photo, labels = judge.card.task.source, judge.card.task.target
     if photo != target or labels not in domains or judge.classes != domains[labels].classes:
-        return Truth(test, target, None, None), {"fcn": f"the judge reads {labels} from {photo}, not from {target}"}
-    return Truth(test, target, labels, judge), {}
+        reason = f"the judge reads {labels} from {photo}, not from {target}"
+        return Truth(test, target, None, None, border=border), {"fcn": reason}
+    return Truth(test, target, labels, judge, border=border), {}
 
 
 def make_protocol(
@@ -203,6 +207,7 @@ def make_protocol(
         num_bootstrap=config.num_bootstrap,
         is_splits=config.is_splits,
         confidence=PERCENT,
+        border=truth.border or None,
     )
 
 

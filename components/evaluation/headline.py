@@ -11,7 +11,8 @@ def headline(directions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
     `fid` and `kid_x1000` (KID is a few thousandths) end in the feature network's short name, but for the published
     one; `*_excess` is 0 where pictures are as real ones and 1 where they are the flat painter's; `class_iou` is of
-    the labels that are read back, from 0 to 1; `l1` is in grey levels; `modes`, `high_quality` and `mode_kl` are of
+    the labels that are read back, from 0 to 1; `l1` is in grey levels; `psnr_y` is of pictures that were
+    enlarged, in dB; `modes`, `high_quality` and `mode_kl` are of
     points (components/evaluation/points.py).
 
     Args:
@@ -37,6 +38,7 @@ def _of_model(measured: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         (("condition_accuracy",), "condition_accuracy"),
         (("l1",), "l1"),
         (("ssim",), "ssim"),
+        (("psnr_y",), "psnr_y"),
         (("modes",), "modes"),
         (("high_quality",), "high_quality"),
         (("mode_kl",), "mode_kl"),

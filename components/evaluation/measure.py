@@ -12,9 +12,10 @@ from tqdm import tqdm
 from components.domain import Domain
 from components.evaluation.beside import read_ahead
 from components.evaluation.cache import FeatureCache, content_hash
+from components.evaluation.config import LUMA_FIGURES, PIXEL_FIGURES
 from components.evaluation.fcn_score import confusions
 from components.evaluation.features import FeatureNetwork
-from components.evaluation.pixels import l1, psnr, ssim
+from components.evaluation.pixels import l1, luma, psnr, ssim
 from components.evaluation.rows import Picture, Row
 from components.shards.reader import Split
 from components.systems.judge import Judge
@@ -54,6 +55,8 @@ class Truth:
         sources: the samples that are translated, where they are others than the true ones.
         paired: whether each picture has its own true one.
         translated: whether pictures are made of sources, and not from noise.
+        border: pixels at each edge that PSNR and SSIM of the luma leave off, as many as sides are enlarged by; 0 where
+            pictures are not enlarged, and these are not taken.
     """
 
     test: Subset
@@ -63,6 +66,7 @@ class Truth:
     sources: Subset | None = None
     paired: bool = True
     translated: bool = True
+    border: int = 0
 
     @property
     def domains(self) -> dict[str, Domain]:
@@ -87,7 +91,7 @@ class Measured:
 
     Attributes:
         features, log_p: by network. judge_log_p: log of the judge's class shares, (N, classes).
-        confusion: (N, classes, outputs) counts. pixels: l1, psnr, ssim.
+        confusion: (N, classes, outputs) counts. pixels: l1, psnr, ssim, and psnr_y, ssim_y of enlarged pictures.
     """
 
     features: dict[str, Tensor] = field(default_factory=dict)
@@ -163,13 +167,16 @@ class Measurer:
                 real = _stack([truth.test.picture(i, truth.target) for i in indices])
                 made = torch.from_numpy(np.ascontiguousarray(drawn))
                 figures.append([l1(made, real), psnr(made, real), ssim(made, real)])
+                if truth.border:
+                    pair = luma(made, truth.border), luma(real, truth.border)
+                    figures[-1] += [psnr(*pair), ssim(*pair, reflect=False)]
         if counts:
             done.confusion = torch.cat(counts)
         if shares:
             done.judge_log_p = torch.cat(shares).clamp_min(1e-30).log()
         if figures:
-            columns = zip(("l1", "psnr", "ssim"), zip(*figures, strict=True), strict=True)
-            done.pixels = {name: torch.cat(parts) for name, parts in columns}
+            names = PIXEL_FIGURES + LUMA_FIGURES if truth.border else PIXEL_FIGURES
+            done.pixels = {name: torch.cat(parts) for name, *parts in zip(names, *figures, strict=True)}
 
     def _batches(self, row: Row) -> Iterator[tuple[range, Picture]]:
         for start in range(0, row.count, self._batch):

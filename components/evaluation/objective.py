@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from components.evaluation.config import EvaluateConfig
+from components.evaluation.config import LUMA_FIGURES, PIXEL_FIGURES, EvaluateConfig
 from components.evaluation.evaluate import make_protocol, open_truth
 from components.evaluation.features import open_networks
 from components.evaluation.figures import figures_of
@@ -89,9 +89,10 @@ class Objective:
             if self._truth.translated
             else [f"{name}_{suffix}".rstrip("_") for name in ("precision", "recall") for suffix in suffixes]
         )
-        pixels = ["l1", "psnr", "ssim"] if self._domain.kind == "image" and self._truth.paired else []
+        pixels = list(PIXEL_FIGURES) if self._domain.kind == "image" and self._truth.paired else []
+        pixels += LUMA_FIGURES if self._truth.border else ()
         if self.figure not in (known := [*read, *distances, *pixels]):
-            kind = "pixels" if self.figure in ("l1", "psnr", "ssim") else self.figure.partition("_")[0]
+            kind = "pixels" if self.figure in PIXEL_FIGURES else self.figure.partition("_")[0]
             reason = f" ({skipped[kind]})" if kind in skipped else ""
             raise Fault(f"{self.figure} cannot be measured here{reason}; it is one of {', '.join(known)}")
         self._asks = {

@@ -39,7 +39,7 @@ class Protocol(Section):
         classes: of the labels that are scored, in order.
         test, train: the samples measured against, and those that floor and painter are made of.
         sources: the samples that are translated, where they are others than `test`.
-        confidence: percent of the intervals.
+        confidence: percent of the intervals. border: pixels that figures of the luma leave off at each edge.
     """
 
     arithmetic: int = ARITHMETIC
@@ -58,6 +58,7 @@ class Protocol(Section):
     confidence: float
     sources: SampleProtocol | None = None
     condition: str | None = None
+    border: int | None = None
 
     @property
     def hash(self) -> str:
@@ -69,8 +70,9 @@ class Protocol(Section):
         return {**self._fields(), "hash": self.hash}
 
     def _fields(self) -> dict[str, Any]:
-        """All of them; `sources` and `condition` only where there are such, so that others keep the hash they had."""
-        absent = {name for name in ("sources", "condition") if getattr(self, name) is None}
+        """All of them; `sources`, `condition` and `border` only where there are such, so that others keep the hash they
+        had."""
+        absent = {name for name in ("sources", "condition", "border") if getattr(self, name) is None}
         return self.model_dump(mode="json", exclude=absent)
 
 

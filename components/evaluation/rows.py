@@ -7,10 +7,11 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from components.domain import Domain
+from components.domain import Domain, enlargement
 from components.faults import Fault
 from components.shards.reader import Split
 from components.task import Task
+from components.tasks.degrade import enlarged
 
 Picture = NDArray[np.uint8]
 _PAINTER_SAMPLES = 4096
@@ -80,9 +81,9 @@ def build_rows(
     model: what was generated. real: the true pictures: the ceiling of what a judge reads and of the Inception Score
     (their distance to themselves is 0 and is left out). floor: as many train pictures (at most all of them), drawn by
     seed: what FID and KID are between two sets of real ones. With a source, mean_colour: the flat painter; input: the
-    source as it is drawn for people, unless it is the target itself or of another size; and, of pairs, mismatched: the
-    true pictures of other samples (the same set, so without distances and score). With a condition, shuffled: what the
-    model made of other samples' conditions.
+    source as it is drawn for people, unless it is the target itself or of another size; bicubic, in its place where the
+    target is larger: the source enlarged; and, of pairs, mismatched: the true pictures of other samples (the same set,
+    so without distances and score). With a condition, shuffled: what the model made of other samples' conditions.
 
     Args:
         sources: the translated samples where they are others than `test`. No picture has a true one then:
@@ -121,10 +122,17 @@ def build_rows(
         given = asked.domains[source]
         if source != target and given.height_width == domain.height_width:
             rows.append(Row("input", given, count, lambda i: asked.picture(i, source), labels=labels, pixels=paired))
+        elif (times := enlargement(given, domain)) > 1:
+            large = partial(_enlarged, asked, source, times)
+            rows.append(Row("bicubic", given.at(domain.height_width), count, large, labels=labels, pixels=paired))
     if task.condition is not None:
         shuffled = partial(Row, kept=False, distances=False, score=False, pixels=False)
         rows.append(shuffled("shuffled", domain, count, lambda i: made(int(other[i]))))
     return rows
+
+
+def _enlarged(asked: Split, source: str, times: int, i: int) -> Picture:
+    return enlarged(asked.picture(i, source), times)
 
 
 def derangement(count: int, seed: int) -> NDArray[np.int64]:

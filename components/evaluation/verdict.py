@@ -9,7 +9,7 @@ from components.domain import Domain
 from components.evaluation.intervals import PERCENT, Figure
 
 _DISTANCES = {"fid": "FID", "kid": "KID"}
-_ENDS = {"mean_colour": "the flat painter", "input": "its own input"}
+_ENDS = {"mean_colour": "the flat painter", "input": "its own input", "bicubic": "bicubic interpolation"}
 
 
 def summarise(
@@ -23,20 +23,22 @@ def summarise(
 
     Returns:
         "scale": the row that stands at 1. Of pictures made from pictures it is the input, since a model that changes
-        nothing is the least there is; of pictures made from labels it is the flat painter. "fid_excess_ratio" and
+        nothing is the least there is, or, where they are larger, the input enlarged by bicubic interpolation; of
+        pictures made from labels it is the flat painter. "fid_excess_ratio" and
         "kid_excess_ratio": (model - floor) / (that row - floor), so 0 is real. "no_better_than_input": the distances
         by which the model is not clearly nearer to real pictures than what it was given, by 95 % of the redrawn sets.
     """
     if source is None:
         return {}
-    scale = "input" if source.kind == target.kind == "image" else "mean_colour"
-    if not {"floor", "input", scale} <= rows.keys():
+    own = "bicubic" if "bicubic" in rows else "input"
+    scale = own if source.kind == target.kind == "image" else "mean_colour"
+    if not {"floor", own, scale} <= rows.keys():
         return {}
     found: dict[str, Any] = {"scale": scale, "no_better_than_input": []}
     for position, suffix in enumerate(suffixes):
         for metric in _DISTANCES:
             name = f"{metric}_{suffix}".rstrip("_")
-            model, given = rows["model"][name], rows["input"][name]
+            model, given = rows["model"][name], rows[own][name]
             floor, end = rows["floor"][name].value, rows[scale][name].value
             if end > floor:
                 label = metric if position == 0 else f"{metric}_{suffix or 'inception'}"
@@ -55,7 +57,8 @@ def sentence(summary: Mapping[str, Any]) -> str:
     ]
     said = []
     if idle := [_DISTANCES[metric] for metric in summary.get("no_better_than_input", ())]:
-        said.append(f"The model is no better than its input by {' and '.join(idle)}.")
+        least = _ENDS["bicubic"] if summary["scale"] == "bicubic" else "its input"
+        said.append(f"The model is no better than {least} by {' and '.join(idle)}.")
     if places:
         end = _ENDS[summary["scale"]]
         said.append(f"Between real pictures (0) and {end} (1), the model stands at {' and at '.join(places)}.")

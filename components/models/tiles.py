@@ -13,7 +13,7 @@ _AT_ONCE = 16
 
 
 def translate_picture(translator: Generator, picture: Picture, done: Callable[[int], object] = int) -> Picture:
-    """The translation of a picture, of its own height and width.
+    """The translation of a picture: of its own height and width, or as many times as large as the translator enlarges.
 
     Tiles of the size of the translator's source overlap by half or more, and each pixel is the mean of all that show
     it, weighted by how far it is from their edges; of a label map it is the class of the tile in which it lies deepest.
@@ -27,15 +27,24 @@ def translate_picture(translator: Generator, picture: Picture, done: Callable[[i
     tall, wide = translator.source.height_width
     padded = _padded(picture, (max(tall, height), max(wide, width)), translator.source)
     places = list(product(_starts(padded.shape[0], tall), _starts(padded.shape[1], wide)))
-    weight = np.minimum.outer(_ramp(tall), _ramp(wide)) ** 2  # what a network makes of its edges should hardly count
-    canvas = _Canvas(padded.shape[:2], translator.target)
+    down, across = times(translator)
+    weight = (
+        np.minimum.outer(_ramp(down * tall), _ramp(across * wide)) ** 2
+    )  # what a network makes of its edges should hardly count
+    canvas = _Canvas((down * padded.shape[0], across * padded.shape[1]), translator.target)
     for first in range(0, len(places), _AT_ONCE):
         part = places[first : first + _AT_ONCE]
         tiles = np.stack([padded[top : top + tall, left : left + wide] for top, left in part])
         for (top, left), made in zip(part, translator.translate(tiles), strict=True):
-            canvas.lay(made, weight, top, left)
+            canvas.lay(made, weight, down * top, across * left)
         done(len(part))
-    return canvas.picture()[:height, :width]
+    return canvas.picture()[: down * height, : across * width]
+
+
+def times(translator: Generator) -> tuple[int, int]:
+    """How many times as high and as wide as its source what it makes is."""
+    (tall, wide), (high, broad) = translator.source.height_width, translator.target.height_width
+    return high // tall, broad // wide
 
 
 def count_tiles(translator: Generator, height: int, width: int) -> int:

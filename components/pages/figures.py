@@ -15,6 +15,7 @@ ROWS = {
     "mean_colour": ("Mean colour", "the flat painter: each class in its mean colour"),
     "mismatched": ("Mismatched", "true pictures of other samples"),
     "input": ("Input", "the source itself, as it is drawn"),
+    "bicubic": ("Bicubic", "the source, enlarged by bicubic interpolation"),
     "shuffled": ("Shuffled", "what the model made for other samples' conditions"),
 }
 # (start of the name, title)
@@ -36,7 +37,9 @@ _METRICS = (
     ("labels_", "Labels"),
     ("feature_distance", "Feature distance"),
     ("l1", "L1"),
+    ("psnr_y", "PSNR of the luma"),
     ("psnr", "PSNR"),
+    ("ssim_y", "SSIM of the luma"),
     ("ssim", "SSIM"),
 )
 

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from components.evaluation.config import POINT_FIGURES, EvaluateConfig
+from components.evaluation.config import LUMA_FIGURES, PIXEL_FIGURES, POINT_FIGURES, EvaluateConfig
 from components.schema import Section
 
-RowName = Literal["real", "floor", "mean_colour", "mismatched", "input"]
+RowName = Literal["real", "floor", "mean_colour", "mismatched", "input", "bicubic"]
 
 
 class ReviewConfig(Section):
@@ -57,4 +57,4 @@ def figure_names(config: EvaluateConfig) -> list[str]:
         for kind in ("", "legacy_")
         for figure in ("pixel_accuracy", "class_accuracy", "class_iou")
     ]
-    return [*networks, "inception_score_judge", *read, "l1", "psnr", "ssim", *POINT_FIGURES]
+    return [*networks, "inception_score_judge", *read, *PIXEL_FIGURES, *LUMA_FIGURES, *POINT_FIGURES]

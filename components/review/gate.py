@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.domain import Domain
+from components.evaluation.config import PIXEL_FIGURES
 from components.evaluation.intervals import Figure, percentile
 from components.evaluation.objective import less_is_better
 from components.evaluation.protocol import require_comparable
@@ -192,7 +193,7 @@ def _floors(candidate: Kept, config: ReviewConfig) -> Iterator[Rule]:
 def _absent(candidate: Kept, figure: str) -> str:
     """Why a rule on a metric is not asked of this version."""
     skipped = candidate.measured.get("skipped", {})
-    kind = "pixels" if figure in ("l1", "psnr", "ssim") else figure.partition("_")[0]
+    kind = "pixels" if figure in PIXEL_FIGURES else figure.partition("_")[0]
     return f"{figure}: not measured of {candidate.card.name}" + (f" ({skipped[kind]})" if kind in skipped else "")
 
 

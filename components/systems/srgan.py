@@ -89,7 +89,8 @@ def srgan(config: SRGANConfig, shape: Shape) -> System:
         raise Fault(f"system srgan makes pictures in colour, and the target is of kind {shape.target.kind}")
     if config.residual and not shape.source.in_colour:
         raise Fault("system.residual: adds to what it is given in colour; see train.labels")
-    scale = scale_of(shape.source.height_width, shape.target.height_width)
+    size = shape.target.height_width
+    scale = scale_of(shape.source.height_width, size)
     loss = ADVERSARIAL[config.adversarial]
     channels = shape.source.channels, shape.target.channels
     generator = SRResNet(*channels, scale, config.width, config.blocks, config.norm, config.residual)
@@ -97,9 +98,7 @@ def srgan(config: SRGANConfig, shape: Shape) -> System:
     generator.start_as_bicubic()
     if config.resnet_share < 1:
         own = config.discriminator
-        discriminator = SRDiscriminator(
-            shape.target.channels, shape.target.height_width, own.width, own.units, own.norm
-        )
+        discriminator = SRDiscriminator(shape.target.channels, size, own.width, own.units, own.norm)
         networks["discriminator"] = _initialised(discriminator, own.init)
 
     content = _content(config)

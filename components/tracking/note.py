@@ -5,8 +5,8 @@ from typing import Any
 from components.models.card import Card
 
 NOTE = "mlflow.note.content"  # the tag that MLflow's page shows as a run's description
-_SHOWN = ("fid", "kid", "fcn_class_iou", "labels_class_iou", "l1")
-_ROWS = ("model", "real", "floor", "mean_colour")
+_SHOWN = ("fid", "kid", "fcn_class_iou", "labels_class_iou", "l1", "psnr_y")
+_ROWS = ("model", "real", "floor", "mean_colour", "bicubic")
 
 
 def describe_run(run: dict[str, Any], cards: list[Card], metrics: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from components.faults import Fault
 from components.files import atomic_path
 from components.home import LOCAL
 from components.models.generator import Generator
-from components.models.tiles import count_tiles, translate_picture
+from components.models.tiles import count_tiles, times, translate_picture
 from components.params import load_params
 from components.scratch import scratch
 from components.source import BadSample
@@ -23,6 +23,8 @@ from components.sources.pictures import open_picture
 from components.tasks.encoding import render
 from components.tracking.store import open_store, tracking_uri
 from components.tracking.versions import fetch_version, find_version
+
+_MOST_PIXELS = 100_000_000  # of an enlarged picture, which take 2 GB while they are made
 
 
 def translate_folder(chosen: argparse.Namespace) -> None:
@@ -101,7 +103,13 @@ def _require_free(places: Iterable[Path], out: Path, folders: Iterable[str], for
 
 def _translate(translator: Generator, path: Path, name: str, out: Path) -> None:
     picture = as_given(open_picture(path, name), translator.source, name)
-    count = count_tiles(translator, *picture.shape[:2])
+    (height, width), (down, across) = picture.shape[:2], times(translator)
+    if (down, across) != (1, 1) and down * height * across * width > _MOST_PIXELS:
+        large = f"{down * height}x{across * width}"
+        raise BadSample(
+            f"{name}: would become {large} pixels, and {_MOST_PIXELS:,} are the most; translate parts of it"
+        )
+    count = count_tiles(translator, height, width)
     with tqdm(total=count, unit="tile", desc=name, leave=False, disable=count < 50) as bar:
         made = translate_picture(translator, picture, _update(bar))
     with atomic_path(out) as temporary:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from components.domain import Domain
 from components.faults import Fault
 from components.networks.lite0 import Lite0Layers
-from components.networks.srresnet import SRDiscriminator, SRResNet
+from components.networks.srresnet import SRDiscriminator, SRResNet, enlarged
 from components.systems.srgan import SRGANConfig, in_resnet, scale_of, srgan
 from components.systems.system import Moment, Shape
 from components.training.group import Group
@@ -27,11 +27,16 @@ UNNORMED = {"norm": "none", "init": "kaiming"}
 SYSTEM = SMALL["srgan"] | UNNORMED | {"resnet_share": CHANGE / STEPS}
 SYSTEM |= {"discriminator": {"width": 4, "units": 8} | UNNORMED}
 CUTS = (CHANGE - 1, CHANGE, CHANGE + 1)
-SHAPE = Shape(Domain(kind="image").at((16, 16)), Domain(kind="image").at((16, 16)))
+SHAPE = Shape(*(Domain(kind="image", size=(side, side)) for side in (8, 16)))
 
 
 def count(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
+
+
+def pictures(count: int) -> dict[str, Tensor]:
+    """Sources and their targets, twice as large."""
+    return {name: torch.rand(count, 3, side, side) * 2 - 1 for name, side in (("source", 8), ("target", 16))}
 
 
 def test_the_networks_have_the_published_counts():
@@ -57,8 +62,8 @@ def test_every_weight_learns():
 def test_a_residual_network_begins_at_bicubic_interpolation():
     """Whose values at a doubling are those of the cubic kernel with a = -0.75 at distances of 1/4 and 3/4."""
     system = srgan(SRGANConfig(width=4, blocks=1, residual=True), SHAPE)
-    source = torch.rand(2, 3, 16, 16) * 2 - 1
-    assert torch.equal(system.networks["generator"](source), source)  # the sizes are equal
+    source = torch.rand(2, 3, 8, 8) * 2 - 1
+    assert torch.equal(system.networks["generator"](source), enlarged(source, 2))
     network = SRResNet(1, 1, 2, 4, 1, residual=True)
     network.start_as_bicubic()
     row = torch.tensor([0.0, 0, 0, 1, 0, 0, 0]).expand(1, 1, 7, 7)
@@ -75,7 +80,7 @@ def test_the_first_stage_is_the_squared_error_and_the_second_adds_the_adversary(
     torch.manual_seed(0)
     config = SRGANConfig(width=4, blocks=1, resnet_share=0.5, lambda_content=2, lambda_adversarial=0.25)
     system = srgan(config, SHAPE)
-    batch = {name: torch.rand(4, 3, 16, 16) for name in ("source", "target")}
+    batch = pictures(4)
     first, discriminator, generator = system.phases
     at = [[phase.name for phase in system.phases if phase.takes_place(Moment(step, 9, 0))] for step in range(9)]
     assert at == [["resnet"]] * 4 + [["discriminator", "generator"]] * 5
@@ -96,7 +101,7 @@ def test_the_content_may_be_that_of_features():
     features = {"name": "efficientnet_lite0"}
     config = SRGANConfig(width=4, blocks=1, resnet_share=0, features=features, layer="block3", lambda_content=0.5)
     system = srgan(config, SHAPE)
-    batch = {name: torch.rand(2, 3, 16, 16) * 2 - 1 for name in ("source", "target")}
+    batch = pictures(2)
     batch["fake"] = system.networks["generator"](batch["source"])
     found = system.phases[1].terms(system.networks, batch, Moment(0, 9, 0))["content"]
     network = Lite0Layers().eval()
@@ -115,7 +120,7 @@ def test_a_share_of_one_is_srresnet_alone_and_of_zero_is_srgan_alone():
     assert set(alone.networks) == {"generator"}
     assert [phase.name for phase in alone.phases] == ["resnet"]
     assert [phase.name for phase in without.phases] == ["discriminator", "generator"]
-    batch = {name: torch.rand(2, 3, 16, 16) for name in ("source", "target")}
+    batch = pictures(2)
     assert list(alone.validation(alone.networks, batch)) == ["mse"]
     assert next(iter(without.validation(without.networks, batch))) == "distance"
 
@@ -146,7 +151,7 @@ def test_scales_are_powers_of_two():
 
 
 def test_targets_that_are_not_in_colour_are_refused():
-    labels = Domain(kind="label", classes=("a", "b"), palette=((0, 0, 0), (1, 1, 1)))
+    labels = Domain(kind="label", size=(16, 16), classes=("a", "b"), palette=((0, 0, 0), (1, 1, 1)))
     with pytest.raises(Fault, match="makes pictures in colour"):
         srgan(SRGANConfig(), Shape(SHAPE.source, labels))
     with pytest.raises(Fault, match=r"system\.residual: .* train\.labels"):
