@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
+from components.domain import Picture, enlargement
 from components.evaluation.objective import less_is_better
 from components.evaluation.sides import open_sides
 from components.faults import Fault
@@ -19,8 +20,10 @@ from components.pages.figures import title
 from components.shards.reader import Split
 from components.shards.turns import open_turns
 from components.task import Task
+from components.tasks.degrade import enlarged
 from components.tasks.encoding import render
 
+_CROP = 96  # pixels a side of an enlarged picture that are shown
 _CELL = 128  # pixels a side; sample grids with larger cells are made smaller
 NEAREST = "nearest_train"  # the column that names the nearest training picture
 _PREFERRED = ("feature_distance", "labels_pixel_accuracy", "l1")
@@ -32,6 +35,8 @@ class Example:
 
     There is no `source` where pictures are made from noise, and no `real` one where the data holds no pairs.
     `condition` is the name of the class that was asked for, or empty; `nearest` is the nearest training picture.
+    `bicubic` is the source as bicubic interpolation enlarges it, where the target is larger. All of such an example are
+    of the middle of the picture, where it is large: what they differ in is small.
     """
 
     key: str
@@ -41,6 +46,7 @@ class Example:
     figures: tuple[tuple[str, str], ...]
     condition: str = ""
     nearest: str | None = None
+    bicubic: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,14 +99,18 @@ def choose(
         key = table["key"][i]
         if key not in theirs or (task.source is not None and key not in places):
             raise Fault(f"{per_sample}: sample {key} is missing in {root} or in {generated}; run dvc repro evaluate")
-        source = truth = None
+        source = truth = bicubic = None
+        times = 1
         if task.source is not None:
             place = places[key]
-            source = _shown(asked, place if turns is None else int(turns.places[place]), task.source)
+            times = enlargement(asked.domains[task.source], made.domains[task.target])
+            source = _shown(asked, place if turns is None else int(turns.places[place]), task.source, times, 1)
             if turns is not None:
                 truth = None if turns.truths is None else _shown(asked, int(turns.truths[place]), task.target)
             else:
-                truth = _shown(sides.test, place, task.target) if sides.sources is None else None
+                truth = _shown(sides.test, place, task.target, times, times) if sides.sources is None else None
+            if times > 1:
+                bicubic = data_uri(_middle(enlarged(asked.picture(place, task.source), times), times, times))
         figures = tuple((" ".join(title(c)), number(table[c][i])) for c in columns if table[c][i] is not None)
         condition = ""
         if task.condition is not None:
@@ -111,7 +121,8 @@ def choose(
         nearest = None
         if NEAREST in table:
             nearest = _shown(sides.train, trained[table[NEAREST][i]], task.target)
-        return Example(key, source, _shown(made, theirs[key], task.target), truth, figures, condition, nearest)
+        picture = _shown(made, theirs[key], task.target, times, times)
+        return Example(key, source, picture, truth, figures, condition, nearest, bicubic)
 
     return name, [Group(group, tuple(map(example, indices))) for group, indices in chosen.items() if indices]
 
@@ -163,8 +174,21 @@ def data_uri(picture: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def _shown(split: Split, i: int, domain: str) -> str:
-    return data_uri(render(split.domains[domain], split.picture(i, domain)[None])[0])
+def _shown(split: Split, i: int, domain: str, times: int = 1, by: int = 1) -> str:
+    return data_uri(_middle(render(split.domains[domain], split.picture(i, domain)[None])[0], times, by))
+
+
+def _middle(picture: Picture, times: int, by: int) -> Picture:
+    """The middle of a picture where sources are enlarged by `times`, and else all of it.
+
+    Args:
+        by: how many times as large as its source it is.
+    """
+    if times == 1:
+        return picture
+    kept = [min(side // by, _CROP // times) for side in picture.shape[:2]]
+    top, left = ((side // by - keep) // 2 * by for side, keep in zip(picture.shape[:2], kept, strict=True))
+    return picture[top : top + by * kept[0], left : left + by * kept[1]]
 
 
 def _strip(file: Path, row: int, rows: int) -> np.ndarray:

@@ -15,26 +15,15 @@ from components.faults import Fault
 from components.shards.reader import Split
 from components.shards.writer import write_set
 from components.task import Task
-from components.tasks.degrade import enlarged, small
+from components.tasks.degrade import enlarged
+from tests.enlarged import DOMAINS, TASK, write_enlarged
 
-TASK, CONFIG = Task(source="small", target="photo"), EvaluateConfig(num_bootstrap=40)
-DOMAINS = {"small": Domain(kind="image", size=(8, 12)), "photo": Domain(kind="image", size=(32, 48))}
+CONFIG = EvaluateConfig(num_bootstrap=40)
 
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six smooth pictures a split, and a quarter of each side of them."""
-    random = np.random.default_rng(0)
-
-    def sample() -> dict[str, np.ndarray]:
-        coarse = Image.fromarray(random.integers(0, 256, (11, 16, 3), dtype=np.uint8))
-        photo = np.asarray(coarse.resize((48, 32), Image.Resampling.BICUBIC))
-        return {"small": small(photo, 4), "photo": photo}
-
-    root = tmp_path_factory.mktemp("enlarged") / "shards"
-    splits = {name: [(f"{name}{i}", sample()) for i in range(6)] for name in ("train", "val", "test")}
-    write_set(root, "made", DOMAINS, TASK, splits)
-    return root
+    return write_enlarged(tmp_path_factory.mktemp("enlarged") / "shards")
 
 
 def made_of(shards: Path, folder: Path) -> Split:
