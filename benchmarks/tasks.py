@@ -52,14 +52,17 @@ def variants(path: Path) -> list[dict]:
 
 
 def grid_rows(source: Source, values: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Photos and what is derived of them, uint8 (COUNT, FACADE, FACADE, 3), tiles enlarged."""
+    """Photos and what is derived of them, uint8 (COUNT, FACADE, FACADE, 3), smaller ones enlarged."""
     cut = {"name": "folder"} if source.name == "folder" else {"name": "earth"}
     whole = derived(source, ShardSection.model_validate({"cut": cut, "derive": values}).derive)
     units = whole.splits["test"]
     samples = [whole.read(units[int(i)]) for i in np.linspace(0, len(units) - 1, COUNT + 2)[1:-1]]
-    scale = FACADE // whole.size[0]
     photo, made = (np.stack([sample[name] for sample in samples]) for name in ("photo", next(iter(values))))
-    return tuple(pictures.repeat(scale, axis=1).repeat(scale, axis=2) for pictures in (photo, made))
+    scales = (FACADE // pictures.shape[1] for pictures in (photo, made))
+    return tuple(
+        pictures.repeat(scale, axis=1).repeat(scale, axis=2)
+        for pictures, scale in zip((photo, made), scales, strict=True)
+    )
 
 
 def merged(rows: list[tuple[np.ndarray, np.ndarray]], count: int) -> tuple[np.ndarray, ...]:

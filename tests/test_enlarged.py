@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from PIL import Image
 from components.files import read_json
 from components.home import LOCAL
 from components.models.generator import Generator
+from components.pages.demo.app import demo_app
+from components.pages.demo.models import choose_versions, load_easels, load_models
 from components.params import Params
 from components.shards.reader import Split
 from components.stage import Clock
@@ -20,6 +23,7 @@ from components.tasks.degrade import enlarged
 from components.tracking.store import open_store, tracking_uri
 from pipelines import cli, evaluate, generate, judge, register, report, train, tune
 from tests.enlarged import write_enlarged
+from tests.pages.demo.served import served
 from tests.review.helpers import MLFLOW_WARNS
 from tests.test_graph import SMALL
 
@@ -92,6 +96,20 @@ def test_the_registered_version_enlarges(inside):
     signature = model.metadata.signature
     shapes = [schema.to_dict()[0]["tensor-spec"]["shape"] for schema in (signature.inputs, signature.outputs)]
     assert [tuple(shape) for shape in shapes] == [(-1, 8, 12, 3), (-1, 32, 48, 3)]
+
+
+def test_the_demo_has_a_small_drawing_and_a_large_picture(inside):
+    store = open_store(tracking_uri(LOCAL), LOCAL, "pix2pipe", make=False)
+    versions, _ = choose_versions(store, "tiny", ())
+    (easel,) = load_easels(store, load_models(store, versions), Path("data/shards"))
+    _, low, truth = easel.samples.read(0)
+    (made,) = easel.translate(low)
+    assert made.shape == truth.shape == (32, 48, 3)
+    assert np.array_equal(made, generator(inside).translate(low[None], padded=False)[0])
+    with served(demo_app([easel], "", "127.0.0.1")) as address, urllib.request.urlopen(address) as answer:
+        page = answer.read().decode()
+    assert 'class="picture drawing" width="12" height="8"' in page
+    assert 'width="48" height="32" role="img"' in page
 
 
 def test_a_folder_is_enlarged_whatever_the_sizes(inside, tmp_path):

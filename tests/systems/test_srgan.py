@@ -12,6 +12,8 @@ from components.domain import Domain
 from components.faults import Fault
 from components.networks.lite0 import Lite0Layers
 from components.networks.srresnet import SRDiscriminator, SRResNet, enlarged
+from components.params import parse_params
+from components.plan import check_plan
 from components.systems.srgan import SRGANConfig, in_resnet, scale_of, srgan
 from components.systems.system import Moment, Shape
 from components.training.group import Group
@@ -19,6 +21,7 @@ from components.training.loop import fit
 from components.training.run import Run
 from tests.reliability.ranks import together
 from tests.systems.test_every_system import SMALL, run_of
+from tests.systems.test_pairs import taken
 from tests.training.helpers import weights_of
 
 STEPS, CHANGE = 4, 2
@@ -156,6 +159,23 @@ def test_targets_that_are_not_in_colour_are_refused():
         srgan(SRGANConfig(), Shape(SHAPE.source, labels))
     with pytest.raises(Fault, match=r"system\.residual: .* train\.labels"):
         srgan(SRGANConfig(residual=True), Shape(labels, SHAPE.target))
+
+
+@pytest.mark.parametrize(
+    ("size", "factor", "said"),
+    [
+        (48, 3, "3 times as large, which is no power of two"),
+        (16, 4, "photo has 16 .* over 19"),
+        (64, 5, "factor: 5 does"),
+    ],
+)
+def test_params_of_other_sizes_are_refused_before_anything_runs(size, factor, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = taken("systems/srgan").model_dump(mode="json", by_alias=True)
+    values["shard"]["cut"]["image_size"] = size
+    values["shard"]["derive"]["small"]["factor"] = factor
+    with pytest.raises(Fault, match=said):
+        check_plan(parse_params(values, "params.yaml"))
 
 
 def rank_main(group: Group, whole: Run, cuts: list[Run]) -> None:
