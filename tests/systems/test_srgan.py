@@ -165,7 +165,7 @@ def test_targets_that_are_not_in_colour_are_refused():
     ("size", "factor", "said"),
     [
         (48, 3, "3 times as large, which is no power of two"),
-        (16, 4, "photo has 16 .* over 19"),
+        (16, 4, "photo has 16 .* at least 19"),
         (64, 5, "factor: 5 does"),
     ],
 )
