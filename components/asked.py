@@ -74,6 +74,7 @@ def _generated(params: Params) -> None:
             "generate.checkpoint": (asked.checkpoint, card["checkpoint"]),
             "generate.mode": (asked.mode, card["mode"]),
             "generate.batch_size": (asked.batch_size, card["batch_size"]),
+            "generate.style": (asked.style, card.get("style", {})),
         }
         if made:
             pairs["the run"] = (made["key"], card["key"])

@@ -16,13 +16,14 @@ from components.source import Shown
 from components.sources import shows
 from components.systems import AnySystemConfig, build, unpaired_systems
 from components.systems.judge import judge_task
-from components.systems.system import Shape
+from components.systems.system import Shape, System
+from components.systems.use import mixture
 from components.task import Task
 from components.tasks.derived import derived_domains
 from components.training.code import code_sha256
 from components.training.config import TrainConfig
 from components.training.optimizers import require_rates_known
-from components.training.run import as_seen, asked_of, require_file
+from components.training.run import as_seen, asked_of, files_of, require_file
 from components.yaml_file import shown
 
 CHECKED = Path(".pix2pipe/checked_plan")
@@ -54,6 +55,7 @@ def _check(params: Params) -> None:
         if train.start_from is not None and train.start_from.endswith(".safetensors"):
             require_file(train.start_from)
     ranks = max(1, params.train.num_workers)
+    files_of(params.system)
     params.system.require_batch(params.train.batch_size // ranks, ranks)
     data = _asked(params)
     _check_task("shard.task", data.task, data)
@@ -75,7 +77,9 @@ def _check(params: Params) -> None:
         for name in (task.source, task.target, task.condition)
     )
     assert target is not None
-    _check_networks("", params.system, params.train, Shape(source, target, asked=asked))
+    system = _check_networks("", params.system, params.train, Shape(source, target, asked=asked))
+    if params.generate.style:
+        _check_style(system, params.generate.style)
     jitter = params.train.augment
     if target.kind == "point" and (jitter.resize or jitter.vertical_flip or jitter.horizontal_flip):
         raise Fault(
@@ -167,7 +171,15 @@ def _check_task(param: str, task: Task, data: Shown) -> None:
         raise Fault(f"{param}.condition: {task.condition} is of kind {kind}; a condition is a category")
 
 
-def _check_networks(section: str, config: AnySystemConfig, train: TrainConfig, shape: Shape) -> None:
+def _check_style(system: System, style: dict[str, float]) -> None:
+    for use in system.uses.values():
+        try:
+            mixture(use, style)
+        except Fault as fault:
+            raise Fault(f"generate.{fault}") from fault
+
+
+def _check_networks(section: str, config: AnySystemConfig, train: TrainConfig, shape: Shape) -> System:
     """Make the networks without their memory, which takes a moment and refuses what training would refuse."""
     prefix = f"{section}." if section else ""
     try:
@@ -184,6 +196,7 @@ def _check_networks(section: str, config: AnySystemConfig, train: TrainConfig, s
             f"{prefix}system: the networks would have {parameters:,} parameters; look for a width or a size that is "
             "too large"
         )
+    return system
 
 
 def _read_as(domain: Domain) -> dict[str, object]:

@@ -25,6 +25,10 @@ IMPORTED_ALONE = {
     ("report", "networks"): "the types of what is evaluated",
     ("report", "objectives"): "the types of what is evaluated",
     ("report", "systems"): "the types of what is evaluated",
+    **{
+        (stage, "sources"): "it fetches weights, whose hash stands in components/networks"
+        for stage in ("judge", "tune", "train", "generate", "evaluate", "register", "report")
+    },
 }
 
 

@@ -162,6 +162,8 @@ def test_a_folder_is_translated_with_sizes_and_names_kept(inside, tmp_path, caps
     (tmp_path / "in/broken.png").unlink()
     with pytest.raises(SystemExit, match="exists already; --force"):
         cli.main(command)
+    with pytest.raises(SystemExit, match="style brick: this system shows nothing in styles; leave it out"):
+        cli.main([*command, "--force", "--style", "brick"])
     cli.main([*command, "--force"])
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import NonNegativeInt, PositiveInt, ValidationError, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from components.domain import Domain
 from components.faults import Fault
@@ -27,6 +27,8 @@ class GenerateConfig(Section):
             itself (batches of one) and dropout as noise. `eval` uses running statistics and no dropout.
         batch_size: pictures made at once.
         count: of a system without a source, how many pictures; null: as many as the test split has.
+        style: weights of the styles that pictures are shown in, for a system that has some; they are made to sum to 1.
+            Empty is the first that learned.
         num_workers: ranks that share the pictures, through Ray; 0 is this process with every core.
     """
 
@@ -34,6 +36,7 @@ class GenerateConfig(Section):
     mode: Literal["train", "eval"] = "eval"
     batch_size: PositiveInt = 16
     count: PositiveInt | None = None
+    style: dict[str, NonNegativeFloat] = Field(default_factory=dict)
     num_workers: NonNegativeInt = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
@@ -45,6 +48,7 @@ class Card(Section):
         use: its name in the system. makes: as there.
         task: what it makes of what, as this use takes it: on the way back the system's source is its target.
         source, target, condition: the domains of `task`, None where it has none.
+        style: as of GenerateConfig.
     """
 
     system: SystemConfig
@@ -54,6 +58,7 @@ class Card(Section):
     source: Domain | None
     target: Domain
     condition: Domain | None = None
+    style: dict[str, NonNegativeFloat] = Field(default_factory=dict, exclude_if=lambda style: not style)
     mode: Literal["train", "eval"]
     batch_size: PositiveInt
     checkpoint: str

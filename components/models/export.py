@@ -73,6 +73,7 @@ def _card(
         source=shape.target if back else shape.translated,
         target=shape.made_by(use),
         condition=shape.asked,
+        style=generate.style,
         mode=generate.mode,
         batch_size=generate.batch_size,
         weights_sha256="",  # until they are written

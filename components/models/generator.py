@@ -1,7 +1,7 @@
 """Generator: a trained generator as people use it, uint8 in and uint8 out."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from components.faults import Fault
 from components.models.card import CARD, WEIGHTS, Card, class_index, read_card, require_truncations
 from components.networks.tensors import compute_device
 from components.systems import build
-from components.systems.system import Given, Use
+from components.systems.use import Given, Use, styled
 from components.systems.weights import read_weights, require_sha256
 from components.tasks.encoding import content_seed, decode, encode
 
@@ -29,7 +29,8 @@ class Generator:
     """
 
     def __init__(self, card: Card, network: nn.Module, use: Use, device: torch.device) -> None:
-        self.card, self._use, self._device = card, use, device
+        self.card, self._device = card, device
+        self._use = styled(use, card.style) if card.style else use
         self.target, self.needs = card.target, use.needs
         self._network = network.to(device).train(card.mode == "train").requires_grad_(False)
         self._kind: int | None = None
@@ -51,6 +52,16 @@ class Generator:
         what = f"{card.system.name}'s {use.network}"
         network.load_state_dict(read_weights(folder / WEIGHTS, network.state_dict(), what))
         return cls(card, network, use, torch.device("cpu") if device == "cpu" else compute_device())
+
+    def in_style(self, weights: Mapping[str, float]) -> "Generator":
+        """The same generator, which shows everything in this mixture of its styles.
+
+        Raises:
+            Fault: it has no styles, or not those; or no weight is above 0, or one is below or is not finite.
+        """
+        other = copy.copy(self)
+        other._use = styled(self._use, weights)
+        return other
 
     @property
     def trained(self) -> tuple[nn.Module, Use]:

@@ -56,7 +56,7 @@ class StyledNet(nn.Module):
         return {name: self.get_parameter(f"style_{name}") for name in self.styles}
 
     def forward(self, pictures: Tensor, weights: Tensor) -> Tensor:
-        """Pictures (N, 3, H, W) in [-1, 1] in the styles of `weights`, (N, styles): as many, from -1 to 1."""
+        """Pictures (N, 3, H, W) in [-1, 1] in the styles of `weights`, (N, styles) or (1, styles): in [-1, 1]."""
         vectors = weights @ torch.stack(list(self.vectors().values()))
         parts = iter(vectors.split(self._sizes, dim=1))
         layers = zip(self.convolutions, self.norms, strict=True)

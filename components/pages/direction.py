@@ -80,7 +80,7 @@ def read_directions(
         count = 0 if points else config.pictures
         order, groups = choose(shards, generated / card.name, tables[i], card.task, order_by, count)
         figures = metrics(found["rows"])
-        true = pairs and not card.task.within
+        true = pairs and card.task.source != card.task.target
         parts = ["made"] if card.source is None else ["source", "made", *(["real"] if true else [])]
         directions.append(
             Direction(

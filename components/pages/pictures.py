@@ -108,7 +108,8 @@ def choose(
             if turns is not None:
                 truth = None if turns.truths is None else _shown(asked, int(turns.truths[place]), task.target)
             else:
-                truth = _shown(sides.test, place, task.target, times, times) if sides.sources is None else None
+                true = sides.sources is None and task.source != task.target
+                truth = _shown(sides.test, place, task.target, times, times) if true else None
             if times > 1:
                 bicubic = data_uri(_middle(enlarged(asked.picture(place, task.source), times), times, times))
         figures = tuple((" ".join(title(c)), number(table[c][i])) for c in columns if table[c][i] is not None)

@@ -38,7 +38,7 @@ class StyleTransferConfig(SystemSection):
     """
 
     name: Literal["style_transfer"] = "style_transfer"
-    restyles: ClassVar[bool] = True
+    within: ClassVar[bool] = True
     styles: Styles
     learns: tuple[StyleName, ...] | None = None
     style_side: PositiveInt | None = None
@@ -115,8 +115,7 @@ def style_transfer(config: StyleTransferConfig, shape: Shape) -> System:
         assert given.source is not None
         weights = given.styles
         if weights is None:
-            first = torch.full((len(given.source),), learning[0], device=given.source.device)
-            weights = _one_hot(first, len(names))
+            weights = _one_hot(on_device(drawn_of, given.source.device)[:1], len(names))
         made: Tensor = network(given.source, weights)
         return made
 

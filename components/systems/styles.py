@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from pydantic import BeforeValidator, Field, StringConstraints
 from torch import Tensor
 
@@ -32,6 +32,7 @@ _SHA256: dict[SampleName, str] = {
     "rocket": "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c",
 }
 _PICTURES = (".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+_MOST_PIXELS = 80_000_000
 _NO_NAME = re.compile(r"[^a-z0-9]+")
 
 
@@ -94,11 +95,14 @@ def read_style(name: str, style: SamplePicture | FilePicture, side: int) -> Tens
     Raises:
         Fault: no such file, not a picture, or another sample than expected.
     """
-    # Here, and not above: a registered version imports this file, and never opens a style picture.
-    from components.sources.pictures import as_rgb, open_picture
-
     path = _sample(style.picture) if isinstance(style, SamplePicture) else Path(style.path).expanduser()
-    picture = Image.fromarray(as_rgb(open_picture(path, f"system.styles.{name}"), f"system.styles.{name}"))
+    try:
+        with Image.open(path) as file:
+            if file.width * file.height > _MOST_PIXELS:
+                raise Fault(f"system.styles.{name}: {path}: has more than {_MOST_PIXELS:,} pixels; make it smaller")
+            picture = ImageOps.exif_transpose(file).convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise Fault(f"system.styles.{name}: {path}: is no picture that can be read ({error})") from error
     scale = side / min(picture.size)
     size = max(side, round(picture.width * scale)), max(side, round(picture.height * scale))
     pixels = np.asarray(picture.resize(size, Image.Resampling.LANCZOS), np.float32)

@@ -12,10 +12,13 @@ from components.faults import Fault
 from components.schema import Section
 from components.systems.moment import STEADY, Course, always
 from components.systems.moment import Moment as Moment  # which most of those who need this file need too
+from components.systems.use import Given as Given
+from components.systems.use import Need as Need
+from components.systems.use import Use as Use
+from components.systems.use import of_source as of_source
 
 Batch = dict[str, Tensor]
 Terms = dict[str, Tensor]
-Need = Literal["source", "condition"]
 
 
 class SystemSection(Section):
@@ -26,10 +29,9 @@ class SystemSection(Section):
             condition. Where params decide it, `needed` says more.
         paired: whether source and target of a batch are aligned pictures of the same samples. An unpaired
             system is given two independent streams, even where the data is aligned.
-        within: whether its source is a picture of the target itself, which it shows in another category.
+        within: whether its source is a picture of the target itself, which it shows in another category or style.
         skips_void: whether its terms leave out pixels that are not labelled in what it makes.
         truncates: whether it keeps an average of W, which what it makes can be held near.
-        restyles: whether it shows pictures of the target in another way, so that they are its source too.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"source"})
@@ -37,7 +39,6 @@ class SystemSection(Section):
     within: ClassVar[bool] = False
     skips_void: ClassVar[bool] = False
     truncates: ClassVar[bool] = False
-    restyles: ClassVar[bool] = False
 
     @property
     def needed(self) -> frozenset[Need]:
@@ -101,7 +102,7 @@ class Shape:
         domains = {"source": self.translated, "target": self.target, "condition": self.asked}
         return {role: domain for role, domain in domains.items() if domain is not None}
 
-    def made_by(self, use: "Use") -> Domain:
+    def made_by(self, use: Use) -> Domain:
         """The domain of what a use makes."""
         return self.source if use.makes == "source" else self.target
 
@@ -146,60 +147,6 @@ class Phase:
     def takes_place(self, moment: Moment) -> bool:
         """Whether it is part of this step."""
         return moment.step % self.every == 0 and self.due(moment)
-
-
-@dataclass(frozen=True)
-class Given:
-    """What a use is given, for N pictures.
-
-    Attributes:
-        seeds: (N,) int64; they decide all that is random of each picture, so that it does not depend on
-            the others of its batch.
-        source: (N, C, H, W), where the use needs one.
-        condition: (N, classes) one-hot, where the use needs one.
-        towards, share: further seeds (N,) and how far to go from the latents of `seeds` to theirs, (N,) from 0 to 1,
-            where pictures are made from noise.
-        styles: (N, styles) weights that sum to 1, of the styles that the use names; None: the first that learned.
-        truncation: (N,) from -1 to 1, how far each picture goes from the average one, of a system that `truncates`;
-            None: all the way, as 1.
-    """
-
-    seeds: Tensor
-    source: Tensor | None = None
-    condition: Tensor | None = None
-    towards: Tensor | None = None
-    share: Tensor | None = None
-    styles: Tensor | None = None
-    truncation: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Use:
-    """How people use what was trained.
-
-    Attributes:
-        network: the one that is used.
-        run: `run(network, given)` gives N pictures.
-        needs: what must be given beside seeds.
-        makes: pictures of the task's target, or, of the source, on the way back.
-        styles: the names of the styles that may be asked for, alone or mixed.
-    """
-
-    network: str
-    run: Callable[[nn.Module, Given], Tensor]
-    needs: frozenset[Need] = frozenset({"source"})
-    makes: Literal["target", "source"] = "target"
-    styles: tuple[str, ...] = ()
-
-
-def of_source(run: Callable[[nn.Module, Tensor, Tensor], Tensor]) -> Callable[[nn.Module, Given], Tensor]:
-    """A use's `run` out of a translation of (network, source, seeds)."""
-
-    def given(network: nn.Module, given: Given) -> Tensor:
-        assert given.source is not None
-        return run(network, given.source, given.seeds)
-
-    return given
 
 
 @dataclass(frozen=True)

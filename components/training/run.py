@@ -88,10 +88,9 @@ def plan(
         name = getattr(task, role)
         if name is not None and name not in manifest.domains:
             raise Fault(f"train.task.{role}: no domain {name}; the shards have {', '.join(manifest.domains)}")
-    if system.within:
+    if system.within and task.condition is not None:
         if not manifest.aligned:
             raise Fault(f"system.name: {system.name} needs pictures with a category, not two sides of pictures")
-        assert task.condition is not None
         for split in ("train", "test"):
             require_each_class(Split(shards, split), task.condition)
     if task.source not in (None, task.target) and system.paired and not manifest.aligned:
@@ -153,8 +152,6 @@ def asked_of(system: AnySystemConfig, task: Task) -> Task:
     Raises:
         Fault: it needs what the task does not have, or would translate pictures into themselves.
     """
-    if system.restyles:
-        return Task(source=task.target, target=task.target)
     if system.within:
         task = task.model_copy(update={"source": task.target})
     for need in sorted(system.needed):
@@ -163,7 +160,7 @@ def asked_of(system: AnySystemConfig, task: Task) -> Task:
             what = "a source to translate" if need == "source" else "a condition (a category)"
             raise Fault(f"system.name: {system.name} needs {what}, and {has}; name one in train.task or shard.task")
     kept = {need: getattr(task, need) for need in system.needed}
-    if "condition" not in kept and kept.get("source") == task.target:
+    if not system.within and kept.get("source") == task.target:
         raise Fault(f"train.task: {system.name} would translate {task.target} into itself; name another source")
     return Task(target=task.target, **kept)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -58,6 +59,8 @@ class Validation:
     def draw(self, step: int) -> dict[str, float]:
         """Write samples/step_N.png: for each use its sources, what is made of them, and the true targets, as there are.
 
+        Where a use has styles, the pictures are shown in them by turns.
+
         Returns:
             The `diversity` of what each use made (`diversity_back` on the way back); only on rank 0.
         """
@@ -74,6 +77,9 @@ class Validation:
                     continue  # a judge that reads one has no picture to show
                 ends = ("target", "source") if use.makes == "source" else ("source", "target")
                 given = Given(batch["seeds"], batch.get(ends[0]), batch.get("condition"))
+                if count := len(use.styles):
+                    turns = torch.arange(len(given.seeds), device=self._group.device) % count
+                    given = replace(given, styles=torch.eye(count, device=self._group.device)[turns])
                 made = use.run(system.networks[use.network], given)
                 diversities[f"{DIVERSITY}{'_back' * (use.makes == 'source')}"] = diversity(made, batch[ends[1]])
                 if "source" in use.needs:

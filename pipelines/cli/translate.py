@@ -34,7 +34,10 @@ def translate_folder(chosen: argparse.Namespace) -> None:
     work = _plan(chosen.folder, chosen.out, chosen.force)
     with scratch() as folder:
         version = find_version(store, chosen.model or config.model, chosen.version)
-        translators = _translators(Generator.load(fetch_version(store, version, folder)), chosen.condition)
+        generator = Generator.load(fetch_version(store, version, folder))
+        if chosen.style:
+            generator = in_style(generator, chosen.style)
+        translators = _translators(generator, chosen.condition)
         _require_free(work.values(), chosen.out, translators, chosen.force)
         bad = []
         with tqdm(total=len(work), unit="picture", desc=f"translate with {version.name}") as bar:
@@ -51,6 +54,28 @@ def translate_folder(chosen: argparse.Namespace) -> None:
     print(f"{chosen.out}: {count} pictures by {version.name}", file=sys.stderr)
     if bad:
         raise Fault(f"{len(bad)} of {len(work)} pictures could not be translated: {'; '.join(bad[:5])}")
+
+
+def in_style(translator: Generator, text: str) -> Generator:
+    """The translator in a mixture such as `brick=2,coffee`; says so where the weights do not sum to 1.
+
+    Raises:
+        Fault: a weight that is no number, a style named twice, or one that the version does not have.
+    """
+    weights: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, number = part.strip().partition("=")
+        if name in weights:
+            raise Fault(f"--style {text}: names {name} twice")
+        try:
+            weights[name] = float(number or 1)
+        except ValueError:
+            raise Fault(f"--style {text}: {number} is no number; write it as brick=2,coffee=1") from None
+    styled, total = translator.in_style(weights), sum(weights.values())
+    if total != 1:
+        shares = ", ".join(f"{name} {weight / total:.3g}" for name, weight in weights.items())
+        print(f"--style {text}: weights become shares: {shares}", file=sys.stderr)
+    return styled
 
 
 def _translators(generator: Generator, condition: str | None) -> dict[str, Generator]:

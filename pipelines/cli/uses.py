@@ -33,6 +33,9 @@ def _translate(commands: Commands) -> None:
         metavar="NAME",
         help="the class to show pictures in, where the version takes one; default: each, in a folder of its name",
     )
+    command.add_argument(
+        "--style", metavar="NAME[=WEIGHT],...", help="of a version that has styles: one, or several and their weights"
+    )
     command.add_argument("--force", action="store_true", help="replace pictures that exist already")
     command.add_argument("--model", help="default: register.model of the params")
     add_params(command)

@@ -1,5 +1,6 @@
 """Style transfer: its losses, a new style learned alone, and styles as params name them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ from components.systems import SystemConfig, build
 from components.systems.style_transfer import StyleTransferConfig
 from components.systems.styles import SAMPLES, read_style
 from components.systems.system import Given, Moment, Shape
+from components.systems.use import mixture
 from components.task import Task
 from components.training.group import Group
 from components.training.loop import fit
 from components.training.run import asked_of
+from pipelines.cli.translate import in_style
 from tests.systems.test_every_system import SMALL, run_of
 from tests.training.helpers import weights_of
 
@@ -174,7 +177,7 @@ def test_what_it_cannot_be_built_for_is_refused(tmp_path):
         build(config_of(content_layer="relu3_3"), shape())
     (tmp_path / "no.png").write_text("no picture", encoding="utf-8")
     (style,) = config_of(styles=[str(tmp_path / "no.png")]).styles.values()
-    with pytest.raises(Fault, match=r"system\.styles\.no: not a"):
+    with pytest.raises(Fault, match=r"system\.styles\.no: .*no\.png: is no picture that can be read"):
         read_style("no", style, 16)
 
 
@@ -199,6 +202,52 @@ def test_a_style_is_asked_for_by_weights():
         )
         assert torch.equal(use.run(network, Given(batch["seeds"], batch["source"])), first)
         assert not torch.allclose(first, second, atol=1e-3)
+
+
+def test_weights_are_made_to_sum_to_one_and_others_are_refused():
+    use = build(config_of(), shape()).uses["generator"]
+    assert mixture(use, {"coffee": 3.0, "brick": 1.0}) == (0.25, 0.75)
+    assert mixture(use, {"coffee": 0.5}) == (0.0, 1.0)
+    for wrong, said in (
+        ({"moon": 1.0}, "style moon: is not one of brick, coffee"),
+        ({"brick": -1.0}, "style brick: its weight is -1"),
+        ({"brick": float("nan")}, "style brick: its weight is nan"),
+        ({"brick": 0.0}, "give at least one of brick, coffee a weight above 0"),
+    ):
+        with pytest.raises(Fault, match=said):
+            mixture(use, wrong)
+    with pytest.raises(Fault, match="shows nothing in styles"):
+        mixture(replace(use, styles=()), {"brick": 1.0})
+
+
+def test_a_generator_shows_the_style_of_its_card_or_another(tiny_shards, tmp_path, capsys):
+    run = run_of("style_transfer", tiny_shards, tmp_path)
+    weights = build(run.system, run.shape()).networks["generator"].state_dict()
+    weights["style_coffee"] = torch.rand_like(weights["style_coffee"])
+    checkpoint = {f"generator.{key}": value for key, value in weights.items()}
+    lineage = {"checkpoint": "last", "step": 0, "key": run.key}
+    made = {}
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    for name, style in (("first", {}), ("brick", {"brick": 2.0}), ("coffee", {"coffee": 1.0})):
+        generate = GenerateConfig(style=style, batch_size=2)
+        (card,) = export_generators(tmp_path / name, checkpoint, run.system, run.shape(), run.task, generate, lineage)
+        assert card.style == style
+        generator = Generator.load(tmp_path / name / card.name)
+        made[name] = generator.translate(pictures)
+        made[f"{name} in coffee"] = generator.in_style({"coffee": 5.0}).translate(pictures)
+    np.testing.assert_array_equal(made["first"], made["brick"])
+    for name in ("first in coffee", "brick in coffee", "coffee in coffee"):
+        np.testing.assert_array_equal(made[name], made["coffee"])
+    assert (made["brick"] != made["coffee"]).mean() > 0.1
+    mixed = in_style(generator, "coffee=3,brick").translate(pictures)
+    assert capsys.readouterr().err == "--style coffee=3,brick: weights become shares: coffee 0.75, brick 0.25\n"
+    np.testing.assert_array_equal(mixed, generator.in_style({"brick": 0.25, "coffee": 0.75}).translate(pictures))
+    np.testing.assert_array_equal(in_style(generator, "brick").translate(pictures), made["brick"])
+    assert capsys.readouterr().err == ""
+    with pytest.raises(Fault, match="--style brick=x: x is no number"):
+        in_style(generator, "brick=x")
+    with pytest.raises(Fault, match="names brick twice"):
+        in_style(generator, "brick,brick")
 
 
 def test_it_is_generated_and_measured_without_a_true_picture(tiny_shards, tmp_path):
