@@ -51,12 +51,12 @@ def settled_start(train: TrainConfig, experiment: str) -> TrainConfig:
 
 
 def _from_version(model: str, which: str, experiment: str, folder: Path, file: Path) -> None:
-    """A version's network, by the names that a checkpoint has."""
+    """A version's networks, by the names that a checkpoint has."""
     store = open_store(tracking_uri(LOCAL), LOCAL, experiment, make=False)
     artifacts = fetch_version(store, find_version(store, model, which), folder)
     card = read_card(artifacts / CARD)
-    network = build(card.system, card.shape()).uses[card.use].network
-    write_tensors(file, {f"{network}.{key}": value for key, value in load_weights(artifacts / WEIGHTS).items()})
+    use, weights = build(card.system, card.shape()).uses[card.use], load_weights(artifacts / WEIGHTS)
+    write_tensors(file, weights if use.beside else {f"{use.network}.{key}": v for key, v in weights.items()})
 
 
 def _of_run(key: str) -> AnyPath:

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from components.domain import DomainName
 from components.schema import Section
@@ -16,11 +16,13 @@ class Task(Section):
         source: the domain whose pictures are translated; None where pictures are made from noise. It may be the target
             itself, where a picture is shown in another category.
         condition: a category that a picture is made to show; None where none is asked for.
+        reference: the domain of a picture in whose style it is made; None where none is given.
     """
 
     target: DomainName
     source: DomainName | None = None
     condition: DomainName | None = None
+    reference: DomainName | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -43,7 +45,7 @@ class Task(Section):
         """What folders and metrics of the task are filed under: photo, photo_by_kind, labels_to_photo, or
         photo_to_another_kind."""
         if self.within:
-            return f"{self.target}_to_another_{self.condition}"
+            return f"{self.target}_to_another_{self.condition}{'_by_reference' * (self.reference is not None)}"
         way = self.target if self.source is None else f"{self.source}_to_{self.target}"
         return way if self.condition is None else f"{way}_by_{self.condition}"
 
@@ -51,7 +53,7 @@ class Task(Section):
     def title(self) -> str:
         """The same as people read it: photo, photo by kind, labels to photo, or photo to another kind."""
         if self.within:
-            return f"{self.target} to another {self.condition}"
+            return f"{self.target} to another {self.condition}{' by reference' * (self.reference is not None)}"
         way = self.target if self.source is None else f"{self.source} to {self.target}"
         return way if self.condition is None else f"{way} by {self.condition}"
 

@@ -31,14 +31,19 @@ SYSTEM = {"name": "star_gan", "width": 4, "blocks": 1, "critic_width": 4, "num_c
 NAME = "picture_to_another_style"
 
 
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, write: object = write_styles) -> Params:
+V2 = {"name": "star_gan_v2", "width": 4, "most": 8, "levels": 1, "latent": 4, "style": 4, "hidden": 8}
+
+
+def run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, write: object = write_styles, system: dict[str, object] = SYSTEM
+) -> Params:
     """All stages from judge on, in a folder of their own."""
     monkeypatch.chdir(folder)
     for name in ("MLFLOW_TRACKING_URI", "PIX2PIPE_ROOT"):
         monkeypatch.delenv(name, raising=False)
     write(folder / "data/shards")
     own = {
-        "system": SYSTEM,
+        "system": system,
         "train": {"num_workers": 0, "steps": 2, "batch_size": 4, "checkpoint_every": 2, "ema": 0.5},
         "tune": {"space": {"train.learning_rate": {"choice": [1e-4, 1e-3]}}, "num_trials": 0},
         "judge": {"system": {"name": "classifier", "width": 2}, "train": {"steps": 2, "batch_size": 4}},
@@ -123,7 +128,7 @@ def test_the_registered_version_is_asked_for_a_class(made, monkeypatch):
     for given, said in (
         ({"png": [png]}, r"the columns png \(or picture\) and condition are taken, not png"),
         ({"png": [png], "condition": ["odd"]}, "condition odd: no such class; there are soft, hard"),
-        ({"png": [png, png], "condition": ["hard"]}, "2 pictures and 1 conditions"),
+        ({"png": [png, png], "condition": ["hard"]}, "2 pictures and not as many of condition"),
     ):
         with pytest.raises(mlflow.exceptions.MlflowException, match=said):
             model.predict(given)
@@ -204,3 +209,47 @@ def test_turns_pair_what_keys_tell(tmp_path):
     kinds = open_turns(Split(write_kinds(tmp_path / "kinds"), "test"), "kind")
     assert len(kinds.keys) == 8 * (len(KINDS) - 1)
     assert all(kinds.shown[kinds.places] != kinds.asked)
+
+
+@pytest.mark.slow
+def test_by_a_latent_and_by_a_reference(tmp_path, monkeypatch):
+    run(tmp_path, monkeypatch, system=V2)
+    metrics = json.loads((tmp_path / "data/metrics/star_gan_v2.json").read_text())
+    assert list(metrics) == [NAME, f"{NAME}_by_reference"]
+    test = Split(tmp_path / "data/shards", "test")
+    turns, sets = open_turns(test, "style"), {}
+    for name in metrics:
+        made, generator = (
+            Split(tmp_path / f"data/generated/{name}", "test"),
+            Generator.load(tmp_path / f"data/generated/{name}", "cpu"),
+        )
+        sets[name] = [made.picture(i, "picture") for i in range(len(made))]
+        assert made.keys == turns.keys
+    references = np.stack([test.picture(int(i), "picture") for i in turns.references])
+    sources = np.stack([test.picture(int(i), "picture") for i in turns.places])
+    expected = generator.make(sources=sources, conditions=turns.asked, references=references)
+    assert np.array_equal(np.stack(sets[f"{NAME}_by_reference"]), expected)
+    assert all((turns.shown[turns.references] == turns.asked) & (turns.references != turns.truths))
+    page = (tmp_path / "data/report/index.html").read_text()
+    assert "picture to another style by reference" in page
+    import mlflow.pyfunc
+
+    store = open_store(tracking_uri(LOCAL), LOCAL, "pix2pipe", make=False)
+    mlflow.set_registry_uri(store.uri)
+    model = mlflow.pyfunc.load_model("models:/tiny-picture-to-another-style-by-reference@candidate")
+    given = {"picture": sources[:1], "condition": [STYLES[turns.asked[0]]], "reference": references[:1]}
+    assert np.array_equal(
+        model.predict(given),
+        generator.make(sources=sources[:1], conditions=turns.asked[:1], references=references[:1], padded=False),
+    )
+    (tmp_path / "in").mkdir()
+    for name, picture in (("in/a", sources[0]), ("reference", references[0])):
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    (tmp_path / "params.yaml").write_text(json.dumps(SMALL | {"register": {"model": "tiny"}}), encoding="utf-8")
+    command = ["translate", "candidate", "in", "--out", "out", "--condition", STYLES[turns.asked[0]]]
+    by_reference = ["--model", "tiny-picture-to-another-style-by-reference"]
+    cli.main([*command, *by_reference, "--reference", "reference.png"])
+    assert np.array_equal(np.asarray(Image.open("out/a.png")), expected[0])
+    for more, said in ((by_reference, "give --reference"), (["--reference", "reference.png"], "takes no --reference")):
+        with pytest.raises(SystemExit, match=said):
+            cli.main([*command, "--force", *more])

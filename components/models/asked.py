@@ -69,7 +69,8 @@ class Asked:
     def made(self, generator: Generator, places: Sequence[int]) -> np.ndarray:
         """The pictures at some places, as `Generator.make` gives them."""
         if self.card.task.source is not None:
-            return generator.make(sources=self.sources(places), conditions=self.conditions(places))
+            conditions, references = self.conditions(places), self.references(places)
+            return generator.make(sources=self.sources(places), conditions=conditions, references=references)
         return generator.make(seeds=list(places), conditions=self.conditions(places))
 
     def conditions(self, places: Sequence[int]) -> np.ndarray | None:
@@ -80,6 +81,14 @@ class Asked:
         if self.turns is not None:
             return self.turns.asked[list(places)]
         return np.stack([self.split.picture(self.sample(i), condition) for i in places])
+
+    def references(self, places: Sequence[int]) -> np.ndarray | None:
+        """The pictures in whose style some places are made, (N, H, W, 3); None where none are given."""
+        name = self.card.task.reference
+        if name is None:
+            return None
+        assert self.turns is not None
+        return np.stack([self.split.picture(int(self.turns.references[i]), name) for i in places])
 
     def all(self, generator: Generator) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
         """Every picture, as (key, {target domain: picture})."""

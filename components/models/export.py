@@ -31,13 +31,10 @@ def export_generators(
         lineage: `checkpoint`, `step` and `key` of the run.
     """
     uses = sorted(build(config, shape).uses.items(), key=lambda item: item[1].makes == "source")
-    if len({use.makes for _, use in uses}) < len(uses):
+    if len({(use.makes, "reference" in use.needs) for _, use in uses}) < len(uses):
         raise ValueError(f"system {config.name} has two uses that make the same")
     cards = [_card(config, shape, task, generate, lineage, *item) for item in uses]
-    return [
-        _write(folder / card.name, averaged(weights, use.network), card)
-        for card, (_, use) in zip(cards, uses, strict=True)
-    ]
+    return [_write(folder / card.name, used(weights, use), card) for card, (_, use) in zip(cards, uses, strict=True)]
 
 
 def export_generator(
@@ -52,7 +49,14 @@ def export_generator(
     """Write the first use of a system alone, into `folder` itself; the arguments are as above."""
     name, use = next(iter(build(config, shape).uses.items()))
     card = _card(config, shape, task, generate, lineage, name, use)
-    return _write(folder, averaged(weights, use.network), card)
+    return _write(folder, used(weights, use), card)
+
+
+def used(weights: dict[str, Tensor], use: Use) -> dict[str, Tensor]:
+    """The state dict of what a use takes (`Use.of`), of a checkpoint's weights."""
+    if not use.beside:
+        return averaged(weights, use.network)
+    return {f"{name}.{key}": v for name in use.networks for key, v in averaged(weights, name).items()}
 
 
 def _card(
@@ -65,6 +69,8 @@ def _card(
     use: Use,
 ) -> Card:
     back = use.makes == "source"
+    if "reference" in use.needs:
+        task = task.model_copy(update={"reference": task.target})
     return Card(
         system=config,
         use=name,

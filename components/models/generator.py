@@ -34,6 +34,7 @@ class Generator:
         self.target, self.needs = card.target, use.needs
         self._network = network.to(device).train(card.mode == "train").requires_grad_(False)
         self._kind: int | None = None
+        self._reference: np.ndarray | None = None
 
     @classmethod
     def load(cls, folder: Path, device: str = "auto") -> "Generator":
@@ -48,8 +49,8 @@ class Generator:
         if card.use not in system.uses:
             raise Fault(f"system {card.system.name} has no use {card.use}; it has {', '.join(system.uses)}")
         use = system.uses[card.use]
-        network = system.networks[use.network]
-        what = f"{card.system.name}'s {use.network}"
+        network = use.of(system.networks)
+        what = f"{card.system.name}'s {' and '.join(use.networks)}"
         network.load_state_dict(read_weights(folder / WEIGHTS, network.state_dict(), what))
         return cls(card, network, use, torch.device("cpu") if device == "cpu" else compute_device())
 
@@ -81,15 +82,18 @@ class Generator:
             )
         return self.card.source
 
-    def in_class(self, name: str) -> "Generator":
+    def in_class(self, name: str, reference: np.ndarray | None = None) -> "Generator":
         """The same generator, which translates everything into one class of its condition.
+
+        Args:
+            reference: (H, W, 3) of the card's size, a picture of the class in whose style, where it needs one.
 
         Raises:
             Fault: it asks for no condition, or knows no such class; it names those that it knows.
         """
         kind = class_index(self.card, name)
         other = copy.copy(self)
-        other._kind = kind
+        other._kind, other._reference = kind, reference
         return other
 
     def translate(self, batch: np.ndarray, padded: bool = True) -> np.ndarray:
@@ -106,7 +110,8 @@ class Generator:
                 f"{self.card.system.name} makes {self.card.task.title} from noise; it does not translate pictures"
             )
         conditions = None if self._kind is None else np.full(len(batch), self._kind, np.uint8)
-        return self.make(sources=batch, conditions=conditions, padded=padded)
+        references = None if self._reference is None else np.repeat(self._reference[None], len(batch), axis=0)
+        return self.make(sources=batch, conditions=conditions, references=references, padded=padded)
 
     @torch.inference_mode()
     def make(
@@ -118,6 +123,7 @@ class Generator:
         towards: Sequence[int] | None = None,
         shares: Sequence[float] | None = None,
         truncations: Sequence[float] | None = None,
+        references: np.ndarray | None = None,
         padded: bool = True,
     ) -> np.ndarray:
         """Make uint8 pictures, (N, H, W, 3) images or (N, H, W) class indices.
@@ -130,13 +136,14 @@ class Generator:
                 way from the latent of its seed to theirs.
             truncations: of a system that keeps an average of W, how far each picture goes from the average one, from -1
                 to 1; by default all the way, as 1.
+            references: (N, H, W, 3) uint8 of the card's size, pictures of the classes that are asked for.
             padded: whether batches are filled up to the card's size, as `generate` does, for its very pixels.
 
         Raises:
             Fault: something that it needs is not given, or is of another size, kind or dtype; a class that is none;
                 or the network gives no finite values, which no picture can show.
         """
-        count = self._check(sources, conditions, seeds)
+        count = self._check(sources, conditions, seeds, references)
         if (towards is None) != (shares is None) or (towards is not None and self.card.source is not None):
             raise Fault(f"{self.card.system.name}: give towards and shares together, and only for pictures from noise")
         if towards is not None and shares is not None and not len(towards) == len(shares) == count:
@@ -156,6 +163,7 @@ class Generator:
                     None if seeds is None else seeds[part],
                     None if towards is None or shares is None else (towards[part], shares[part]),
                     None if truncations is None else truncations[part],
+                    None if references is None else references[part],
                     min(fixed, count - start),
                     fixed if padded else min(fixed, count - start),
                 )
@@ -163,18 +171,26 @@ class Generator:
         empty = np.empty((0, *self.target.shape), np.uint8)
         return np.concatenate(parts) if parts else empty
 
-    def _check(self, sources: np.ndarray | None, conditions: np.ndarray | None, seeds: Sequence[int] | None) -> int:
+    def _check(
+        self,
+        sources: np.ndarray | None,
+        conditions: np.ndarray | None,
+        seeds: Sequence[int] | None,
+        references: np.ndarray | None,
+    ) -> int:
         """How many pictures are asked for."""
-        given = {"source": sources, "condition": conditions}
+        given = {"source": sources, "condition": conditions, "reference": references}
         for need, values in given.items():
             if (need in self.needs) != (values is not None):
                 has = "needs" if need in self.needs else "takes no"
                 raise Fault(f"{self.card.system.name} {has} {need} for {self.card.task.title}")
-        if sources is not None:
-            expected = self.source.shape
-            if sources.dtype != np.uint8 or sources.shape[1:] != expected:
-                raise Fault(f"pictures are {sources.dtype} {sources.shape[1:]}; this generator takes uint8 {expected}")
-        counts = {len(values) for values in (sources, conditions, seeds) if values is not None}
+        for pictures, domain in ((sources, self.card.source), (references, self.target)):
+            if pictures is not None and domain is not None:
+                expected = domain.shape
+                if pictures.dtype != np.uint8 or pictures.shape[1:] != expected:
+                    found = f"{pictures.dtype} {pictures.shape[1:]}"
+                    raise Fault(f"pictures are {found}; this generator takes uint8 {expected}")
+        counts = {len(values) for values in (sources, conditions, seeds, references) if values is not None}
         if len(counts) != 1:
             raise Fault(
                 f"{self.card.system.name}: give as many seeds as conditions; there are {sorted(counts)}"
@@ -190,6 +206,7 @@ class Generator:
         seeds: Sequence[int] | None,
         between: tuple[Sequence[int], Sequence[float]] | None,
         truncations: Sequence[float] | None,
+        references: np.ndarray | None,
         count: int,
         fixed: int,
     ) -> np.ndarray:
@@ -208,6 +225,9 @@ class Generator:
         torch.manual_seed(int(drawn[0]))
         encoded = None if source is None else encode(self.source, source, self._device)
         given = Given(drawn, encoded, condition)
+        if references is not None:
+            filled = np.concatenate([references, np.repeat(references[-1:], fill, axis=0)])
+            given = replace(given, reference=encode(self.target, filled, self._device))
         if between is not None:
             ends, shares = between
             others = torch.tensor([*ends, *([ends[-1]] * fill)])

@@ -40,6 +40,8 @@ class Portable(nn.Module):
         super().__init__()
         self.network, self._use = generator.trained
         card = self._card = generator.card
+        if "reference" in self._use.needs:
+            raise Fault(f"{card.system.name}'s {card.use} takes a picture for its style, and is not exported")
         random = (nn.Dropout, nn.modules.batchnorm._BatchNorm)
         if card.mode == "train" and any(isinstance(module, random) for module in self.network.modules()):
             raise Fault(

@@ -86,7 +86,7 @@ def build_report(inputs: Inputs, config: ReportConfig) -> str:
 
 
 def _trained_on(manifest: Manifest, task: Task, paired: bool) -> str:
-    if task.source is None:
+    if task.source in (None, task.target):
         what = "points" if manifest.domains[task.target].kind == "point" else "pictures"
         return f"{manifest.count(manifest.side('train', task.target)):,} {what}"
     if manifest.aligned and paired:

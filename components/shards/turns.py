@@ -71,6 +71,22 @@ class Turns:
             partners[mine] = theirs[np.arange(len(mine)) % len(theirs)]
         return partners
 
+    @cached_property
+    def references(self) -> NDArray[np.int64]:
+        """Where a picture is in whose style each is made, (N,): of the class that it is asked for, chosen by its key.
+
+        It is not the true one, unless the class has no other.
+        """
+        members = [np.flatnonzero(self.shown == kind) for kind in range(len(self.classes))]
+        found = []
+        for i, (key, kind) in enumerate(zip(self.keys, self.asked, strict=True)):
+            there = members[kind]
+            place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % len(there)
+            if self.truths is not None and there[place] == self.truths[i]:
+                place = (place + 1) % len(there)
+            found.append(there[place])
+        return np.array(found, np.int64)
+
 
 def open_turns(split: Split, condition: str) -> Turns:
     """All turns of a split.

@@ -30,6 +30,7 @@ from components.systems.sn_gan import SNGANConfig, sn_gan
 from components.systems.srgan import SRGANConfig, srgan
 from components.systems.stacked_gan import StackedGANConfig, stacked_gan
 from components.systems.star_gan import StarGANConfig, star_gan
+from components.systems.star_gan_v2 import StarGANv2Config, star_gan_v2
 from components.systems.style_gan import StyleGANConfig, style_gan
 from components.systems.style_transfer import StyleTransferConfig, style_transfer
 from components.systems.system import Shape, System
@@ -64,6 +65,7 @@ AnySystemConfig = (
     | LAPGANConfig
     | StackedGANConfig
     | StarGANConfig
+    | StarGANv2Config
     | PGGANConfig
     | StyleGANConfig
     | FCN8sConfig
@@ -148,6 +150,8 @@ def _build(config: AnySystemConfig, shape: Shape) -> System:
             return pg_gan(config, shape)
         case StyleGANConfig():
             return style_gan(config, shape)
+        case StarGANv2Config():
+            return star_gan_v2(config, shape)
         case FCN8sConfig():
             return fcn8s(config, shape)
         case ClassifierConfig():

@@ -155,6 +155,7 @@ class Published:
 
     Attributes:
         betas: of Adam. momentum: of RMSProp and SGD. weight_decay: of all.
+        rates: of networks whose learning rate is another; `train.learning_rates` alone goes before it.
     """
 
     optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
@@ -163,6 +164,7 @@ class Published:
     eps: float = 1e-8
     momentum: float = 0.0
     weight_decay: float = 0.0
+    rates: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

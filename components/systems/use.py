@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from components.faults import Fault
 
-Need = Literal["source", "condition"]
+Need = Literal["source", "condition", "reference"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Given:
             where pictures are made from noise.
         styles: (N, styles), or (1, styles) for all pictures, weights that sum to 1, of the styles that the use names;
             None: the first that learned.
+        reference: (N, C, H, W), a picture of the class that is asked for, where the use needs one.
         truncation: (N,) from -1 to 1, how far each picture goes from the average one, of a system that `truncates`;
             None: all the way, as 1.
     """
@@ -36,6 +37,7 @@ class Given:
     share: Tensor | None = None
     styles: Tensor | None = None
     truncation: Tensor | None = None
+    reference: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Use:
     """How people use what was trained.
 
     Attributes:
-        network: the one that is used.
-        run: `run(network, given)` gives N pictures.
+        network: the one that is used. beside: others that it is used with.
+        run: `run(network, given)` gives N pictures, of what `of` gives.
         needs: what must be given beside seeds.
         makes: pictures of the task's target, or, of the source, on the way back.
         styles: the names of the styles that may be asked for, alone or mixed.
@@ -55,6 +57,18 @@ class Use:
     needs: frozenset[Need] = frozenset({"source"})
     makes: Literal["target", "source"] = "target"
     styles: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """All that are used."""
+        return (self.network, *self.beside)
+
+    def of(self, networks: nn.ModuleDict) -> nn.Module:
+        """What `run` takes: the network or, where there are several, all of them by their names."""
+        if not self.beside:
+            return networks[self.network]
+        return nn.ModuleDict({name: networks[name] for name in self.networks})
 
 
 def of_source(run: Callable[[nn.Module, Tensor, Tensor], Tensor]) -> Callable[[nn.Module, Given], Tensor]:

@@ -39,14 +39,33 @@ def require_pictures(name: str, shape: Shape, levels: int) -> None:
         )
 
 
-def exchanged(condition: Tensor, seeds: Tensor) -> Tensor:
-    """The conditions (N, classes) of a batch in another order, a random permutation which the seeds (N,) decide.
+def partners(seeds: Tensor) -> Tensor:
+    """The place of another sample for each of a batch, (N,): a random permutation which the seeds (N,) decide.
 
-    What sample i is given depends on who is in the batch, and not on the places in which they stand.
+    Who is given to whom depends on who is in the batch, and not on the places in which they stand.
     """
-    keys = uniforms(seeds, (2,), condition.device)
+    keys = uniforms(seeds, (2,), seeds.device)
     takers, givers = keys[:, 0].argsort(), keys[:, 1].argsort()
-    return torch.empty_like(condition).index_copy(0, takers, condition[givers])
+    return torch.empty_like(takers).index_copy(0, takers, givers)
+
+
+def others(seeds: Tensor, shown: Tensor, first: Tensor) -> Tensor:
+    """For each sample the place of one of the class of `first`'s, (N,), drawn by the seeds (N,): not `first` itself,
+    unless the batch has no other of the class.
+
+    Args:
+        shown: the class of each sample, one-hot (N, classes). first: places, (N,).
+    """
+    ranks = seeds.argsort().argsort()  # so that it depends on no places either
+    scores = uniforms(seeds, (len(seeds),), seeds.device, stream=1)[:, ranks]
+    same = shown[first] @ shown.T > 0
+    scores = torch.where(same, scores, -1.0).scatter(1, first[:, None], -0.5)
+    return scores.argmax(dim=1)
+
+
+def exchanged(condition: Tensor, seeds: Tensor) -> Tensor:
+    """The conditions (N, classes) of a batch, each that of its partner (`partners`)."""
+    return condition[partners(seeds)]
 
 
 def exchanged_over_ranks(condition: Tensor, seeds: Tensor) -> Tensor:

@@ -59,7 +59,8 @@ class GeneratorModel(mlflow.pyfunc.PythonModel):
                 from noise, {"seed": [...]}, a DataFrame with such a column, or a list of integers; where it takes a
                 condition, a further column "condition" holds the names of its classes; of StyleGAN, "truncation" may
                 say how far each picture goes from the average one. Of one that shows a picture in another class,
-                columns "png" and "condition"; or {"picture": uint8 array, "condition": [...]}.
+                columns "png" and "condition" and, where it takes the style from another picture, a column "reference"
+                of PNGs; or {"picture": uint8 array, "condition": [...], "reference": uint8 array}.
 
         Returns:
             uint8 array, (N, H, W, 3) for an image target, (N, H, W) for labels; of points float32 (N, 2).
@@ -70,8 +71,8 @@ class GeneratorModel(mlflow.pyfunc.PythonModel):
         try:
             generator = self._generator
             if {"source", "condition"} <= generator.needs:
-                pictures, asked = to_asked(model_input, generator.card)
-                return generator.make(sources=pictures, conditions=asked, padded=False)
+                pictures, asked, references = to_asked(model_input, generator.card)
+                return generator.make(sources=pictures, conditions=asked, references=references, padded=False)
             if "source" in generator.needs:
                 return generator.translate(to_batch(model_input, generator.source), padded=False)
             seeds, conditions = to_seeds(model_input, generator.card.condition)
@@ -115,8 +116,9 @@ def to_truncations(given: Any) -> list[float] | None:
     return [float(value) for value in values]
 
 
-def to_asked(given: Any, card: Card) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures uint8 (N, H, W, 3), and the indices of the classes that they are to be shown in, (N,).
+def to_asked(given: Any, card: Card) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Pictures uint8 (N, H, W, 3), the indices of the classes that they are to be shown in, (N,), and the pictures in
+    whose style, (N, H, W, 3), where the model takes such.
 
     Raises:
         Fault: a column is missing or unknown; a picture is not one of the source; or a condition is no class.
@@ -124,16 +126,24 @@ def to_asked(given: Any, card: Card) -> tuple[np.ndarray, np.ndarray]:
     assert card.source is not None
     assert card.condition is not None
     columns = set(map(str, given)) if isinstance(given, Mapping) or hasattr(given, "columns") else set()
-    if columns not in ({"png", "condition"}, {"picture", "condition"}):
+    beside = {"condition"} | ({"reference"} if card.task.reference else set())
+    if columns not in ({"png", *beside}, {"picture", *beside}):
         found = ", ".join(sorted(columns)) or "none"
-        raise Fault(f"the columns png (or picture) and condition are taken, not {found}")
-    pictures = given["png"] if "png" in columns else given["picture"]
-    if hasattr(pictures, "tolist") and not isinstance(pictures, np.ndarray):
-        pictures = pictures.tolist()  # a column of a DataFrame
-    batch, conditions = to_batch(pictures, card.source), to_conditions(given["condition"], card.condition)
-    if len(batch) != len(conditions):
-        raise Fault(f"there are {len(batch)} pictures and {len(conditions)} conditions; give one for each")
-    return batch, conditions
+        names = " and ".join(["png (or picture)", *sorted(beside)])
+        raise Fault(f"the columns {names} are taken, not {found}")
+    batch = to_batch(_column(given, "png" if "png" in columns else "picture"), card.source)
+    conditions, references = to_conditions(given["condition"], card.condition), None
+    if card.task.reference:
+        references = to_batch(_column(given, "reference"), card.target)
+    if len({len(batch), len(conditions), len(batch if references is None else references)}) > 1:
+        raise Fault(f"there are {len(batch)} pictures and not as many of {' and '.join(sorted(beside))}")
+    return batch, conditions, references
+
+
+def _column(given: Any, name: str) -> Any:
+    """One column, of a DataFrame as a list."""
+    column = given[name]
+    return column.tolist() if hasattr(column, "tolist") and not isinstance(column, np.ndarray) else column
 
 
 def to_conditions(given: Any, condition: Domain) -> np.ndarray:

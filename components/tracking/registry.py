@@ -185,7 +185,8 @@ def _signature(card: Card) -> Any:
         made = Schema([TensorSpec(np.dtype(np.float32), (-1, 2))])
     given = Schema([TensorSpec(np.dtype(np.uint8), (-1, *card.source.shape))]) if card.source else None
     if card.source is not None and card.condition is not None:
-        given = Schema([ColSpec("string", "png"), ColSpec("string", "condition")])
+        names = ("png", "condition", *(("reference",) if card.task.reference else ()))
+        given = Schema([ColSpec("string", name) for name in names])
     elif given is None:
         columns = [ColSpec("long", "seed"), *([ColSpec("string", "condition")] if card.condition else [])]
         columns += [ColSpec("double", "truncation", required=False)] if card.system.truncates else []
@@ -201,7 +202,9 @@ def _example(card: Card) -> Any:
         file = io.BytesIO()
         height, width = card.source.height_width
         Image.new("RGB", (width, height)).save(file, format="PNG")
-        return {"png": [base64.b64encode(file.getvalue()).decode()], "condition": [card.condition.classes[0]]}
+        png = [base64.b64encode(file.getvalue()).decode()]
+        reference = {"reference": png} if card.task.reference else {}
+        return {"png": png, "condition": [card.condition.classes[0]]} | reference
     if card.source is not None:
         return np.zeros((1, *card.source.shape), np.uint8)
     condition = {"condition": [card.condition.classes[0]]} if card.condition else {}

@@ -20,7 +20,7 @@ def learned(system: System, phase: Phase) -> list[nn.Parameter]:
 
 def settled(published: Published, config: TrainConfig) -> Published:
     """The settings of a run: those of `train` where it has them, else those that the system was published with."""
-    given = {field.name: getattr(config, field.name) for field in fields(Published)}
+    given = {field.name: getattr(config, field.name, None) for field in fields(Published)}
     return replace(published, **{name: value for name, value in given.items() if value is not None})
 
 
@@ -124,9 +124,10 @@ def rates(system: System, optimizers: dict[str, Optimizer], config: TrainConfig,
     A rate of `train.learning_rates` that names the network comes before one that names its optimizer.
     """
     factor = rate_factor(config, step, steps) * system.course.rate(moment_of(system, config, step, steps))
-    rate = settled(system.published, config).learning_rate
+    rate, own = settled(system.published, config).learning_rate, system.published.rates
+    asked = config.learning_rates
     return [
-        factor * config.learning_rates.get(group[NETWORK], config.learning_rates.get(name, rate))
+        factor * asked.get(group[NETWORK], asked.get(name, own.get(group[NETWORK], rate)))
         for name, optimizer in optimizers.items()
         for group in optimizer.param_groups
     ]

@@ -67,8 +67,10 @@ class Validation:
         if not self._group.leads:
             return {}
         system, batch, shape = self._trainer.system, self._batch(self._pictures), self._shape
-        if self._run.task.within:  # each in the class after its own
-            batch["condition"] = batch["condition"].roll(1, dims=1)
+        if self._run.task.within:  # each in the class after its own, by the first picture of it
+            shown, asked = batch["condition"], batch["condition"].roll(1, dims=1)
+            first = (asked @ shown.T).argmax(dim=1)
+            batch |= {"condition": asked, "reference": batch["target"][first]}
         rows, diversities = [], {}
         with self._looking():
             for use in system.uses.values():
@@ -80,7 +82,9 @@ class Validation:
                 if count := len(use.styles):
                     turns = torch.arange(len(given.seeds), device=self._group.device) % count
                     given = replace(given, styles=torch.eye(count, device=self._group.device)[turns])
-                made = use.run(system.networks[use.network], given)
+                if "reference" in use.needs:
+                    given = replace(given, reference=batch["reference"])
+                made = use.run(use.of(system.networks), given)
                 diversities[f"{DIVERSITY}{'_back' * (use.makes == 'source')}"] = diversity(made, batch[ends[1]])
                 if "source" in use.needs:
                     start = shape.target if use.makes == "source" else shape.source

@@ -5,9 +5,11 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePath
 
+import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from components.domain import Picture
 from components.faults import Fault
 from components.files import atomic_path
 from components.home import LOCAL
@@ -16,6 +18,7 @@ from components.models.tiles import count_tiles, times, translate_picture
 from components.params import load_params
 from components.scratch import scratch
 from components.source import BadSample
+from components.sources.fit import middle
 from components.sources.formats import EXTENSIONS
 from components.sources.given import as_given
 from components.sources.passed import PassedOver
@@ -37,7 +40,7 @@ def translate_folder(chosen: argparse.Namespace) -> None:
         generator = Generator.load(fetch_version(store, version, folder))
         if chosen.style:
             generator = in_style(generator, chosen.style)
-        translators = _translators(generator, chosen.condition)
+        translators = _translators(generator, chosen.condition, _reference(generator, chosen.reference))
         _require_free(work.values(), chosen.out, translators, chosen.force)
         bad = []
         with tqdm(total=len(work), unit="picture", desc=f"translate with {version.name}") as bar:
@@ -78,13 +81,31 @@ def in_style(translator: Generator, text: str) -> Generator:
     return styled
 
 
-def _translators(generator: Generator, condition: str | None) -> dict[str, Generator]:
+def _translators(generator: Generator, condition: str | None, reference: Picture | None) -> dict[str, Generator]:
     """By the folder below --out that they write to: one, or one for each class where none is named."""
     if condition is not None:
-        return {"": generator.in_class(condition)}
+        return {"": generator.in_class(condition, reference)}
     if "condition" not in generator.needs or generator.card.condition is None:
         return {"": generator}
-    return {name: generator.in_class(name) for name in generator.card.condition.classes}
+    return {name: generator.in_class(name, reference) for name in generator.card.condition.classes}
+
+
+def _reference(generator: Generator, path: Path | None) -> Picture | None:
+    """The picture in whose style, its middle at the size of the generator.
+
+    Raises:
+        Fault: it is missing where one is needed, is given where none is, or is no picture.
+    """
+    needed = "reference" in generator.needs
+    if (path is not None) != needed:
+        what = "give --reference, a picture of the class" if needed else "takes no --reference; leave it out"
+        raise Fault(f"{generator.card.system.name}, {generator.card.task.title}: {what}")
+    if path is None:
+        return None
+    picture = Image.fromarray(as_given(open_picture(path, str(path)), generator.target, str(path)))
+    height, width = generator.target.height_width
+    size = (width, height)
+    return np.asarray(picture.resize(size, Image.Resampling.BICUBIC, middle(picture.size, size)))
 
 
 def _plan(folder: Path, out: Path, force: bool) -> dict[Path, Path]:

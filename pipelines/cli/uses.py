@@ -36,6 +36,12 @@ def _translate(commands: Commands) -> None:
     command.add_argument(
         "--style", metavar="NAME[=WEIGHT],...", help="of a version that has styles: one, or several and their weights"
     )
+    command.add_argument(
+        "--reference",
+        type=Path,
+        metavar="FILE",
+        help="a picture of the class for the style, where the version takes one",
+    )
     command.add_argument("--force", action="store_true", help="replace pictures that exist already")
     command.add_argument("--model", help="default: register.model of the params")
     add_params(command)

@@ -68,10 +68,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "star_gan": {"width": 4, "blocks": 1, "critic_width": 4, "num_critic": 1},
     "pg_gan": {"latent": 8, "width": 4, "growth": GROWTH},
     "style_gan": {"latent": 8, "width": 4, "growth": GROWTH, "mapping": 2},
+    "star_gan_v2": {"width": 4, "most": 8, "levels": 1, "latent": 4, "style": 4, "hidden": 8},
     "fcn8s": {"width": 2, "dropout": 0},
     "classifier": {"width": 2, "dropout": 0},
 }
-OF_A_KIND = ("cgan", "lapgan", "stacked_gan", "star_gan", "classifier")
+OF_A_KIND = ("cgan", "lapgan", "stacked_gan", "star_gan", "star_gan_v2", "classifier")
 REMEMBER = ("cyclegan", "bigan", "simgan", "feature_gan")
 
 
@@ -195,22 +196,24 @@ def test_a_picture_does_not_depend_on_its_batch(tiny_shards, tmp_path, name):
     shape = run_of(name, tiny_shards, tmp_path).shape()
     for use in system.uses.values():
         seeds, turned = torch.arange(3), torch.tensor([2, 0, 1])
-        source = condition = None
+        source = condition = reference = None
         if "source" in use.needs:
             channels = (shape.target if use.makes == "source" else shape.source).channels
             source = torch.rand(3, channels, *shape.source.height_width)
         if "condition" in use.needs:
             condition = torch.eye(3)
-        network = system.networks[use.network]
-        given = [None if x is None else (x, x[turned]) for x in (source, condition)]
+        if "reference" in use.needs:
+            reference = torch.rand(3, shape.target.channels, *shape.target.height_width)
+        network = use.of(system.networks)
+        given = {"source": source, "condition": condition, "reference": reference}
         with torch.inference_mode():
-            made, again = (
-                use.run(network, Given(s, *(None if pair is None else pair[i] for pair in given)))
-                for i, s in enumerate((seeds, seeds[turned]))
+            made = use.run(network, Given(seeds, **given))
+            again = use.run(
+                network, Given(seeds[turned], **{name: None if x is None else x[turned] for name, x in given.items()})
             )
         end = shape.made_by(use)
         assert made.shape == ((3, 3) if end.kind == "category" else (3, end.channels, *end.height_width))
-        assert torch.allclose(made[turned], again, atol=0 if "source" in use.needs else 1e-6)
+        assert torch.allclose(made[turned], again, atol=0 if use.needs == {"source"} else 1e-6)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -219,9 +222,10 @@ def test_what_a_system_says_of_itself_holds_together(tiny_shards, tmp_path, name
     system = build(run.system, run.shape())
     learning = {network for phase in system.phases for network in phase.learns}
     assert learning == set(system.networks)
-    assert {use.network for use in system.uses.values()} <= set(system.averaged) <= learning
-    assert [use.makes for use in system.uses.values()] in (["target"], ["target", "source"])
-    assert all(use.needs == run.system.needed for use in system.uses.values())
+    assert {network for use in system.uses.values() for network in use.networks} <= set(system.averaged) <= learning
+    made = [(use.makes, "reference" in use.needs) for use in system.uses.values()]
+    assert made in ([("target", False)], [("target", False), ("source", False)], [("target", False), ("target", True)])
+    assert all(use.needs - {"reference"} == run.system.needed for use in system.uses.values())
 
 
 def system_of(run: Run) -> System:
@@ -260,19 +264,22 @@ def assert_same_first_step(one: Run, two: Run) -> None:
     first, second = (run.checkpoints.all()[0] for run in (one, two))
     assert first.step == second.step == 1
     a, b, states = first.weights(), second.weights(), [c.state()["optimizers"] for c in (first, second)]
-    for phase in due(system, 0):
-        names = [f"{net}.{key}" for net in phase.learns for key, _ in system.networks[net].named_parameters()]
+    phases = due(system, 0)
+    for optimizer in dict.fromkeys(phase.optimizer_name for phase in phases):
+        sharing = [phase for phase in phases if phase.optimizer_name == optimizer]
+        learned = dict.fromkeys(net for phase in sharing for net in phase.learns)
+        names = [f"{net}.{key}" for net in learned for key, _ in system.networks[net].named_parameters()]
         settled = total = 0
-        moved = states[0][phase.name]["state"]  # all that it learns, but for a phase in which some may rest
-        assert len(moved) == len(names) or (phase.partial and moved)
+        moved = states[0][optimizer]["state"]  # all that it learns, but for a phase in which some may rest
+        assert len(moved) == len(names) or (any(phase.partial for phase in sharing) and moved)
         scale = max(1.0, *(gradient_after_one_step(state).abs().max().item() for state in moved.values()))
         for index, name in ((index, names[index]) for index in moved):
-            mine, theirs = (gradient_after_one_step(state[phase.name]["state"][index]) for state in states)
+            mine, theirs = (gradient_after_one_step(state[optimizer]["state"][index]) for state in states)
             assert torch.allclose(mine, theirs, atol=1e-5 * scale, rtol=1e-3), (one.system.name, name, scale)
             sure = mine.abs() > (0 if system.published.optimizer == "sgd" else 1e-5 * scale)  # its steps are as small
             assert torch.allclose(a[name][sure], b[name][sure], atol=2e-5), (one.system.name, name)
             settled, total = settled + int(sure.sum()), total + int((mine != 0).sum())
-        assert settled > 0.5 * total, (one.system.name, phase.name, settled / total)
+        assert settled > 0.5 * total, (one.system.name, optimizer, settled / total)
 
 
 def gradient_after_one_step(state: dict[str, Tensor]) -> Tensor:
