@@ -15,7 +15,7 @@ from components.params import ShardSection
 from components.source import Source
 from components.sources import fetch, open_source
 from components.sources.earth_cut import EarthCut
-from components.sources.folder import FolderConfig, Side
+from components.sources.folder_config import FolderConfig, Side
 from components.sources.folder_cut import FolderCut
 from components.tasks.derived import derived
 from components.training.validation import save_grid

@@ -305,6 +305,7 @@ def test_protocol_hash_changes_with_each_part(done: Evaluation) -> None:
         "confidence": 90.0,
         "sources": whole.test,
         "condition": "kind",
+        "border": 4,
     }
     assert set(edits) == set(Protocol.model_fields)
     hashes = {name: whole.model_copy(update={name: value}).hash for name, value in edits.items()}
