@@ -241,6 +241,8 @@ PAPERS = {
     "unrolled_gan": (28, (288, 2)),
     "lapgan": (32, (2_262, 483, 113, 129)),
     "stacked_gan": (32, (1_032, 808 + 5_367, 426, 1_066)),
+    "pg_gan": (1024, (23_079, 23_087)),
+    "style_gan": (1024, (26_220, 23_087)),
 }
 TEN = Domain(kind="category", classes=tuple("0123456789"))
 
