@@ -30,9 +30,12 @@ from components.sources.folder_config import FolderConfig
 from components.sources.folder_cut import open_folder, shows_folder
 from components.sources.points import LICENCE as POINTS_LICENCE
 from components.sources.points import PointsConfig, PointsCut, fetch_points, open_points, shows_points
+from components.sources.webdataset import fetch_webdataset
+from components.sources.webdataset_config import WebdatasetConfig, WebdatasetCut
+from components.sources.webdataset_cut import open_webdataset, shows_webdataset
 
-AnyFetchConfig = EarthConfig | FolderConfig | FashionMNISTConfig | EmojiConfig | PointsConfig
-AnyCutConfig = EarthCut | FolderCut | FashionMNISTCut | EmojiCut | PointsCut
+AnyFetchConfig = EarthConfig | FolderConfig | FashionMNISTConfig | EmojiConfig | PointsConfig | WebdatasetConfig
+AnyCutConfig = EarthCut | FolderCut | FashionMNISTCut | EmojiCut | PointsCut | WebdatasetCut
 FetchConfig = Annotated[AnyFetchConfig, Field(discriminator="name")]
 CutConfig = Annotated[AnyCutConfig, Field(discriminator="name")]
 
@@ -57,6 +60,9 @@ SOURCES: dict[str, SourceKind] = {
     ),
     "folder": SourceKind(FolderConfig, FolderCut, fetch_folder, open_folder, shows_folder, "that of your pictures"),
     "points": SourceKind(PointsConfig, PointsCut, fetch_points, open_points, shows_points, POINTS_LICENCE),
+    "webdataset": SourceKind(
+        WebdatasetConfig, WebdatasetCut, fetch_webdataset, open_webdataset, shows_webdataset, "that of your tars"
+    ),
 }
 
 

@@ -70,12 +70,37 @@ def unpack(
                     passed(member.name)
                 left = _less(archive, member.name, left, member.passed)
                 continue
-            left = _copy(archive, member.name, member.open, path, left)
+            left = write_member(archive, member.name, member.open, path, left)
             bar.update()
 
 
-def _copy(archive: Path, name: str, opened: Callable[[], IO[bytes]], path: Path, left: int) -> int:
-    """Write one member; how many bytes may still follow."""
+def tar_members(archive: Path, max_bytes: int, most: int) -> Iterator[str]:
+    """The names of the files in a tar, which is walked to its end; nothing is written.
+
+    Args:
+        max_bytes: that all of it may hold. most: that one member may.
+
+    Raises:
+        Fault: as of `unpack`.
+    """
+    left = max_bytes
+    for count, member in enumerate(_whole(archive, _tar(archive))):
+        if count >= MAX_MEMBERS:
+            raise Fault(f"{archive}: more than {MAX_MEMBERS:,} members")
+        _inside(archive, member.name)
+        left = _less(archive, member.name, left, member.passed)
+        if member.passed > most:
+            raise Fault(f"{archive}: member {member.name!r} has {member.passed:,} bytes, more than {most:,}; remove it")
+        if member.open is not None:
+            yield member.name
+
+
+def write_member(archive: Path, name: str, opened: Callable[[], IO[bytes]], path: Path, left: int) -> int:
+    """Write one member; how many bytes may still follow, of `left`.
+
+    Raises:
+        Fault: another is there already, or the name is too long, or there are more bytes than may follow.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as file:

@@ -14,7 +14,7 @@ from components.sources.palette import nearest_colour
 from components.sources.pictures import as_indices, rgb_bands
 
 
-class FolderCut(Section):
+class PictureCut(Section):
     """How pictures become samples.
 
     Attributes:
@@ -25,13 +25,18 @@ class FolderCut(Section):
             (0 to 442). JPEG blur stays below 50; a photo taken for labels is above 100.
     """
 
-    name: Literal["folder"]
     image_size: ImageSize = 64
     fit: Literal["crop", "stretch"] = "crop"
     tolerance: Annotated[float, Field(gt=0)] = 72.0
 
 
-def fitted(picture: Image.Image, side: Side, cut: FolderCut, name: str) -> Picture:
+class FolderCut(PictureCut):
+    """How pictures in a folder become samples: see PictureCut."""
+
+    name: Literal["folder"]
+
+
+def fitted(picture: Image.Image, side: Side, cut: PictureCut, name: str) -> Picture:
     """A picture of one side as a sample holds it: (height, width, 3) RGB, or (height, width) class indices.
 
     Args:
@@ -68,7 +73,7 @@ def _indices(picture: Image.Image, box: tuple[int, int, int, int], side: Side, n
     return as_indices(picture.crop(box), len(side.classes), name, side.ignore)
 
 
-def _drawn(picture: Image.Image, box: tuple[int, int, int, int], side: Side, cut: FolderCut, name: str) -> Picture:
+def _drawn(picture: Image.Image, box: tuple[int, int, int, int], side: Side, cut: PictureCut, name: str) -> Picture:
     """The class indices of a part of a label map that is drawn in colours."""
     left, top, right, bottom = box
     labels, distances = np.empty((bottom - top, right - left), np.uint8), 0.0

@@ -33,7 +33,7 @@ def fetch_folder(config: FolderConfig, root: Path, cache: Path) -> None:
     """
     folder = root / config.name
     max_bytes = int(config.max_gigabytes * 1e9)
-    archives = {origin: _archive(origin, cache, max_bytes) for origin in config.origins}
+    archives = {origin: archive_of(origin, cache, max_bytes) for origin in config.origins}
     with atomic_folder(folder) as stage:
         for origin, archive in archives.items():
             target, passed = stage / PICTURES / origin.folder, PassedOver(origin.path)
@@ -58,8 +58,12 @@ def read_folder(root: Path) -> tuple[FolderConfig, dict[str, str]]:
     return FolderConfig.model_validate(about["config"]), hashes
 
 
-def _archive(origin: Origin, cache: Path, max_bytes: int) -> Path | None:
-    """The archive to unpack, or None where the path is a folder."""
+def archive_of(origin: Origin, cache: Path, max_bytes: int) -> Path | None:
+    """The archive to unpack, or None where the path is a folder.
+
+    Raises:
+        Fault: there is none, or it has another hash than params say.
+    """
     where = origin.section
     if "://" in origin.path:
         archive = download(origin.path, origin.sha256, cache, max_bytes, section=where)
@@ -117,7 +121,7 @@ def _describe(config: FolderConfig, stage: Path, archives: dict[Origin, Path | N
     about: dict[str, Any] = {
         "name": config.name,
         "licence": "unknown: the owner's own pictures",
-        "origin": " and ".join(_public(origin.path) for origin in archives),
+        "origin": " and ".join(public_name(origin.path) for origin in archives),
         "archive_sha256": hashes[0] if len(hashes) == 1 else hashes,
         "tree_sha256": tree.hexdigest(),
         "files": files,
@@ -128,6 +132,6 @@ def _describe(config: FolderConfig, stage: Path, archives: dict[Origin, Path | N
     tqdm.write(f"{' and '.join(origin.path for origin in archives)}: {len(files)} pictures", file=sys.stderr)
 
 
-def _public(path: str) -> str:
+def public_name(path: str) -> str:
     """A URL as it is; of a place on this machine, the name alone."""
     return path if "://" in path else Path(path).name

@@ -14,17 +14,20 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
 SplitName = Literal["train", "val", "test"]
 
 
-def _check_url(path: str, sha256: str) -> None:
+def check_url(path: str, sha256: str) -> None:
+    """Refuse a URL without a hash.
+
+    Raises:
+        ValueError: saying how it is found.
+    """
     if "://" in path and not sha256:
         raise ValueError("a URL needs sha256, the hash of the archive (sha256sum FILE)")
 
 
-class Side(Section):
-    """What the pictures of one side are.
+class FileKind(Section):
+    """What the files of one domain are: photos, or label maps.
 
     Attributes:
-        name: of the domain, such as photo or labels; up to 15 of a-z 0-9 _.
-        folder: layout `folders` only: the folder that holds it; A or B unless given.
         palette: class -> colour, for a label map drawn in colours (blurred by JPEG or not).
         classes: class names, for a label map whose pixel values are the class indices.
         ignore: of a label map, the value that stands for "not labelled", such as 255; of one with a palette, the place
@@ -32,6 +35,40 @@ class Side(Section):
         range: of 16-bit grey, the values that become black and white, such as [0, 4095] of 12-bit data; by default
             all of the 16 bits.
         bands: of a picture of more than three bands, those that are red, green and blue, counted from 0.
+    """
+
+    palette: dict[str, Colour] = Field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    ignore: Channel | None = None
+    range: tuple[float, float] | None = None
+    bands: tuple[Band, Band, Band] | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.palette and self.classes:
+            raise ValueError("give palette (drawn labels) or classes (index labels), not both")
+        if self.palette and self.ignore is not None and self.ignore >= len(self.palette):
+            raise ValueError(f"ignore: the palette has no colour {self.ignore}; the last is {len(self.palette) - 1}")
+        self.domain()
+        return self
+
+    def domain(self) -> Domain:
+        """The domain of these files; colours of index labels are spread over the hues."""
+        if not (self.palette or self.classes):
+            return Domain(kind="image", ignore=self.ignore, range=self.range, bands=self.bands)
+        names = tuple(self.palette) or self.classes
+        colours = tuple(self.palette.values()) or spread_colours(len(names))
+        return Domain(
+            kind="label", classes=names, palette=colours, ignore=self.ignore, range=self.range, bands=self.bands
+        )
+
+
+class Side(FileKind):
+    """What the pictures of one side are, and how it is called.
+
+    Attributes:
+        name: of the domain, such as photo or labels; up to 15 of a-z 0-9 _.
+        folder: layout `folders` only: the folder that holds it; A or B unless given.
         path, sha256: layout `unpaired` only: where this side's pictures are, if each side has its own place;
             as `path` and `sha256` of the whole.
     """
@@ -40,31 +77,11 @@ class Side(Section):
     folder: str = ""
     path: UserPath = ""
     sha256: Sha256 = ""
-    palette: dict[str, Colour] = Field(default_factory=dict)
-    classes: tuple[str, ...] = ()
-    ignore: Channel | None = None
-    range: tuple[float, float] | None = None
-    bands: tuple[Band, Band, Band] | None = None
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.palette and self.classes:
-            raise ValueError("give palette (drawn labels) or classes (index labels), not both")
-        if self.palette and self.ignore is not None and self.ignore >= len(self.palette):
-            raise ValueError(f"ignore: the palette has no colour {self.ignore}; the last is {len(self.palette) - 1}")
-        _check_url(self.path, self.sha256)
-        self.domain()
+    def _has_hash(self) -> Self:
+        check_url(self.path, self.sha256)
         return self
-
-    def domain(self) -> Domain:
-        """The domain of this side; colours of index labels are spread over the hues."""
-        if not (self.palette or self.classes):
-            return Domain(kind="image", ignore=self.ignore, range=self.range, bands=self.bands)
-        names = tuple(self.palette) or self.classes
-        colours = tuple(self.palette.values()) or spread_colours(len(names))
-        return Domain(
-            kind="label", classes=names, palette=colours, ignore=self.ignore, range=self.range, bands=self.bands
-        )
 
 
 class FolderConfig(Section):
@@ -108,7 +125,7 @@ class FolderConfig(Section):
             raise ValueError("a.path and b.path are for layout unpaired; every other layout has one path")
         if bool(self.a.path) != bool(self.b.path) or bool(self.path) == bool(self.a.path):
             raise ValueError("give path; or, with layout unpaired, a.path and b.path instead")
-        _check_url(self.path, self.sha256)
+        check_url(self.path, self.sha256)
         return self
 
     def _check_classes(self) -> None:
