@@ -96,7 +96,7 @@ def _leaves(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def _shown(values: Mapping[str, Any], path: str) -> str:
     if path not in values:
-        return "not there"
+        return "(none)"
     value = values[path]
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 

@@ -169,7 +169,7 @@ def test_a_file_that_is_missing_broken_or_says_a_key_twice(tmp_path):
 
 def test_a_rule_of_the_review_names_a_figure_that_evaluate_can_have():
     said = refused({"review.require": ["fid"]})  # without Inception weights there is none of that name
-    assert "review.require: evaluate has no figure fid; it may have fid_efficientnet_lite0, " in said
+    assert "review.require: evaluate has no metric fid; it may have fid_efficientnet_lite0, " in said
     assert "did you mean fcn_class_iou? " in refused({"review.no_worse_than": {"fcn_class_uoi": 0.1}})
     assert "mean_color" in refused({"review.floors": {"psnr": "mean_color"}})
     assert "review.require" in refused({"review.require": []})

@@ -221,8 +221,8 @@ def test_a_system_of_two_directions_fills_rows_of_two_tables(project):
         ("cells/seed", [0, 0], "the same twice in 0, 0"),
         ("tables/objectives/figures", ["fcn_class_iou", "fid_efficientnet_lite0"], r"no kid_\*; an FCN-score alone"),
         ("tables/objectives/orderings", ["L1 > L2 by fcn_class_iou"], "no row L2"),
-        ("tables/objectives/orderings", ["L1 beats L1+cGAN"], "ROW > ROW by FIGURE"),
-        ("tables/objectives/rows/L1", {"run": "l1", "paper": [1, 2]}, "2 figures for 1 of published"),
+        ("tables/objectives/orderings", ["L1 beats L1+cGAN"], "ROW > ROW by METRIC"),
+        ("tables/objectives/rows/L1", {"run": "l1", "paper": [1, 2]}, "paper has 2 numbers, and published has 1"),
         ("tables/objectives/rows/L1", {"run": "l1", "reference": "real"}, "either a run or a reference"),
     ],
 )

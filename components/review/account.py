@@ -82,7 +82,7 @@ def markdown(review: Review, lineage: Lineage, picture: str = "") -> str:
         links.insert(0, f"[side by side]({lineage.files}/{picture})")
     parts += ["", f"Pictures and files of the run: {' · '.join(links)}; [params and curves]({lineage.page})", ""]
     if verdict.differences and review.standing.champion:
-        parts += [f"| figure | this | version {review.standing.champion.number} | better by (95 %) | |"]
+        parts += [f"| metric | this | version {review.standing.champion.number} | better by (95 %) | |"]
         parts += ["| --- | --- | --- | --- | --- |"]
         parts += [
             f"| {d.figure} | {d.candidate:.4g} | {d.champion:.4g} | {words(d.gain)} | {mark(d)} |"

@@ -39,7 +39,7 @@ class ReviewConfig(Section):
             if figure not in known:
                 close = difflib.get_close_matches(figure, known, n=1)
                 hint = f"did you mean {close[0]}? " if close else ""
-                raise ValueError(f"{param}: evaluate has no figure {figure}; {hint}it may have {', '.join(known)}")
+                raise ValueError(f"{param}: evaluate has no metric {figure}; {hint}it may have {', '.join(known)}")
 
     def named(self) -> list[tuple[str, str]]:
         """Each param that names a figure, and that figure."""

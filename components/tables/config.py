@@ -61,7 +61,7 @@ class Ordering(Section):
             return value
         found = _ORDERING.match(value)
         if not found:
-            raise ValueError("an ordering reads: ROW > ROW by FIGURE")
+            raise ValueError("write an ordering as ROW > ROW by METRIC")
         return found.groupdict()
 
 
@@ -87,10 +87,11 @@ class TableConfig(Section):
     def _consistent(self) -> Self:
         for needed in ("fid", "kid"):
             if not any(figure.startswith(needed) for figure in self.figures):
-                raise ValueError(f"figures: no {needed}_*; an FCN-score alone can be fooled, so it never stands alone")
+                raise ValueError(f"figures: no {needed}_*; an FCN-score can be fooled, so it never stands alone")
         for label, row in self.rows.items():
             if row.paper and len(row.paper) != len(self.published):
-                raise ValueError(f"rows.{label}: {len(row.paper)} figures for {len(self.published)} of published")
+                found, wanted = len(row.paper), len(self.published)
+                raise ValueError(f"rows.{label}: paper has {found} numbers, and published has {wanted} metrics")
         for ordering in self.orderings:
             for label in (ordering.better, ordering.worse):
                 if label not in self.rows:

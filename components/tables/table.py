@@ -108,6 +108,6 @@ def _row(name: str, config: TableConfig, label: str, row: RowConfig, cells: Cell
         for figure in config.figures:
             if figure not in measured["figures"]:
                 reasons = "".join(f"; {why}" for part, why in measured.get("skipped", {}).items() if part in figure)
-                raise Fault(f"{where} has no figure {figure}{reasons}")
+                raise Fault(f"{where} has no metric {figure}{reasons}")
             values[figure].append(float(measured["figures"][figure]["value"]))
     return Row(label, {figure: estimate(each) for figure, each in values.items()}, row.paper)

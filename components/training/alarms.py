@@ -71,8 +71,8 @@ RULES = (
         "told_apart",
         lambda value: value <= 0.25,
         lambda value: value > 0.35,
-        "the discriminator loses outright: it ranks fakes above real pictures, but for {value:.1%} of all pairs of "
-        "logits, so the generator learns to please it and nothing else; raise train.learning_rates.{phase}",
+        "the discriminator loses outright: it ranks fakes above real pictures in all but {value:.1%} of the pairs of "
+        "logits, so the generator learns nothing useful from it; raise train.learning_rates.{phase}",
     ),
     Rule(
         "generator_constant",
@@ -80,8 +80,9 @@ RULES = (
         DIVERSITY,
         lambda value: value < 0.15,
         lambda value: value > 0.25,
-        "the generator gives nearly one picture whatever it is given: its pictures differ by {value:.1%} of what real "
-        "ones do; see samples/; a weight of system that ties it to its source, or train.learning_rate, may be far off",
+        "the generator makes nearly the same picture for every input: its pictures differ by {value:.1%} of what real "
+        "ones do; look at samples/; train.learning_rate, or a weight of system that ties it to its source, may be "
+        "far off",
     ),
 )
 

@@ -137,5 +137,5 @@ def test_the_same_figures_are_no_better() -> None:
 def test_names_of_figures_follow_the_params_of_evaluate() -> None:
     assert "fid" not in figure_names(EvaluateConfig())
     assert "fid" in figure_names(EvaluateConfig(inception=InceptionWeights(path="x", sha256="0" * 64)))
-    with pytest.raises(ValueError, match=r"review.floors: evaluate has no figure psnrr; did you mean psnr\?"):
+    with pytest.raises(ValueError, match=r"review.floors: evaluate has no metric psnrr; did you mean psnr\?"):
         ReviewConfig(floors={"psnrr": "input"}).require_known(EvaluateConfig())
