@@ -219,7 +219,11 @@ def test_a_system_of_two_directions_fills_rows_of_two_tables(project):
         ("runs/l1", {"system.name": "cyclegan2"}, "'cyclegan2' is not one of"),
         ("cells/run", ["l1", "l2"], r"cells\.run: no run l2; there are l1, l1_cgan"),
         ("cells/seed", [0, 0], "the same twice in 0, 0"),
-        ("tables/objectives/figures", ["fcn_class_iou", "fid_efficientnet_lite0"], r"no kid_\*; an FCN-score can be fooled"),
+        (
+            "tables/objectives/figures",
+            ["fcn_class_iou", "fid_efficientnet_lite0"],
+            r"no kid_\*; an FCN-score can be fooled",
+        ),
         ("tables/objectives/orderings", ["L1 > L2 by fcn_class_iou"], "no row L2"),
         ("tables/objectives/orderings", ["L1 beats L1+cGAN"], "ROW > ROW by METRIC"),
         ("tables/objectives/rows/L1", {"run": "l1", "paper": [1, 2]}, "paper has 2 numbers, and published has 1"),
