@@ -8,6 +8,7 @@ import torch
 
 from components.domain import Domain, enlargement
 from components.evaluation.config import SSIM_WINDOW
+from components.evaluation.reading import measurable, reading_of
 from components.faults import Fault
 from components.files import sha256_json, write_text
 from components.params import Params
@@ -60,7 +61,7 @@ def _check(params: Params) -> None:
     data = _asked(params)
     _check_task("shard.task", data.task, data)
     _check_task("train.task", params.train.task or data.task, data)
-    task = asked_of(params.system, params.train.task or data.task)
+    task, judged = asked_of(params.system, params.train.task or data.task), None
     if data.aligned and params.judge.system is not None:
         judged = judge_task(data.task, data.domains, params.judge.system)
         if judged is not None:
@@ -77,6 +78,9 @@ def _check(params: Params) -> None:
         for name in (task.source, task.target, task.condition)
     )
     assert target is not None
+    if params.tune.num_trials:
+        reading = reading_of(task, data.domains, judged, data.aligned)
+        measurable(task, data.domains, reading, params.evaluate.suffixes, params.tune.objective)
     system = _check_networks("", params.system, params.train, Shape(source, target, asked=asked))
     if params.generate.style:
         _check_style(system, params.generate.style)

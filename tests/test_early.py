@@ -157,6 +157,8 @@ def test_values_that_no_stage_can_use_are_refused_first(tmp_path, path, value, s
         ("shard.cut.image_size", [64, 200], "multiples of 16, not 64x200"),
         ("system", {"name": "cogan", "untied": 2}, ""),
         ("system.generator", {"name": "unet", "levels": 9}, "system.generator.levels"),
+        ("tune.objective", "fid_inception", "tune.objective: fid_inception cannot be measured here; it is one of fcn_"),
+        ("tune.objective", "labels_class_iou", "tune.objective: labels_class_iou cannot be measured here"),
         ("train.learning_rates", {"painter": 0.1}, "train.learning_rates.painter"),
         ("judge.train.learning_rates", {"painter": 0.1}, "judge.train.learning_rates.painter"),
         ("train.task", {"source": "photo", "target": "winter"}, "train.task: 'winter'"),

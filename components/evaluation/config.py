@@ -31,3 +31,8 @@ class EvaluateConfig(Section):
     is_splits: PositiveInt = 10
     seed: NonNegativeInt = 0
     batch_size: PositiveInt = 8
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Of the feature networks that are used, as metrics are named: `kid_SUFFIX`, or bare for Inception's."""
+        return (*self.features, *([""] if self.inception else []))

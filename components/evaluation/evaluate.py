@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from components.domain import enlargement
 from components.evaluation.config import EvaluateConfig
 from components.evaluation.fcn_score import corrected
 from components.evaluation.features import FeatureNetwork, open_networks
@@ -16,6 +15,7 @@ from components.evaluation.intervals import PERCENT, Figure
 from components.evaluation.measure import Measured, Measurer, Subset, Truth
 from components.evaluation.points import assign, point_figures, read_points
 from components.evaluation.protocol import Protocol, SampleProtocol
+from components.evaluation.reading import reading_of
 from components.evaluation.rows import build_rows, check_generated
 from components.evaluation.verdict import summarise
 from components.evaluation.within import open_within
@@ -149,37 +149,23 @@ def open_truth(
     test: Subset, task: Task, judge: Judge | None, sources: Subset | None = None
 ) -> tuple[Truth, dict[str, str]]:
     """What can be compared and by whom; and why not where it cannot."""
-    source, target, condition = task.source, task.target, task.condition
-    domains = test.split.domains
-    if source is None:
-        skipped = {"pixels": "no true picture: pictures are made from noise"}
-        if condition is None:
-            return Truth(test, target, None, None, paired=False, translated=False), skipped
-        if judge is None or (judge.card.task.source, judge.card.task.target) != (target, condition):
-            reason = f"no judge that reads {condition} from {target}"
-            return Truth(test, target, None, None, paired=False, translated=False), skipped | {"condition": reason}
-        return Truth(test, target, condition, judge, paired=False, translated=False), skipped
-    read = "labels" if domains[target].kind == "label" else "fcn"
-    if source == target:
-        reason = f"no true picture: {target} is shown in another way"
-        return Truth(test, target, None, None, paired=False), {read: reason, "pixels": reason}
-    if sources is not None:
-        reason = f"no aligned truth: {source} and {target} are pictures of different samples"
-        return Truth(test, target, None, None, sources, paired=False), {read: reason, "pixels": reason}
-    if domains[target].kind == "label":
-        reason = "the target is a label map: its labels are compared directly (labels_*)"
-        return Truth(test, target, target, None), {"fcn": reason, "pixels": reason}
-    times = enlargement(domains[source], domains[target])
-    border = times if times > 1 else 0
-    if judge is None:
-        return Truth(test, target, None, None, border=border), {
-            "fcn": "no judge: judge.system is null, or the data has no labels beside its photos"
-        }
-    photo, labels = judge.card.task.source, judge.card.task.target
-    if photo != target or labels not in domains or judge.classes != domains[labels].classes:
-        reason = f"the judge reads {labels} from {photo}, not from {target}"
-        return Truth(test, target, None, None, border=border), {"fcn": reason}
-    return Truth(test, target, labels, judge, border=border), {}
+    domains, judged = test.split.domains, None if judge is None else judge.card.task
+    reading = reading_of(task, domains, judged, aligned=sources is None)
+    if judge is not None and reading.by_judge and judge.classes != domains[reading.labels or ""].classes:
+        reason = f"the judge knows other classes of {reading.labels}; run dvc repro judge"
+        kind = "fcn" if task.source is not None else "condition"
+        reading = replace(reading, labels=None, by_judge=False, skipped={**reading.skipped, kind: reason})
+    truth = Truth(
+        test,
+        task.target,
+        reading.labels,
+        judge if reading.by_judge else None,
+        sources,
+        paired=reading.paired,
+        translated=task.source is not None,
+        border=reading.border,
+    )
+    return truth, dict(reading.skipped)
 
 
 def make_protocol(

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from components.evaluation.config import LUMA_FIGURES, PIXEL_FIGURES, EvaluateConfig
+from components.evaluation.config import EvaluateConfig
 from components.evaluation.evaluate import make_protocol, open_truth
 from components.evaluation.features import open_networks
 from components.evaluation.figures import figures_of
 from components.evaluation.intervals import Figure
 from components.evaluation.measure import Measured, Measurer, Subset
 from components.evaluation.protocol import Protocol
+from components.evaluation.reading import Reading, measurable
 from components.evaluation.rows import Row
 from components.faults import Fault
 from components.shards.reader import Split
@@ -67,38 +68,18 @@ class Objective:
         samples: int | None = None,
         sources: Split | None = None,
     ) -> None:
-        if val.domains[task.target].kind == "point":
-            raise Fault("tune.num_trials: the target is points, and a search can only measure pictures; set it to 0")
-        if task.within:
-            raise Fault(f"tune.num_trials: a search measures one translation, and {task.title} is several; set it to 0")
         self._config, self._cache = config, cache
         asked = None if sources is None else _spread(sources, samples)
         self._truth, skipped = open_truth(_spread(val, samples), task, judge, asked)
         self._domain = val.domains[task.target]
-        labels = "fcn" if self._truth.judge else "labels"
-        readable = self._truth.labels is not None
-        conditional = readable and task.condition is not None
-        first = "condition_accuracy" if conditional else f"{labels}_class_iou"
-        suffixes = [*config.features, *([""] if config.inception else [])]
-        self.figure = figure or (first if readable else "_".join(["kid", suffixes[0]]).strip("_"))
-        distances = [f"{name}_{suffix}".rstrip("_") for name in ("fid", "kid") for suffix in suffixes]
-        read = [f"{labels}_{name}" for name in ("class_iou", "class_accuracy", "pixel_accuracy")] if readable else []
-        read = ["condition_accuracy"] if conditional else read
-        distances += (
-            []
-            if self._truth.translated
-            else [f"{name}_{suffix}".rstrip("_") for name in ("precision", "recall") for suffix in suffixes]
-        )
-        pixels = list(PIXEL_FIGURES) if self._domain.kind == "image" and self._truth.paired else []
-        pixels += LUMA_FIGURES if self._truth.border else ()
-        if self.figure not in (known := [*read, *distances, *pixels]):
-            kind = "pixels" if self.figure in PIXEL_FIGURES else self.figure.partition("_")[0]
-            reason = f" ({skipped[kind]})" if kind in skipped else ""
-            raise Fault(f"{self.figure} cannot be measured here{reason}; it is one of {', '.join(known)}")
+        border = self._truth.border
+        reading = Reading(self._truth.labels, self._truth.judge is not None, self._truth.paired, skipped, border)
+        known = measurable(task, val.domains, reading, config.suffixes, figure)
+        self.figure = figure or known.default
         self._asks = {
-            "distances": self.figure in distances,
-            "labels": self.figure in read,
-            "pixels": self.figure in pixels,
+            "distances": self.figure in known.distances,
+            "labels": self.figure in known.read,
+            "pixels": self.figure in known.pixels,
             "score": False,
         }
         self._networks = open_networks(config) if self._asks["distances"] else {}
