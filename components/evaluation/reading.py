@@ -107,7 +107,7 @@ def measurable(
         by = "fcn" if reading.by_judge else "labels"
         read = tuple(f"{by}_{name}" for name in ("class_iou", "class_accuracy", "pixel_accuracy"))
         read = read if task.condition is None else ("condition_accuracy",)
-    pixels = PIXEL_FIGURES if target.kind == "image" and reading.paired else ()
+    pixels: tuple[str, ...] = PIXEL_FIGURES if target.kind == "image" and reading.paired else ()
     pixels += LUMA_FIGURES if reading.border else ()
     found = Measurable(read, distances, pixels, default=(*read, f"kid{ends[0]}")[0])
     known = (*read, *distances, *pixels)
