@@ -1,4 +1,4 @@
-"""Whether what earlier stages left is what params ask for now, before a stage works on it."""
+"""Checks that the files of earlier stages were made with the present params, before a stage uses them."""
 
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ _Pairs = dict[str, tuple[Any, Any]]  # param -> (asked, found)
 def check_inputs(stage: str, params: Params) -> None:
     """Refuse inputs of a stage that were made for other params than those it is run with.
 
-    DVC compares what it is told to compare; a file that was committed by hand, an experiment that was applied in part,
-    or a stage that is run by itself get past it. What is not there is left for the stage to miss.
+    DVC does not notice a file that was committed by hand, an experiment that was applied in part, or a stage that is
+    run by itself. Missing files are left for the stage itself to report.
 
     Raises:
         Fault: naming the output, the param, both values, and the stage to run again.

@@ -1,4 +1,4 @@
-"""DVC's cache: every object against its own name, which is the md5 of its bytes, and whose it is."""
+"""DVC's cache: checks every object against its name, which is the md5 of its bytes, and says what it belongs to."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ _OBJECT = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")
 
 
 class Owner(NamedTuple):
-    """What an object is to the graph: `file` is the output itself, or a file in it where that is a folder."""
+    """What an object belongs to: `file` is an output, or a file in an output that is a folder."""
 
     stage: str
     output: str
@@ -29,8 +29,8 @@ class Owner(NamedTuple):
 def verify_cache(project: Path) -> tuple[list[str], list[str]]:
     """Check every byte of the cache of a project.
 
-    DVC itself takes an object that it once wrote, and made read-only, for whole. Objects that are missing are no
-    fault: they are fetched, or made again, when they are needed.
+    DVC itself trusts an object that it once wrote and made read-only. Missing objects are not a fault: they are
+    fetched, or made again, when they are needed.
 
     Args:
         project: the folder of .dvc, or one below it.

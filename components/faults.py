@@ -28,8 +28,8 @@ class Fault(Exception):  # noqa: N818 (a fault of the world outside, not an erro
     """Something outside the code is wrong: a param, a file, a sample, a server.
 
     The message is one line: it names what is at fault and says what to do. A stage prints it without a
-    traceback and exits 1; anything else that escapes a stage is a bug and keeps its traceback. What cannot be
-    printed, as names of files may hold it (a line feed, bytes that are no text), stands in it as Python writes it.
+    traceback and exits 1; anything else that escapes a stage is a bug and keeps its traceback. Characters that cannot
+    be printed, which file names may contain (line feeds, bytes that are not text), are escaped.
     """
 
     def __init__(self, message: str) -> None:
@@ -38,7 +38,7 @@ class Fault(Exception):  # noqa: N818 (a fault of the world outside, not an erro
 
 @contextmanager
 def faults_of_the_machine() -> Iterator[None]:
-    """Around a whole command: say in one line what this machine refused where nothing closer has said it.
+    """Put around a whole command: report in one line what this machine refused, if nothing else has.
 
     Text that the terminal's own encoding lacks is printed as `\\u2013` rather than refused.
     """

@@ -44,7 +44,7 @@ def sha256_json(value: Any) -> str:
 
 @contextmanager
 def faults_of_the_disk(path: "AnyPath") -> Iterator[None]:
-    """Say in one line what the disk refused inside the block: no space left, or no right to write."""
+    """Report in one line what the disk refused inside the block: no space left, or no permission to write."""
     try:
         yield
     except OSError as error:
@@ -59,8 +59,8 @@ def faults_of_the_disk(path: "AnyPath") -> Iterator[None]:
 def atomic_path(path: "AnyPath") -> Iterator[Path]:
     """A temporary path beside `path` to write to; renamed onto `path` when the block ends well.
 
-    The bytes are on disk before the name is: a kill leaves the old file or the new one, never a half. Of a
-    remote path the temporary one lies in this machine's temporary folder, and is uploaded.
+    The bytes are on disk before the name: after a kill there is the old file or the new one, never half of one. For a
+    remote path the temporary file is in this machine's temporary folder, and is then uploaded.
 
     Raises:
         Fault: no space left, a folder that cannot be written to, or a store that refuses.
@@ -88,7 +88,7 @@ def atomic_path(path: "AnyPath") -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """A new folder beside `path` to fill; it takes the place of `path` when the block ends well, else it is gone.
 
-    Who opens `path` meanwhile sees the old folder, whole, or the new one, whole, and for a moment none.
+    Whoever opens `path` in the meantime sees the complete old folder or the complete new one, and for a moment none.
 
     Raises:
         Fault: no space left, or a folder that cannot be written to.

@@ -18,9 +18,9 @@ _Sections = list[type[BaseModel]]
 def take(text: str, fragment: str, defaults: str, name: str) -> tuple[str, list[str]]:
     """A params text with a fragment's values, its own comments kept.
 
-    What the fragment sets does not depend on what was taken before: a section of which it gives keys begins anew
-    from the defaults, and a section inside that it does not give stays as it is. A section that has a `name`
-    (fetch, shard.cut, system) is replaced whole, since the keys beside belong to that choice.
+    The result does not depend on fragments taken before: a section that the fragment names is first set back to the
+    defaults, and a section inside it that the fragment does not name stays as it is. A section with a `name` (fetch,
+    shard.cut, system) is replaced whole, since its other keys belong to that choice.
 
     Args:
         text: of params.yaml. fragment: of the file whose values win. defaults: of configs/default.yaml, or `text`

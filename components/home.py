@@ -1,4 +1,4 @@
-"""Home: where what must outlive one machine lies, by the environment variable PIX2PIPE_ROOT."""
+"""Home: the place of everything that must outlive one machine, by the environment variable PIX2PIPE_ROOT."""
 
 import os
 import threading
@@ -96,7 +96,7 @@ def _opened(value: str) -> AnyPath:
 
 
 def _probe(root: UPath) -> None:
-    """Write an empty object: the one thing that shows the way, the credentials and the bucket at once."""
+    """Write an empty object: this alone tests the connection, the credentials and the bucket at once."""
     errors: list[BaseException] = []
 
     def write() -> None:

@@ -1,4 +1,4 @@
-"""Locks: one process at a time in a place, and the next one told who is there."""
+"""Locks: one process at a time works in a place; the next one is told which process that is."""
 
 import errno
 import fcntl
@@ -12,23 +12,23 @@ from components.faults import Fault
 from components.files import faults_of_the_disk
 from components.home import AnyPath
 
-_PATIENCE_S = 5.0  # what a process that was killed needs to be gone, with all that it has forked
+_PATIENCE_S = 5.0  # time for a killed process and its children to end
 _PAUSE_S = 0.05
-_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # a file system that keeps nobody apart
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # a file system without locks
 
 
 @contextmanager
 def alone(lock: AnyPath, where: str, patience_s: float = _PATIENCE_S) -> Iterator[None]:
-    """Be the only one inside such a block; whoever comes second changes nothing and says who is there.
+    """Let one process at a time into the block; a second one raises a Fault that names the first.
 
-    The lock is the kernel's and ends with its holder, so a process that was killed leaves none behind. The file
-    stays: it holds the holder's number, and nothing else depends on it. An object store has no locks: there nobody
-    is kept apart.
+    The kernel releases the lock when its process ends, so a killed process leaves none behind. The file stays and
+    contains the process's number, on which nothing else depends. An object store has no locks: there, processes are not
+    kept apart.
 
     Args:
         lock: a file, made if it is missing.
         where: what the block works on, for the message.
-        patience_s: how long to wait for one that is just ending.
+        patience_s: how long to wait for a process that is just ending.
 
     Raises:
         Fault: another process is inside.
@@ -56,7 +56,7 @@ def alone(lock: AnyPath, where: str, patience_s: float = _PATIENCE_S) -> Iterato
 
 
 def _taken(file: int) -> bool:
-    """Whether the lock is this process's now; so it is, too, where the file system has no locks."""
+    """Whether this process has the lock now; always true on a file system without locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -17,21 +17,21 @@ from components.scratch import scratch
 
 FOLDER, BOUND = "PIX2PIPE_CACHE", "PIX2PIPE_CACHE_GB"
 _DEFAULT_FOLDER, _DEFAULT_GB = "~/.cache/pix2pipe/shards", 20.0
-_RANGE = 16 << 20  # bytes asked for in one request: what a cut connection costs at most
+_RANGE = 16 << 20  # bytes of one request: at most so many are lost when a connection is cut
 _PARTIAL = ".partial"
 
 
 class Damaged(Fault):
-    """A remote file is missing or has other bytes than it was written with; asking again will not mend it."""
+    """A remote file is missing or its bytes have changed; asking again will not help."""
 
 
 def local_copy(location: UPath, sha256: str, size: int) -> Path:
     """A remote file's copy on this node, fetched and verified unless it is there already.
 
-    It lies under the name of its sha256. Processes that want the same file wait for the one that fetches it;
-    if that one dies, the next takes over. Where the bound would be passed, the copies that were not used for
-    longest go first. One that somebody has open stays readable for him, though its name is gone; so a
-    caller opens what is returned at once, and asks again if it has just gone (`open_copy` does both).
+    The copy is named by its sha256. Processes that want the same file wait for the one that fetches it; if that one
+    dies, the next takes over. To stay within the bound, the copies that were not used for longest are removed first. A
+    removed copy stays readable for processes that have it open. So open the returned file at once, and ask again if it
+    has just been removed (`open_copy` does both).
 
     Args:
         location: of the object.

@@ -1,8 +1,8 @@
-"""What a stage may replace: the files that it wrote itself, and nothing that a person has put among them.
+"""What a stage may replace: the files that it wrote itself, and no files that a person has put among them.
 
-DVC would empty a stage's outputs before the stage runs, whatever lies there. So in dvc.yaml every output is
-`persist: true`, and the stage empties them itself: of the files that it wrote, which a list in .pix2pipe/outputs
-names, or dvc.lock where the outputs came from a cache or a remote.
+DVC would delete a stage's outputs before the stage runs, whoever wrote them. So in dvc.yaml every output is `persist:
+true`, and the stage deletes the files that it wrote itself. It knows them from a list in .pix2pipe/outputs, or from
+dvc.lock if the outputs came from a cache or a remote.
 """
 
 import hashlib
@@ -51,12 +51,12 @@ def all_outputs() -> list[Path]:
 
 @contextmanager
 def replaced(stage: str, outputs: list[Path]) -> Iterator[None]:
-    """Empty a stage's outputs, and record what lies in them when the block ends.
+    """Delete the files in a stage's outputs, and record the new ones when the block ends.
 
-    What a killed stage left half made, and nothing names, is moved to .pix2pipe/set_aside.
+    Unfinished files of a killed stage, which no list names, are moved to .pix2pipe/set_aside.
 
     Raises:
-        Fault: a file among the outputs was written by nobody here; nothing has been touched then.
+        Fault: the stage did not write one of the files in its outputs; then nothing has been changed.
     """
     record = RECORDS / f"{stage}.json"
     began, known = _read(record)

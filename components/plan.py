@@ -1,4 +1,4 @@
-"""The plan of a run: what stages that come hours later would refuse, refused before the first one works."""
+"""The plan of a run: the first stage refuses what a later one, perhaps hours later, would refuse."""
 
 import re
 from itertools import zip_longest
@@ -35,7 +35,7 @@ _LEAST = 2  # samples that a split needs to be measured
 
 
 def check_plan(params: Params) -> None:
-    """Refuse what params alone tell: ranks that cannot share a batch, networks that cannot take the pictures.
+    """Refuse params that cannot work: ranks that cannot share a batch, networks that cannot take the pictures.
 
     A plan that was found good is not checked again by the stages that follow.
 
@@ -105,7 +105,7 @@ def _check(params: Params) -> None:
 
 
 def check_shards(params: Params, manifest: Manifest) -> None:
-    """Refuse shards that hold anything else than params ask for, before a stage works on them.
+    """Refuse shards that were made with other params, before a stage uses them.
 
     Raises:
         Fault: naming the param, what it asks and what the shards have.
@@ -143,7 +143,7 @@ def _drawn(domain: Domain) -> dict[str, object]:
 
 
 def check_data(manifest: Manifest) -> None:
-    """Refuse data of which too little is left to be measured, when the shards are written rather than after training.
+    """Refuse splits that are too small to be measured, when the shards are written rather than after training.
 
     Raises:
         Fault: naming the split, how many samples it has, and what to do.

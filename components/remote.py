@@ -1,4 +1,4 @@
-"""Objects of a remote root: read, and written so that they appear whole or not at all."""
+"""Objects of a remote root: read, and written such that they appear complete or not at all."""
 
 import errno
 import time
@@ -80,7 +80,7 @@ def sizes(folder: UPath) -> dict[str, int]:
 
 
 def remove(path: UPath) -> None:
-    """Delete an object; one that is not there is none to delete."""
+    """Delete an object, if there is one."""
 
     def delete() -> None:
         try:
@@ -104,7 +104,7 @@ def _with_folder(path: UPath, put: Callable[[], object]) -> None:
 
 
 def _patiently(path: UPath, action: Callable[[], _T]) -> _T:
-    """Do it, again after a pause where the error may pass, and say in one line what did not."""
+    """Do it, and repeat it after a pause if the error may be temporary; report a lasting error in one line."""
     for pause in (*_PAUSES_S, None):
         try:
             return action()

@@ -1,7 +1,8 @@
-"""Scratch: temporary folders that are gone when their process is, however it ended.
+"""Scratch: temporary folders that are removed when their process has ended, however it ended.
 
-They all lie in one folder of this machine's user. Each is locked by the process that uses it; the kernel lets go of
-the lock when that process ends, so whoever makes the next one can tell which were left behind, and removes them.
+They are all in one folder of this machine's user. Each is locked by the process that uses it, and the kernel releases
+the lock when that process ends. So a process that makes a new folder can tell which ones were left behind, and removes
+them.
 """
 
 import fcntl
@@ -43,7 +44,8 @@ def scratch_root() -> Path:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A new, empty folder; it is gone after the block, or after the next one where this process is killed.
+    """A new, empty folder; it is removed after the block or, if this process is killed, by the next process that makes
+    one.
 
     Raises:
         Fault: it cannot be made: no space, or no right to.

@@ -25,8 +25,8 @@ LOCKS = Path(".pix2pipe/locks")
 class Clock:
     """Where a stage's seconds went: named parts, beside the whole.
 
-    Work is what the stage exists for; everything under another name (`ray`, `mlflow`, `checkpoint`) is
-    orchestration. The figures lie outside the stage's outputs, which must not depend on how long it took.
+    Work is what the stage exists for; everything under another name (`ray`, `mlflow`, `checkpoint`) is orchestration.
+    The times are kept outside the stage's outputs, which must not depend on how long it took.
     """
 
     def __init__(self, stage: str) -> None:

@@ -1,4 +1,4 @@
-"""YAML that a person wrote, read into plain values: bounded, each key once, and nothing that surprises."""
+"""YAML that a person wrote, read into plain values: bounded in size, each key once, and no dates, tags or the like."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ _SHOWN = 60  # characters of a value that a message holds
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which a key that stands twice is refused; PyYAML would let the last one win silently."""
+    """YAML in which a key may be given only once; PyYAML would silently use the last value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]

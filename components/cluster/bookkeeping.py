@@ -1,4 +1,4 @@
-"""Bookkeeping: what hands Ray Tune its trials, and what enters into the ledger how they fare."""
+"""Bookkeeping: gives Ray Tune its trials, and writes into the ledger how they go."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +36,7 @@ def searcher(take: Callable[[], Trial]) -> Any:
 
 
 def bookkeeper(ledger: Ledger, max_steps: int, listen: Listener) -> Any:
-    """A callback that enters into the ledger what Ray Tune says, and hands on each trial that has ended."""
+    """A callback that writes into the ledger what Ray Tune reports, and passes on each trial that has ended."""
     from ray import tune
 
     class Bookkeeper(tune.Callback):

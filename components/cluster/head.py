@@ -1,4 +1,4 @@
-"""Head: says that Ray itself is gone, before Ray ends this process from below."""
+"""Head: reports that Ray itself is gone, before Ray ends this process."""
 
 import socket
 import sys
@@ -18,11 +18,11 @@ Address = tuple[str, int]
 
 @contextmanager
 def head_watched() -> Iterator[None]:
-    """Look at Ray's head and at this node's Ray while the block lasts, and say it when one of them is gone.
+    """Watch Ray's head and this node's Ray during the block, and report when one of them is gone.
 
-    Without them no run goes on. Ray then ends every process that is connected to it, this one too: with status 1,
-    from a thread of its own and without an exception, in seconds when the node's part is lost, after a minute when
-    it is the head. All that can be done is to say before what happens, and what to do.
+    No run can go on without them. Ray then ends every process that is connected to it, also this one, with status 1,
+    from a thread of its own and without an exception: within seconds if the node's part is lost, after a minute if the
+    head is. All that can be done is to say beforehand what happens and what to do.
 
     Raises:
         Fault: the process that leads the run, on whichever node, is lost before Ray ends this one.
@@ -52,7 +52,7 @@ def head_watched() -> Iterator[None]:
 
 
 def watch(places: Mapping[str, Address], stop: threading.Event, every_s: float = _EVERY_S) -> None:
-    """Knock at each place until `stop` is set, or one has not answered three times in a row: that is said."""
+    """Try each place until `stop` is set, or until one has failed to answer three times in a row, which is reported."""
     missed = dict.fromkeys(places, 0)
     while not stop.wait(every_s):
         for name, address in places.items():

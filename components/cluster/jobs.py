@@ -1,4 +1,4 @@
-"""Jobs: the stages of a graph sent to a Ray cluster, followed, and stopped, through its job server."""
+"""Jobs: sends the stages of a graph to a Ray cluster, follows them and stops them, through its job server."""
 
 import asyncio
 import json
@@ -51,7 +51,7 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """It is not going to change any more."""
+        """Whether it will not change any more."""
         return self.status in ("STOPPED", "SUCCEEDED", "FAILED")
 
 
@@ -89,7 +89,7 @@ class Jobs:
         return cls(address)
 
     def notes(self) -> list[str]:
-        """What a person should know of this cluster before a job is sent to it."""
+        """What a person should know about this cluster before sending it a job."""
         notes = []
         if self.is_open:
             notes.append(
@@ -156,7 +156,7 @@ class Jobs:
     def follow(self, job: str, out: TextIO) -> Job:
         """Copy a job's log, from its beginning, until the job ends.
 
-        A connection that breaks is taken up again where it broke.
+        A connection that breaks is resumed where it broke.
 
         Raises:
             Fault: the job or the cluster is gone.

@@ -1,4 +1,4 @@
-"""Journal: what Ray Train's controller has to tell the driver while the driver waits for it."""
+"""Journal: what Ray Train's controller tells the driver while the driver waits."""
 
 import json
 import threading
@@ -23,7 +23,7 @@ class Journal:
             file.write(json.dumps(record) + "\n")
 
     def ask_to_stop(self) -> None:
-        """Leave word for the controller that the ranks are to end; safe in a signal's handler."""
+        """Tell the controller to end the ranks; safe in a signal handler."""
         self._wish.touch()
 
     @property
@@ -37,7 +37,8 @@ class Journal:
 
     @contextmanager
     def followed(self, listener: Callable[[dict[str, Any]], None]) -> Iterator[None]:
-        """Hand each record to a listener, in a thread, as it comes; all of them by the end of the block."""
+        """Pass each record to a listener, in a thread, as it comes, and all of them before the block
+        ends."""
         self.path.touch()
         stop = threading.Event()
 

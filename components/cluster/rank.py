@@ -1,4 +1,4 @@
-"""What runs in a rank's process: the function, after a look at the files that all ranks must share."""
+"""What runs in a rank's process: the function, after a check of the files that all ranks must share."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ _group: Group | None = None
 
 @dataclass(frozen=True)
 class Work:
-    """What the driver hands to every rank.
+    """What the driver gives to every rank.
 
     Attributes:
         cpus: threads for torch.
@@ -41,7 +41,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Sign:
-    """What a rank says of itself when it is asked.
+    """What a rank reports about itself when it is asked.
 
     Attributes:
         step: the last step begun; None when the function counts no steps.
@@ -77,7 +77,7 @@ def run_rank(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_shared(shared: dict[AnyPath, str], who: str) -> None:
-    """Refuse to run where a file of the driver's is missing or another: this node has a disk of its own."""
+    """Refuse to run if a file of the driver is missing or different here, since this node then has its own disk."""
     for path, digest in shared.items():
         try:
             seen = sha256_file(path)
@@ -108,7 +108,7 @@ def sign() -> Sign:
 
 
 def hold() -> int:
-    """Let this rank begin no further step; gives the steps begun, -1 before the first line of the function."""
+    """Keep this rank from beginning another step; returns the steps begun, -1 before the first line of the function."""
     return -1 if _group is None else _group.stop.hold()
 
 

@@ -22,10 +22,10 @@ _OF_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the processes of a 
 
 @contextmanager
 def ray_session(dashboard: bool = False) -> Iterator[None]:
-    """Be connected to Ray inside the block.
+    """Connect to Ray for the duration of the block.
 
-    A process that is connected already (a worker of Ray, which starts workers of its own) stays so. Nodes of a
-    cluster are sent the project's code, unless this is a job, which has brought it.
+    A process that is already connected (a worker of Ray that starts workers of its own) stays connected. The nodes of a
+    cluster get the project's code, except in a job, which has brought it.
 
     Args:
         dashboard: start one with a cluster of this machine's own.
@@ -82,7 +82,7 @@ def _runtime_env(address: str, folder: Path) -> dict[str, Any] | None:
 
 
 def _require_answer(address: str) -> None:
-    """Refuse an address that nobody answers in seconds; Ray itself would try for minutes."""
+    """Refuse an address that does not answer within seconds; Ray itself would try for minutes."""
     if address in ("local", "auto"):
         return
     if address.startswith("http"):

@@ -19,7 +19,7 @@ def is_finished(run: Run) -> bool:
 
 
 def spread(runs: Mapping[str, Run], cpus: int, listen: Listener) -> None:
-    """Train runs that are not finished, as many at once as there is room for; each goes on from its checkpoint.
+    """Train the unfinished runs, as many at once as the cluster can take; each goes on from its checkpoint.
 
     A run that fails does not end the others.
 
@@ -28,7 +28,7 @@ def spread(runs: Mapping[str, Run], cpus: int, listen: Listener) -> None:
         listen: handed a name and how it ended: `done`, or why it failed.
 
     Raises:
-        Fault: some have failed; or the cluster has no room for a single one.
+        Fault: some have failed; or the cluster is too small for a single one.
     """
     waiting = {name: run for name, run in runs.items() if not is_finished(run)}
     if not waiting:

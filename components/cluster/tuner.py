@@ -33,7 +33,7 @@ class Search:
     Attributes:
         ledger: where the trials stand. folder: for Ray's own files, on this machine.
         make_run: (values, repeat) -> the training run of a trial.
-        start: the params as they stand, by the paths of the space.
+        start: the present params, by the paths of the space.
     """
 
     config: TuneConfig
@@ -48,7 +48,7 @@ class Search:
 def search(work: Search, listen: Listener) -> float:
     """Bring the ledger to `num_trials` ended trials, and to `num_seeds` seeds of the finalists.
 
-    Trials that a kill left running go on from their last checkpoint, first.
+    Trials that were running when the search was killed come first, and go on from their last checkpoint.
 
     Args:
         listen: handed each trial when it ends.
@@ -57,7 +57,7 @@ def search(work: Search, listen: Listener) -> float:
         Seconds that starting and ending Ray took.
 
     Raises:
-        Fault: the cluster has no room for a single trial.
+        Fault: the cluster is too small for a single trial.
     """
     began = time.perf_counter()
     if not _waiting(work) and not _repeats(work):
@@ -137,7 +137,7 @@ def _scheduler(work: Search) -> "TrialScheduler | None":
 def _fit(
     work: Search, take: Callable[[], Trial], count: int, scheduler: "TrialScheduler | None", listen: Listener
 ) -> None:
-    """Run `count` trials, as many at once as there is room for."""
+    """Run `count` trials, as many at once as the cluster can take."""
     from ray import tune
 
     config = work.config

@@ -1,9 +1,8 @@
-"""Watch: sees from Ray Train's controller that a rank died or hangs, names it, and ends it for good.
+"""Watch: finds out, in Ray Train's controller, which rank died or hangs, names it and ends it.
 
-A collective that waits too long fails on the ranks that wait, not on the one that they wait for, so
-its error names nobody. Whoever started the ranks can ask each of them how far it is: that is done here,
-once a poll, beside the training and at no cost to a step. Ray's own detector of NCCL hangs uses the same
-hooks; they are not public, so pyproject.toml pins Ray's minor version.
+A collective that waits too long fails on the ranks that wait, not on the one that they wait for, so its error does not
+name the culprit. So each rank is asked here how far it is, at every poll, beside the training and at no cost to a step.
+Ray's own detector of NCCL hangs uses the same hooks; they are not public, so pyproject.toml pins Ray's minor version.
 """
 
 import os
@@ -24,7 +23,7 @@ from components.cluster.journal import Journal
 from components.cluster.rank import Sign, hold, kill, release, sign
 from components.faults import Fault
 
-_PATIENCE_S = 5.0  # for an answer of a rank that is at fault, perhaps; a busy machine may be slow to give one
+_PATIENCE_S = 5.0  # how long to wait for an answer of a suspected rank; a busy machine may be slow to answer
 _TIMED_OUT = re.compile(r"tim(ed|e) ?out", re.IGNORECASE)
 _CUT_OFF = re.compile(r"closed by peer|reset by peer|broken pipe|connection (closed|refused|reset)", re.IGNORECASE)
 
@@ -33,9 +32,9 @@ _CUT_OFF = re.compile(r"closed by peer|reset by peer|broken pipe|connection (clo
 class _Watched:
     """A rank, and what was last heard of it (`heard` on this process's clock, in seconds).
 
-    `before` is the last sign from before anybody can have given up. A rank that waits in a collective leaves it
-    by an error when `timeout_s` is over, and until that error has been reported it looks like one that hangs
-    elsewhere; so who waited for whom is read from the signs of the time before.
+    `before` is the last sign from a time when no rank can have given up yet. A rank that waits in a collective leaves
+    it with an error after `timeout_s`, and until that error is reported it looks like a rank that hangs elsewhere. So
+    the earlier signs decide who waited for whom.
     """
 
     worker: Any
@@ -52,7 +51,7 @@ class _Watched:
 
     @property
     def waited(self) -> bool:
-        """Whether it waited for another rank when everybody still had patience."""
+        """Whether it waited for another rank before any rank can have given up."""
         sign = self.before if self.before and self.sign and self.before.step == self.sign.step else self.sign
         return sign is None or sign.waits
 
@@ -104,7 +103,7 @@ class Watch(WorkerGroupCallback, ControllerCallback):
         os.environ["TORCH_PROCESS_GROUP_SHUTDOWN_TIMEOUT_S"] = "5"
 
     def after_controller_state_update(self, _before: Any, state: Any) -> None:
-        """Say that the nodes have no room for the ranks now."""
+        """Report that the nodes cannot hold all ranks at present."""
         if type(state).__name__ == "ReschedulingState":
             self._journal.write(say="the nodes have no room for all ranks; waiting for a node to come back")
 
@@ -191,7 +190,7 @@ class Watch(WorkerGroupCallback, ControllerCallback):
         return self._hung(silent, [r for r in running if r not in errors or r in stuck])
 
     def _hung(self, silent: list[int], running: list[int]) -> str:
-        """Name and end the ranks that the others wait for: silent, behind, or outside of any collective."""
+        """Name and end the ranks that the others wait for: silent, behind, or in no collective."""
         furthest = max(watched.step for watched in self._ranks)
         behind = [r for r in running if self._ranks[r].step < furthest]
         astray = [r for r in running if not self._ranks[r].waited]

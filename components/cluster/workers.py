@@ -36,7 +36,7 @@ _NCCL_GRACE_S = 30
 
 @dataclass(frozen=True)
 class Workers:
-    """How many ranks, on what, and how patient.
+    """How many ranks there are, on which devices, and how long to wait for them.
 
     Attributes:
         num: ranks; 0 runs the function in this process, with every core and no Ray.
@@ -46,7 +46,7 @@ class Workers:
         max_failures: how often dead or hung workers are replaced.
         wish: how the ranks are to lie on the nodes.
         shared: more files that all ranks must see as this process does.
-        title: who speaks in what is said on stderr.
+        title: the name that begins its lines on stderr.
         saves: the function heeds `group.stop`, so a first SIGTERM or Ctrl-C lets it end after a step, saved.
     """
 
@@ -74,7 +74,7 @@ class Workers:
         """Call function(payload, group) on every rank and wait for them all.
 
         Returns:
-            Seconds that were not the function's own: starting Ray and the workers, and ending them.
+            Seconds outside of the function: for starting Ray and the workers, and ending them.
 
         Raises:
             Fault: raised by the function on a rank, or the ranks cannot be had, died or hang, or some do
