@@ -15,6 +15,7 @@ from components.tracking.record import run_name
 from components.tracking.store import tracking_uri
 from components.training.export import export_run
 from components.training.loop import fit
+from components.training.optimizers import moment_of
 from components.training.progress import Progress
 from components.training.run import plan
 
@@ -28,7 +29,9 @@ def main(params: Params, clock: Clock) -> None:
     params = with_values(params, read_winner(TUNED), f"{TUNED / WINNER}")
     train = settled_start(params.train, params.register_.experiment)
     run = plan(params.system, train, SHARDS, shared() / "runs")
-    for note in build(run.system, run.shape()).notes:
+    system = build(run.system, run.shape())
+    ends = system.course.ends(moment_of(system, train, run.num_steps(), run.num_steps()))
+    for note in (*system.notes, *ends):
         print(f"train: note: {note}", file=sys.stderr)
     name = run_name(run.system.name, run.task, run.num_steps(), run.key)
     live = LiveRun(tracking_uri(LOCAL), LOCAL, params.register_.experiment, run.key, name).start()

@@ -30,6 +30,7 @@ SYSTEMS = {
     "wgan_gp": {"name": "wgan_gp", "latent": 8, "width": 4, "num_critic": 2},
     "sn_gan": {"name": "sn_gan", "latent": 8, "networks": {"name": "residual", "width": 4}, "num_critic": 2},
     "mgan": {"name": "mgan", "latent": 8, "width": 4, "num_heads": 2},
+    "style_gan": {"name": "style_gan", "latent": 8, "width": 4, "mapping": 2, "growth": {"steady": 4, "fade": 8}},
 }
 NAMES = dict.fromkeys(SYSTEMS, "photo") | {"cgan": "photo_by_kind"}
 READ = {"system": {"name": "classifier", "width": 2}, "train": {"steps": 2, "batch_size": 4, "checkpoint_every": 2}}
@@ -56,7 +57,9 @@ def run(
     return params
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize(
+    "system", [pytest.param(name, marks=[pytest.mark.slow] if name == "style_gan" else []) for name in SYSTEMS]
+)
 def test_a_system_goes_all_the_way(system, tmp_path, monkeypatch):
     params = run(tmp_path, monkeypatch, system)
     data, name = tmp_path / "data", NAMES[system]

@@ -43,6 +43,10 @@ class GrowthConfig(Section):
         faded = max(0, rest - self.steady) / self.fade
         return min(float(levels), level_of(self.start) + whole + faded)
 
+    def images(self, levels: int) -> int:
+        """After how many the last level is alone."""
+        return (levels - level_of(self.start)) * (self.steady + self.fade)
+
     def rate(self, level: int) -> float:
         """The factor of the learning rate at a level."""
         reached = [side for side in self.rates if side <= SMALLEST * 2**level]
@@ -133,6 +137,15 @@ def growing(
     def rate(moment: Moment) -> float:
         return config.growth.rate(math.ceil(grown(moment)))
 
+    def ends(moment: Moment) -> tuple[str, ...]:
+        if grown(moment) == levels:
+            return ()
+        side, whole = SMALLEST * 2 ** math.floor(grown(moment)), SMALLEST * 2**levels
+        return (
+            f"system.growth: {whole} pixels are reached after {config.growth.images(levels):,} images, and the run has "
+            f"{moment.images:,}: it ends with the detail of {side} pixels; raise train.steps, or lower steady and fade",
+        )
+
     def seen(networks: nn.ModuleDict, moment: Moment) -> tuple[int, Tensor | None]:
         level, fades = moment.stage
         return level, _generator(networks).alpha() if fades else None
@@ -167,7 +180,7 @@ def growing(
         validation=validation,
         averaged=("generator",),
         published=published,
-        course=Course(stage, begin, rate),
+        course=Course(stage, begin, rate, ends),
     )
 
 

@@ -37,6 +37,11 @@ def nothing_to_set(_networks: nn.ModuleDict, _moment: Moment) -> None:
     """The networks stay as they are between two steps."""
 
 
+def nothing_to_say(_: Moment) -> tuple[str, ...]:
+    """A run may end at any moment."""
+    return ()
+
+
 def full_rate(_: Moment) -> float:
     """The learning rate is that of the params."""
     return 1.0
@@ -51,11 +56,13 @@ class Course:
             is a graph of its own. No stage comes back.
         begin: sets, before each step, what changes within a stage, in buffers of the networks.
         rate: a factor of the learning rate.
+        ends: what people should know of a run that ends at a moment, such as that it has not grown up.
     """
 
     stage: Callable[[Moment], tuple[int, ...]] = one_stage
     begin: Callable[[nn.ModuleDict, Moment], None] = nothing_to_set
     rate: Callable[[Moment], float] = full_rate
+    ends: Callable[[Moment], tuple[str, ...]] = nothing_to_say
 
 
 STEADY = Course()  # nothing changes

@@ -1,5 +1,6 @@
 """PG-GAN and StyleGAN: growth as a function of the images seen, and what their layers compute, in closed form."""
 
+import json
 import math
 
 import pytest
@@ -84,7 +85,8 @@ def test_the_published_counts(name, case):
     config = CONFIGS[name].model_copy(update={"width": width, "latent": latent})
     if name == "style_gan":
         config = config.model_copy(update={"mapping": 8})
-    networks = build(config, Shape(None, Domain(kind="image", size=(side, side)))).networks
+    with torch.device("meta"):
+        networks = build(config, Shape(None, Domain(kind="image", size=(side, side)))).networks
     assert count(networks["generator"]) == generator
     assert discriminator in (count(networks["discriminator"]), None)
     if name == "style_gan":
@@ -227,6 +229,15 @@ def test_stages_are_a_level_alone_and_a_level_that_fades_in(name):
     assert generator.alpha().item() == pytest.approx(0.6)
 
 
+def test_a_run_that_ends_before_it_has_grown_up_says_so():
+    ends = small("pg_gan").course.ends
+    assert ends(Moment(9, 9, 300)) == ()
+    for images, side in ((299, 16), (240, 16), (100, 8)):
+        (said,) = ends(Moment(9, 9, images))
+        assert said.startswith(f"system.growth: 32 pixels are reached after 300 images, and the run has {images}:")
+        assert f"the detail of {side} pixels;" in said
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("level", [1, 2, 3])
 def test_a_generator_fades_exactly_from_the_smaller_to_the_larger(name, level):
@@ -350,6 +361,9 @@ def test_optimizers_begin_anew_where_a_fade_begins_and_ends(tiny_shards, tmp_pat
         steps = {int(moments["step"]) for moments in state["state"].values()}
         assert max(steps) == STEPS - last
     assert weights_of(whole)["generator.grown"] == 3
+    logged = [json.loads(line) for line in (whole.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    grown = [record["terms"]["discriminator.grown"] for record in logged if "terms" in record]
+    assert grown == pytest.approx([1, 1, 1 + 2 / 6, 2, 2, 2 + 2 / 6, 3, 3])
 
 
 # Styles
