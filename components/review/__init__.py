@@ -1,1 +1,1 @@
-"""The gate of the registry: a candidate beside the champion, and who promoted what."""
+"""The gate of the registry: compares a candidate with the champion, and records who promoted what."""

@@ -33,7 +33,7 @@ def list_lines(standing: Standing, model: str, where: str) -> list[str]:
 
 
 def review_lines(review: Review) -> list[str]:
-    """One version: its verdict, the reasons and every figure beside the champion's."""
+    """One version: its verdict, the reasons, and every metric beside the champion's."""
     verdict = review.verdict
     lines = [f"{headline(review)}; the gate {'is passed' if verdict.passed else 'is not passed'}"]
     if review.standing.notice:
@@ -68,7 +68,7 @@ def mark(difference: Difference) -> str:
 
 
 def markdown(review: Review, lineage: Lineage, picture: str = "") -> str:
-    """What stands as the version's description.
+    """The version's description.
 
     Args:
         picture: path of the side-by-side picture among the run's artifacts; empty where there is none.

@@ -12,14 +12,14 @@ RowName = Literal["real", "floor", "mean_colour", "mismatched", "input", "bicubi
 
 
 class ReviewConfig(Section):
-    """Rules on figures of data/metrics; each is asked of the translations that have the figure.
+    """Rules on metrics of data/metrics; a rule applies to the translations that have its metric.
 
     Attributes:
-        require: figures on which a candidate must be better than the champion, its interval clear of no difference.
-        no_worse_than: figure -> how much worse than the champion the worst end of its interval may be, in the
-            figure's own unit.
-        floors: figure -> the row of metrics that a candidate must be better than, with its interval; asked of the
-            first version too, when there is no champion yet.
+        require: metrics by which a candidate must be better than the champion, with its whole interval.
+        no_worse_than: metric -> how much worse than the champion the worst end of its interval may be, in the metric's
+            unit.
+        floors: metric -> the row that a candidate must be better than, with its whole interval; this applies also to
+            the first version, when there is no champion yet.
         pictures: test samples shown side by side.
     """
 
@@ -29,10 +29,10 @@ class ReviewConfig(Section):
     pictures: PositiveInt = 8
 
     def require_known(self, evaluate: EvaluateConfig) -> None:
-        """Refuse a figure that no translation can have under these params of evaluate.
+        """Refuse a metric that no translation can have with these params of evaluate.
 
         Raises:
-            ValueError: naming the rule, the figure, and those there are.
+            ValueError: naming the rule, the metric, and those that exist.
         """
         known = figure_names(evaluate)
         for param, figure in self.named():
@@ -48,7 +48,7 @@ class ReviewConfig(Section):
 
 
 def figure_names(config: EvaluateConfig) -> list[str]:
-    """Every figure that some translation may have under these params; those of single classes are left out."""
+    """Every metric that some translation may have with these params; those of single classes are left out."""
     suffixes = [*(f"_{name}" for name in config.features), *([""] if config.inception else [])]
     networks = [f"{figure}{suffix}" for suffix in suffixes for figure in ("fid", "kid", "inception_score")]
     read = [

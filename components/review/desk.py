@@ -1,4 +1,4 @@
-"""The desk where a version is looked at: reviewed, pictured, and its verdict kept with it."""
+"""The desk: reviews a version, makes its pictures, and keeps the verdict with it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The gate: two versions' figures over the same resampled test images, the rules of params, and a verdict."""
+"""The gate: compares two versions' metrics over the same resampled test images, by the rules of the params."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of params and what came of it, in words."""
+    """A rule of the params and its outcome, in words."""
 
     name: Literal["require", "no_worse_than", "floors"]
     figure: str
@@ -54,7 +54,7 @@ class Verdict:
     Attributes:
         passed: whether it may be promoted without an override.
         reasons: a line each.
-        other_task: it makes something else than the champion, so that no override helps.
+        other_task: it makes something else than the champion, so that it cannot be overridden.
     """
 
     word: Word
@@ -68,7 +68,7 @@ class Verdict:
 def judge(candidate: Kept, champion: Kept | None, config: ReviewConfig) -> Verdict:
     """Compare a candidate with the champion, or with the floors alone where there is none.
 
-    Paired: replicate i of both was taken over the same images, since under one protocol the draws are the same.
+    The comparison is paired: replicate i of both is over the same images, since one protocol has the same draws.
     """
     floors = tuple(_floors(candidate, config))
     if champion is None:
@@ -94,7 +94,7 @@ def judge(candidate: Kept, champion: Kept | None, config: ReviewConfig) -> Verdi
 
 
 def another_task(candidate: Kept, champion: Kept) -> str | None:
-    """In what the two make different things; None where they make the same."""
+    """How the two differ in what they make; None if they make the same."""
     a, b = candidate.card, champion.card
     sizes = ["x".join(map(str, card.target.height_width)) for card in (a, b)]
     tasks = [card.task.title for card in (a, b)]
@@ -198,7 +198,7 @@ def _absent(candidate: Kept, figure: str) -> str:
 
 
 def _reasons(rules: tuple[Rule, ...]) -> tuple[str, ...]:
-    """The words of the rules, those that decided first."""
+    """The words of the rules, with those that decided first."""
     order = ("broken", "open", "held", "set aside")
     return tuple(rule.words for rule in sorted(rules, key=lambda rule: order.index(rule.outcome)))
 

@@ -1,4 +1,5 @@
-"""What a version keeps of its evaluation, so that a later one can be compared with it on the same samples."""
+"""The part of its evaluation that a version keeps, so that later versions can be compared with it on the same
+samples."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -19,16 +19,16 @@ def promote(
 ) -> Promotion:
     """Make a reviewed version the champion.
 
-    The verdict is taken anew from what both versions keep, under the rules of now; but the person must have seen
-    one against the champion of now, so of two who promote at once the second is told to look again.
+    The verdict is computed again from what both versions keep, by the present rules. But the person must have seen a
+    verdict against the present champion: if two people promote at once, the second is told to look again.
 
     Args:
         which: its number or an alias. folder: where files are brought.
-        override: promote it although the gate did not pass it. What translates something else than the champion,
-            or is not what was registered, is refused all the same.
+        override: promote it although the gate did not pass it. A version that translates something else than the
+            champion, or was changed since it was registered, is always refused.
 
     Raises:
-        Fault: no name or no reason; not reviewed against the champion of now; refused by the gate.
+        Fault: no name or no reason; not reviewed against the present champion; refused by the gate.
     """
     by, why = _said("--by", by), _said("--why", why)
     standing = settle(store, model)
@@ -54,7 +54,7 @@ def promote(
 def rollback(store: Store, model: str, undone: str, by: str, why: str, folder: Path) -> Promotion:
     """Make the champion before the present one the champion again, by the record.
 
-    Where the alias was moved outside, that move is what is undone: the champion of the record is put back.
+    If the alias was moved outside of pix2pipe, that move is undone, and the champion of the record is restored.
 
     Args:
         undone: the number of the champion that is undone, as its author sees it; "none" where the alias is gone. Of
@@ -98,7 +98,7 @@ def _said(option: str, text: str) -> str:
 
 
 def _require_seen(version: Version, standing: Standing) -> None:
-    """Refuse a version that nobody has seen beside the champion of now."""
+    """Refuse a version that nobody has reviewed beside the present champion."""
     if AGAINST not in version.tags:
         raise Fault(f"{version.name} is not reviewed; pix2pipe review {version.number} does it")
     if standing.mark.items() <= version.tags.items():

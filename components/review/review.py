@@ -1,4 +1,4 @@
-"""A review: one version beside the champion of now, its verdict, and what it was told on."""
+"""A review: one version beside the present champion, its verdict, and what the verdict is based on."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,7 @@ class Standing:
 
     @property
     def unfinished(self) -> Promotion | None:
-        """The last promotion where its record is written and the alias not moved yet: it goes on, or was killed."""
+        """The last promotion if it is recorded and the alias has not been moved yet: it is under way, or was killed."""
         last = self.promotions[-1] if self.promotions else None
         if last is None or (self.champion.number if self.champion else None) == last.after:
             return None
@@ -52,7 +52,7 @@ class Standing:
 
     @property
     def outside(self) -> str:
-        """What the alias is on where it was moved by other hands than the record says, as a word; else empty."""
+        """The version that the alias was moved to outside of the record, as a word; empty otherwise."""
         found = self.champion.number if self.champion else None
         return "" if self.unfinished or found == self.recorded else str(found or "none")
 
@@ -76,7 +76,8 @@ class Standing:
 
 @dataclass(frozen=True)
 class Review:
-    """What was found of one version; `against` is the champion's files, None where there is none or they are bad."""
+    """The result for one version; `against` is the champion's files, None if there is no champion or its files are
+    bad."""
 
     version: Version
     standing: Standing
@@ -96,7 +97,7 @@ def find_standing(store: Store, model: str) -> Standing:
 
 
 def settle(store: Store, model: str) -> Standing:
-    """Where a model stands, a promotion that was cut short being finished first; for those who change it.
+    """Where a model stands, after an interrupted promotion has been finished; for callers that change something.
 
     Raises:
         Fault: there is no such model, or MLflow refuses.
@@ -109,7 +110,7 @@ def settle(store: Store, model: str) -> Standing:
 
 
 def review(store: Store, standing: Standing, version: Version, config: ReviewConfig, folder: Path) -> Review:
-    """Compare a version with the champion of now.
+    """Compare a version with the present champion.
 
     Args:
         folder: where both versions' files are brought; `Kept.folder` lies in it.

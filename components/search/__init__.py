@@ -1,1 +1,1 @@
-"""The search over params: what is tried, what is remembered of it, and what wins."""
+"""The search over params: what is tried, the record of it, and the winner."""

@@ -42,21 +42,21 @@ class TuneConfig(Section):
 
     Attributes:
         space: dotted path of a param (`system.lambda_l1`, `train.learning_rate`) -> its values.
-        objective: a figure of the evaluation, measured on `val`; None takes the class IoU of the labels, read
-            by the judge or the target's own, and KID where there are no labels.
+        objective: a metric of the evaluation, measured on `val`; None is the class IoU of the labels, read by the judge
+            or the target's own, or KID if there are no labels.
         samples: val samples it is measured on, evenly spread; None: all.
-        num_trials: configurations tried; 0 passes the params through.
-        start: try the params as they stand first, so that a search never ends worse than it began.
+        num_trials: configurations tried; 0 leaves the params as they are.
+        start: try the present params first, so that the winner is never worse than them.
         sampler: Optuna's TPE (Bergstra et al. 2011), random, or grid (`resolution` values of each continuous
             dimension, in an order drawn by `seed`).
         scheduler: asha (Li et al. 2018, arXiv:1810.05934) ends a trial at `grace_steps`, and again after each
             `reduction_factor` times as many, unless it is among the best 1/`reduction_factor` there; none
             trains all to `max_steps`.
-        num_seeds: the best `finalists` are trained this often in all, each time by another seed, and the
-            winner is the best by the mean: one run of a GAN says little about the next.
+        num_seeds: the best `finalists` are trained this often in all, with different seeds, and the best mean wins,
+            since two runs of a GAN differ much.
         num_workers: data-parallel ranks of a trial; 0 trains it in one process.
         max_concurrent: trials at once; None: as many as the CPUs (or GPUs) give one core each.
-        trials_per_gpu: trials of one process that share a GPU, which a small one alone does not fill.
+        trials_per_gpu: how many trials of one process share a GPU; a small trial alone does not fill one.
     """
 
     space: dict[str, Dimension] = Field(default_factory=dict)
@@ -96,5 +96,6 @@ class TuneConfig(Section):
         return (*rungs, self.max_steps)
 
     def decisive(self) -> dict[str, object]:
-        """What decides the trials, and not where they run; a search may be given more trials and go on."""
+        """The params that decide the trials: not where they run, nor how many there are, since a search may go on with
+        more."""
         return self.model_dump(mode="json", exclude={"num_trials", "max_concurrent", "num_workers", "finalists"})

@@ -28,8 +28,8 @@ class Trial(Section):
     Attributes:
         number: of the configuration, from 0. repeat: 0, and above it a finalist trained by another seed.
         values: dotted path -> value.
-        state: finished trials were trained to the last rung; pruned ones were ended by the scheduler; failed
-            ones broke, gave a figure that is not finite, or were killed (`reason` says which).
+        state: finished trials were trained to the last rung; pruned ones were ended by the scheduler; failed ones
+            broke, gave a metric that is not finite, or were killed (`reason` says which).
         rungs: what was measured so far. seconds: spent on it, over all its attempts.
         key: of its training run.
     """
@@ -83,7 +83,7 @@ class Ledger:
         return trial
 
     def add(self, trial: Trial, rung: Rung, seconds: float) -> Trial:
-        """Note a rung; one that a resumed trial hands in again is there already."""
+        """Add a rung, unless it is there already: a resumed trial reports rungs again."""
         known = trial if rung.steps <= trial.steps else trial.model_copy(update={"rungs": (*trial.rungs, rung)})
         return self.put(known.model_copy(update={"seconds": trial.seconds + seconds}))
 

@@ -44,10 +44,10 @@ class Measure:
 
 
 class Meter:
-    """Makes val pictures with a run's newest checkpoint, by its first use, and measures what comes out.
+    """Makes val pictures with the first use of a run's newest checkpoint, and measures them.
 
     Raises:
-        Fault: the figure cannot be measured on this data.
+        Fault: the metric cannot be measured on this data.
     """
 
     def __init__(self, measure: Measure) -> None:
@@ -66,7 +66,7 @@ class Meter:
         """The objective after the run's last saved step.
 
         Raises:
-            Fault: there is no checkpoint, or the figure is not finite.
+            Fault: there is no checkpoint, or the metric is not finite.
         """
         last = run.checkpoints.last()
         if last is None:

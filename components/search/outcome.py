@@ -1,4 +1,4 @@
-"""Outcome: what a search gives: all its trials as a table, and the winner as params that the next stage takes."""
+"""Outcome: the result of a search: all its trials as a table, and the winner as params for the next stage."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,13 +48,13 @@ def finalists(config: TuneConfig, trials: list[Trial], less_is_better: bool) -> 
 
 
 def find_winner(config: TuneConfig, trials: list[Trial], less_is_better: bool, folder: str = "the search") -> Winner:
-    """The best finalist by the mean of its seeds; one that failed with any seed is out.
+    """The best finalist by the mean of its seeds; a finalist that failed with any seed cannot win.
 
     Args:
         folder: of the search, for the message.
 
     Raises:
-        Fault: no trial gave a figure; it names what went wrong with the first.
+        Fault: no trial gave a metric; the message says what went wrong with the first.
     """
     standing = []
     for first in finalists(config, trials, less_is_better):

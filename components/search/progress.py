@@ -24,7 +24,7 @@ class SearchProgress:
         self._figure = figure
 
     def __getstate__(self) -> dict[str, str]:
-        """Ray writes down what listens to a search; a bar holds an open stream, which nothing can write down."""
+        """Ray pickles what listens to a search; a bar has an open stream, which cannot be pickled."""
         return {"_figure": self._figure}
 
     def __enter__(self) -> Self:

@@ -27,7 +27,7 @@ _TRIES = 100
 
 
 def check_space(config: TuneConfig) -> None:
-    """Refuse paths that no search can decide, and more trials than there are points.
+    """Refuse paths that cannot be searched, and more trials than there are points.
 
     Raises:
         Fault: naming the path, or how many points there are.
@@ -59,7 +59,7 @@ def extremes(config: TuneConfig) -> Iterable[tuple[str, Scalar]]:
 
 
 def propose(config: TuneConfig, known: list[Trial], start: Values, less_is_better: bool) -> Values:
-    """The next point to try, as a function of the params and of what is known: nothing else is remembered.
+    """The next point to try: a function of the params and the trials so far, with no other state.
 
     Args:
         known: the trials so far, finished or not, in order. start: the params as they stand.
@@ -127,7 +127,7 @@ def _study(config: TuneConfig, known: list[Trial], less_is_better: bool, attempt
 
 
 def _inside(distribution: Any, value: Scalar) -> bool:
-    """Whether a study can hold a value; the params as they stand may lie outside the space."""
+    """Whether a value is within the space; the present params may be outside."""
     choices = getattr(distribution, "choices", None)
     if choices is not None:
         return value in choices

@@ -6,10 +6,10 @@ from components.schema import Section
 
 
 class RegisterConfig(Section):
-    """Under which names a run is kept.
+    """The names under which a run is kept.
 
-    The server is no param but the environment's MLFLOW_TRACKING_URI, so that the same params.yaml serves a
-    laptop and a cluster.
+    The server is given by the environment variable MLFLOW_TRACKING_URI and not by a param, so that the same params.yaml
+    works on a laptop and on a cluster.
 
     Attributes:
         model: name of the registered model; MLflow refuses slashes and colons in it. The second translation of a

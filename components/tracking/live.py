@@ -1,4 +1,4 @@
-"""LiveRun: a training's figures in MLflow while it goes on, never in its way."""
+"""LiveRun: sends a training's metrics to MLflow while it runs, without delaying it."""
 
 import queue
 import sys
@@ -17,16 +17,15 @@ _SECONDS = 5.0  # between two calls
 
 
 class LiveRun:
-    """Delivers what it is handed from a thread of its own, a batch every five seconds.
+    """Delivers the metrics that it is given from its own thread, a batch every five seconds.
 
-    A store that is slow, stopped, down or read-only costs a warning: what it did not take is kept and delivered
-    when it takes points again, and what is left at the end, register delivers from curves.csv. The truth is the
-    run's log on disk, from which a resumed training hands everything in again; points that are in the run
-    already are left out.
+    If the store is slow, stopped, down or read-only, there is a warning; undelivered points are kept and delivered when
+    it accepts points again, and register delivers what is left at the end from curves.csv. The truth is the run's log
+    on disk, which a resumed training gives to it again; points that are already in the run are left out.
 
     Args:
-        uri: of `tracking_uri`, taken where the stage runs: a worker's own folder is another.
-        home: where the lock of the store and the times of the points lie, and artifacts where no server keeps them.
+        uri: from `tracking_uri`, called by the stage itself, since a worker has another working folder.
+        home: the place of the store's lock and of the points' times, and of artifacts if no server keeps them.
         experiment: its name.
         key: of the training run.
         name: what the run is called on MLflow's pages.
@@ -47,12 +46,12 @@ class LiveRun:
         return self
 
     def log(self, step: int, figures: dict[str, float], part: str = "train") -> None:
-        """Hand in the figures of a step: `train` (a row of curves.csv), `validation`, or `alarms`, each a tag too."""
+        """Give it the metrics of a step: `train` (a row of curves.csv), `validation`, or `alarms`, each a tag too."""
         for name, value in figures.items():
             self._handed_in.put(Point(f"{part}/{name}", step, value))
 
     def end(self, timeout_s: float = 15.0) -> int:
-        """Deliver what is left, for at most so many seconds; gives the number of points that register must add."""
+        """Deliver what is left, for at most so many seconds; returns the number of points that register must add."""
         self._stop.set()
         self._thread.join(timeout_s)
         left = len(self._kept) + self._handed_in.qsize()

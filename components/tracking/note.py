@@ -1,4 +1,4 @@
-"""What MLflow's pages say in words: the description of a run."""
+"""The description of a run on MLflow's pages."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _ROWS = ("model", "real", "floor", "mean_colour", "bicubic")
 
 
 def describe_run(run: dict[str, Any], cards: list[Card], metrics: dict[str, Any]) -> str:
-    """A run in markdown: what it trained, its first figures, and under which names the rest is found.
+    """A run in markdown: what it trained, its first metrics, and where to find the others.
 
     Args:
         run: run.json. metrics: SYSTEM.json.

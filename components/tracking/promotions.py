@@ -1,8 +1,8 @@
-"""Promotions: who made which version the champion, when and why, as records that MLflow lets nobody change.
+"""Promotions: who made which version the champion, when and why, as records that cannot be changed in MLflow.
 
-A record is a param of one run, the model's record of promotions, under its number. MLflow keeps a param as it was
-first logged and refuses another value, and that is all that is needed: records cannot be changed, and of two
-people who promote at once, both writing the next number, one is refused.
+Promotion number N is a param of one run, named by its number. MLflow keeps the first value of a param and refuses
+another one. So records cannot be changed, and if two people promote at once, both write the same number and one of them
+is refused.
 """
 
 import json
@@ -85,7 +85,7 @@ def append_promotion(store: Store, model: str, promotion: Promotion) -> None:
 def finish_promotion(store: Store, model: str, promotion: Promotion) -> None:
     """Do all that follows from a record which is written: move the alias, and say so on MLflow's pages.
 
-    Whoever wrote the record does it, and whoever finds it undone since that process was killed; twice does no harm.
+    The process that wrote the record does this, or another one if that was killed before; doing it twice does no harm.
     """
     with faults_of_the_store(store.uri):
         run_id = _record_run(store, model)

@@ -52,7 +52,7 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Point:
-    """One figure at one step."""
+    """One metric at one step."""
 
     name: str
     step: int
@@ -67,8 +67,8 @@ class Record:
         key: of the training run. name: what it is called on MLflow's pages.
         params: system, training and task; all but where it ran follows from `key`.
         tags: where it came from: commits, hashes, how it was generated.
-        curves: losses and validation figures by step, and alarms as 1 where they were said.
-        figures: the headline metrics of the evaluation; of further translations than the first as
+        curves: losses and validation metrics by step, and 1 at each step where an alarm was raised.
+        figures: the headline metrics of the evaluation; of a second translation as
             `SOURCE_to_TARGET/METRIC`. All others are in the artifact metrics/SYSTEM.json.
         images_per_second: of the training, None where it was not timed here.
         files: (file, folder among the artifacts).
@@ -85,7 +85,7 @@ class Record:
 
     @cached_property
     def content(self) -> str:
-        """One hash of everything but the speed: equal hashes, nothing to log again."""
+        """One hash of everything except the speed; if it is equal, nothing needs to be logged again."""
         files = {f"{folder}/{file.name}": sha256_file(file) for file, folder in self.files}
         curves = [(point.name, point.step, point.value) for point in self.curves]
         return sha256_json([self.key, self.params, self.tags, curves, self.figures, files])
@@ -144,12 +144,12 @@ def gather(outputs: Outputs, commit: str) -> Record:
 
 
 def run_name(system: str, task: Task, steps: int, key: str) -> str:
-    """What a training is called on MLflow's pages: what it is, how long, and what tells it from others like it."""
+    """A training's name on MLflow's pages: the system and task, the number of steps, and the start of the key."""
     return f"{system} {task.title}, {steps:,} steps, {key[:6]}"
 
 
 def read_curves(path: Path, part: str) -> list[Point]:
-    """The figures of a CSV by step, named PART/COLUMN as the live run names them; empty cells are left out."""
+    """The metrics of a CSV by step, named PART/COLUMN as in the live run; empty cells are left out."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return [
@@ -165,7 +165,7 @@ def read_curves(path: Path, part: str) -> list[Point]:
 
 
 def alarm_tags(points: Iterable[Point]) -> dict[str, str]:
-    """Tags that say at which step each alarm was last said, of the points that are alarms."""
+    """Tags with the step at which each alarm was last raised, from the points that are alarms."""
     alarms = [point for point in points if point.name.startswith(f"{ALARMS}/")]
     return {f"pix2pipe.alarm.{point.name.removeprefix(f'{ALARMS}/')}": f"step {point.step}" for point in alarms}
 
@@ -190,7 +190,7 @@ def _headlines(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def plain_name(name: str) -> str:
-    """A name of no other characters than MLflow takes, [A-Za-z0-9_. -], without the slash that parts names."""
+    """A name with only the characters that MLflow allows, [A-Za-z0-9_. -], and no slash, which separates names."""
     return "".join(c if (c.isascii() and c.isalnum()) or c in "_-. " else "_" for c in name)
 
 

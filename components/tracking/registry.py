@@ -1,4 +1,4 @@
-"""The registered model: a translator as a version that any MLflow client loads by its alias."""
+"""The registered model: a generator as a version that any MLflow client can load by its alias."""
 
 import base64
 import io
@@ -70,7 +70,7 @@ def register_translator(
 ) -> "ModelVersion":
     """Make a translator a version of a registered model and give it the alias.
 
-    Where the alias already is on a version of the same weights and the same metrics, that one is returned.
+    If the alias already points to a version with the same weights and metrics, that version is returned.
 
     Args:
         run_id: the graph's run, which the version belongs to.
@@ -172,7 +172,7 @@ def _log_model(
 
 
 def _signature(card: Card) -> Any:
-    """What goes in and comes out, for people and tools to read; the model checks its input itself.
+    """Inputs and outputs, for people and tools to read; the model checks its input itself.
 
     MLflow's own check of a tensor signature would refuse PNG bytes and answers with the whole batch printed.
     It leaves the check to the model where the signature is marked as the model's own.
@@ -212,8 +212,8 @@ def _example(card: Card) -> Any:
 
 
 def _copy_code(code: Path) -> Path:
-    """A folder `components` with what a translator needs, so that a version goes on giving the same pictures
-    when the project's code has moved on, and loads where the project is not installed."""
+    """A folder `components` with the code that a generator needs, so that a version still gives the same pictures after
+    the project's code has changed, and loads where the project is not installed."""
     root = Path(components.__file__).parent
     code.mkdir()
     for name in ("__init__.py", *_CODE):

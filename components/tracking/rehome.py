@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def rehome(database: Path, artifacts: Path) -> None:
-    """Make a database of another place, or of the original of a copy, name the artifacts that lie beside it now.
+    """Make a database that was moved or copied name the artifacts that are beside it now.
 
     MLflow keeps absolute addresses: of an experiment, a run, a logged model and a version. Those below the
     `mlartifacts` of another project folder are changed, all in one transaction; numbers, aliases, tags and

@@ -1,4 +1,4 @@
-"""The MLflow run of a graph: one a training key, and each point in it once."""
+"""The MLflow run of a graph: one run for each training key, and each point in it once."""
 
 import math
 import time
@@ -22,7 +22,7 @@ _Item = TypeVar("_Item")
 
 
 def find_run(store: Store, key: str) -> "Run | None":
-    """The run of a training key; of twins, the one that has figures."""
+    """The run of a training key; if there are two, the one that has metrics."""
     return next(iter(_runs(store, key)), None)
 
 
@@ -35,12 +35,11 @@ def make_run(store: Store, key: str, name: str, parent: str | None = None) -> "R
 
 
 def log_record(store: Store, record: Record) -> str:
-    """Bring the graph's run up to the record and end it; gives the run's id.
+    """Add what the graph's run lacks of the record, and end it; returns the run's id.
 
-    What is already there is not logged again: nothing at all where the content is the same, otherwise only
-    the points that are missing (`LiveRun` has logged most of them while the training went on). A run whose
-    points are another training's (the same params gave other figures on another machine) is kept, marked as
-    superseded, and a new one is begun.
+    What is already there is not logged again: nothing at all if the content is the same, otherwise only the missing
+    points (`LiveRun` has logged most of them during the training). A run with points of another training (the same
+    params gave other metrics on another machine) is kept and marked as superseded, and a new run is started.
 
     Raises:
         Fault: MLflow refuses or is gone.
@@ -62,10 +61,10 @@ def log_record(store: Store, record: Record) -> str:
 
 
 def log_points(store: Store, run_id: str, points: Iterable[Point], stamps: Stamps | None = None) -> None:
-    """Log figures in as few calls as MLflow allows.
+    """Log metrics in as few calls as MLflow allows.
 
     Args:
-        stamps: the times of points that somebody may have sent before; without, the time is now.
+        stamps: the times of points that may have been sent before; without them, the present time is used.
     """
     from mlflow.entities import Metric
 
@@ -76,7 +75,7 @@ def log_points(store: Store, run_id: str, points: Iterable[Point], stamps: Stamp
 
 
 def add_points(store: Store, run: "Run", points: list[Point]) -> None:
-    """Log the figures that the run lacks."""
+    """Log the metrics that the run lacks."""
     present = points_of(store, run, {point.name for point in points})
     log_points(store, run.info.run_id, [point for point in points if (point.name, point.step) not in present])
 
@@ -89,8 +88,8 @@ def points_of(store: Store, run: "Run", names: Iterable[str]) -> dict[tuple[str,
 
 
 def _runs(store: Store, key: str) -> list["Run"]:
-    """The runs of a key that count, best first. There is one, unless the call that made it was sent again because
-    its answer was lost: then each call may have made a run, and only one of them was told of and has figures."""
+    """The runs of a key that count, best first. There is only one, unless the call that made it was repeated because
+    its answer was lost: then each call may have made a run, but only one of them became known and has metrics."""
     where = f"tags.`{KEY}` = '{key}' and tags.`{SUPERSEDED}` = 'no'"
     found = store.client.search_runs([store.experiment_id], where)
     return sorted(found, key=lambda r: (len(r.data.metrics), r.info.start_time, r.info.run_id), reverse=True)

@@ -11,7 +11,7 @@ _ENDS = (("", "value"), (".low", "low"), (".high", "high"))
 
 
 def log_search(store: Store, summary: dict[str, Any], trials: list[dict[str, Any]]) -> str:
-    """Log a search and its trials as nested runs; what is there already is not logged again.
+    """Log a search and its trials as nested runs; what is already there is not logged again.
 
     Args:
         summary: the content of search.json, with a winner.

@@ -1,4 +1,4 @@
-"""Stamps: the times of a run's points, kept on disk, so that a point that is sent again is the same point."""
+"""Stamps: the times of a run's points, kept on disk, so that MLflow recognises a point that is sent again."""
 
 import json
 import time
@@ -10,12 +10,12 @@ from components.tracking.record import Point
 
 
 class Stamps:
-    """When each row of figures was first seen, in a file that only grows.
+    """When each row of metrics was first seen, in a file that is only appended to.
 
-    MLflow keeps a point once for each name, step, value and time. A server that was stopped takes up a call long
-    after its sender has given it up, or died, so what is already there cannot be known for sure by asking; whoever
-    sends a point again gives it the time that it had. What stands here is of this machine: elsewhere a row gets a
-    new time.
+    MLflow keeps a point once for each name, step, value and time. A server that was stopped may carry out a call long
+    after its sender has given up or died, so asking the server does not tell for sure which points it will have. So a
+    point that is sent again gets the same time as before. The file is on this machine: on another one a row gets a new
+    time.
 
     Args:
         home: of the project on this machine; the file is stamps/KEY.jsonl below it.

@@ -1,4 +1,4 @@
-"""Store: the MLflow that runs and models are kept in, opened so that it fails soon and in one line."""
+"""Store: the MLflow that keeps runs and models; if it cannot be used, one line says so soon."""
 
 import fcntl
 import logging
@@ -50,7 +50,7 @@ def tracking_uri(home: Path) -> str:
     """The address in MLFLOW_TRACKING_URI, or a sqlite file below `home`; absolute, so it holds in any process.
 
     Raises:
-        Fault: the path holds what an address would take for its options (?) or for another character (%41).
+        Fault: the path contains what an address would read as options (?) or as another character (%41).
     """
     if os.environ.get(URI):
         return os.environ[URI]
@@ -64,7 +64,7 @@ def tracking_uri(home: Path) -> str:
 def use_registry(project: Path | str = ".") -> None:
     """Point MLflow's own functions at the registry of a project, for `mlflow.pyfunc.load_model` and the like.
 
-    That is the database below its .pix2pipe; where there is none, the address in MLFLOW_TRACKING_URI.
+    The registry is the database below its .pix2pipe or, if there is none, the address in MLFLOW_TRACKING_URI.
 
     Raises:
         Fault: there is neither; nothing is made.
@@ -85,15 +85,15 @@ def use_registry(project: Path | str = ".") -> None:
 def open_store(uri: str, home: Path, experiment: str, make: bool = True) -> Store:
     """Open the MLflow at `uri` and find its experiment, or make it.
 
-    A database is brought to the schema of this MLflow under a lock first: processes that open a fresh one
-    together would race on its migrations. Where the client itself keeps artifacts (no server), those of a new
-    experiment go to mlartifacts below PIX2PIPE_ROOT, or below `home` where it is unset, by absolute path.
+    A database is first upgraded to the schema of this MLflow, under a lock, since processes that open a new one at the
+    same time would disturb each other. Without a server the client itself keeps artifacts: those of a new experiment go
+    to mlartifacts below PIX2PIPE_ROOT or, if that is not set, below `home`, by absolute path.
 
     Args:
-        make: make what is missing; without, who only reads is told that there is nothing to read.
+        make: make what is missing; false is for callers that only read, and raises a Fault if there is nothing to read.
 
     Raises:
-        Fault: nobody answers, or MLflow refuses; within about ten seconds. There is nothing, and it is not to be made.
+        Fault: the server does not answer or MLflow refuses, within about ten seconds; or nothing is there to read.
     """
     if not make:
         _require_there(uri)
@@ -139,7 +139,7 @@ def experiment_beside(store: Store, what: str) -> str:
 
 @contextmanager
 def faults_of_the_store(uri: str) -> Iterator[None]:
-    """Say in one line what MLflow, its database or the way to it refused inside the block."""
+    """Report in one line what MLflow, its database or the connection refused inside the block."""
     from mlflow.exceptions import MlflowException
     from requests import RequestException
     from sqlalchemy.exc import SQLAlchemyError
@@ -163,7 +163,7 @@ def shown(uri: str) -> str:
 
 
 def _make_experiment(client: "MlflowClient", name: str, location: str | None) -> str:
-    """A new experiment; gives its id, also where another machine has made it in this moment."""
+    """A new experiment; returns its id, also if another machine has made it at the same moment."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -188,7 +188,7 @@ def _require_there(uri: str) -> None:
 
 
 def _require_answer(uri: str) -> None:
-    """Ask the server for anything: whatever status it gives, it is there."""
+    """Send the server a request: any status shows that it is there."""
     try:
         urllib.request.urlopen(shown(uri).rstrip("/") + "/health", timeout=_ANSWER_SECONDS).close()
     except urllib.error.HTTPError:
@@ -199,10 +199,10 @@ def _require_answer(uri: str) -> None:
 
 
 def _make_ready(database: Path) -> None:
-    """Make the project's own database, or bring it to this MLflow's schema; a shared one is its keeper's to upgrade.
+    """Make the project's own database, or upgrade it to this MLflow's schema; a shared one is for its owner to upgrade.
 
-    A new one is made under another name first: the migrations are no transaction, and a kill among them leaves a
-    database that MLflow never opens again.
+    A new one is first made under another name, since the migrations are not one transaction: after a kill among them
+    MLflow could never open the database again.
     """
     if database.exists():
         _upgrade(database)

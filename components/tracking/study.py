@@ -1,4 +1,4 @@
-"""What people said of a run's pictures, on the run itself."""
+"""The result of a study, on the run whose pictures it was about."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from components.tracking.store import Store, faults_of_the_store
 
 
 def log_study(store: Store, key: str, run_id: str | None, figures: Mapping[str, float], protocol: str) -> str | None:
-    """Log figures of a study on the run of a training; nothing that is there already.
+    """Log the results of a study on the run of a training, except those that are already there.
 
     Args:
         key: of the training; its newest run is taken where no `run_id` is given.
