@@ -5,6 +5,10 @@ from torch import Tensor, nn
 
 from components.networks.layers import NormName, norm
 
+_SCALE = (
+    0.1  # of what a residual network adds, as in components/networks/resnet.py: one step moves many weights at once
+)
+
 
 class _Block(nn.Module):
     """Two 3x3 convolutions whose output is added to their input."""
@@ -19,6 +23,11 @@ class _Block(nn.Module):
             norm(norm_name, width),
         )
 
+    def start_as_identity(self) -> None:
+        last = self.layers[3]
+        assert isinstance(last, nn.Conv2d)
+        nn.init.zeros_(last.weight)
+
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = x + self.layers(x)
         return out
@@ -30,7 +39,7 @@ class SRResNet(nn.Module):
 
     Sixteen blocks of width 64 are the published network, which has 1,549,462 parameters at scale 4; convolutions have
     biases before a norm too, and each PReLU has one slope. With `residual` the layers add to the source as bicubic
-    interpolation enlarges it, and an untrained network gives that.
+    interpolation enlarges it, and an untrained network gives that; what they add is scaled down.
     (N, in_channels, H, W) to (N, out_channels, scale H, scale W), of any height and width.
 
     Args:
@@ -48,7 +57,7 @@ class SRResNet(nn.Module):
         residual: bool = False,
     ) -> None:
         super().__init__()
-        self.scale, self.residual = scale, residual
+        self.scale, self.residual, self.normed = scale, residual, norm_name != "none"
         self.first = nn.Sequential(nn.Conv2d(in_channels, width, 9, padding=4), nn.PReLU())
         self.blocks = nn.Sequential(
             *(_Block(width, norm_name) for _ in range(blocks)),
@@ -61,8 +70,13 @@ class SRResNet(nn.Module):
         self.up = nn.Sequential(*up)
         self.last = nn.Conv2d(width, out_channels, 9, padding=4)
 
-    def start_as_bicubic(self) -> None:
-        """Let a residual network begin at its enlarged source; after any other initialisation."""
+    def start_small(self) -> None:
+        """Begin at the enlarged source where the network is residual, and without a norm, where each block would double
+        the variance, with blocks that change nothing (Zhang et al. 2019, arXiv:1901.09321); after any other
+        initialisation."""
+        for block in self.blocks:
+            if isinstance(block, _Block) and not self.normed:
+                block.start_as_identity()
         if self.residual:
             nn.init.zeros_(self.last.weight)
             assert self.last.bias is not None
@@ -72,7 +86,7 @@ class SRResNet(nn.Module):
         """Enlarge; nothing bounds the output."""
         first = self.first(x)
         out: Tensor = self.last(self.up(first + self.blocks(first)))
-        return out + enlarged(x, self.scale) if self.residual else out
+        return _SCALE * out + enlarged(x, self.scale) if self.residual else out
 
 
 def enlarged(x: Tensor, scale: int) -> Tensor:

@@ -95,7 +95,7 @@ def srgan(config: SRGANConfig, shape: Shape) -> System:
     channels = shape.source.channels, shape.target.channels
     generator = SRResNet(*channels, scale, config.width, config.blocks, config.norm, config.residual)
     networks = nn.ModuleDict({"generator": _initialised(generator, config.init)})
-    generator.start_as_bicubic()
+    generator.start_small()
     if config.resnet_share < 1:
         own = config.discriminator
         discriminator = SRDiscriminator(shape.target.channels, size, own.width, own.units, own.norm)

@@ -68,7 +68,7 @@ def test_a_residual_network_begins_at_bicubic_interpolation():
     source = torch.rand(2, 3, 8, 8) * 2 - 1
     assert torch.equal(system.networks["generator"](source), enlarged(source, 2))
     network = SRResNet(1, 1, 2, 4, 1, residual=True)
-    network.start_as_bicubic()
+    network.start_small()
     row = torch.tensor([0.0, 0, 0, 1, 0, 0, 0]).expand(1, 1, 7, 7)
     near, far = (
         1.25 * 0.25**3 - 2.25 * 0.25**2 + 1,
@@ -77,6 +77,14 @@ def test_a_residual_network_begins_at_bicubic_interpolation():
     beyond = [-0.75 * (d**3 - 5 * d**2 + 8 * d - 4) for d in (1.25, 1.75)]
     expected = torch.tensor([0, 0, beyond[1], beyond[0], far, near, near, far, beyond[0], beyond[1], 0, 0])
     torch.testing.assert_close(network(row)[0, 0, 7, 1:13], expected.detach(), atol=1e-6, rtol=0)
+
+
+def test_blocks_without_a_norm_begin_as_the_identity():
+    network = srgan(SRGANConfig(width=4, blocks=2, norm="none", resnet_share=1), SHAPE).networks["generator"]
+    x = torch.rand(2, 4, 8, 8)
+    assert torch.equal(network.blocks[:2](x), x)
+    normed = srgan(SRGANConfig(width=4, blocks=2, resnet_share=1), SHAPE).networks["generator"]
+    assert not torch.equal(normed.blocks[:2](x), x)
 
 
 def test_the_first_stage_is_the_squared_error_and_the_second_adds_the_adversary():
