@@ -8,7 +8,7 @@ from components.files import put_file, remove_folder, sha256_file, write_bytes
 from components.home import LOCAL, AnyPath, shared
 from components.models.asked import open_asked
 from components.models.card import CARD, WEIGHTS, Card
-from components.models.sheets import draw_sheets
+from components.models.sheets import draw_matrix, draw_sheets
 from components.params import Params
 from components.shards.manifest import Manifest
 from components.shards.writer import write_set
@@ -49,6 +49,8 @@ def main(params: Params, clock: Clock) -> None:
                 write_bytes(out / name, (WORK / card.name / name).read_bytes())
             if card.source is None:
                 draw_sheets(out)
+            elif card.task.within:
+                draw_matrix(out, open_asked(SHARDS, card))
     remove_folder(work)
     shutil.rmtree(WORK, ignore_errors=True)
 

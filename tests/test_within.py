@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from components.evaluation.evaluate import evaluate as measure
 from components.faults import Fault
 from components.home import LOCAL
 from components.models.generator import Generator
+from components.pages.curves import number
 from components.params import Params
 from components.shards.reader import Split
 from components.shards.turns import open_turns
@@ -94,6 +96,24 @@ def test_the_page_shows_source_made_and_truth(made):
     page = (made / "data/report/index.html").read_text()
     assert "<h1>star_gan: picture to another style</h1>" in page
     assert "test_00-soft-to-hard" in page or "test_01-soft-to-hard" in page
+    assert "In every class" in page
+    (measured,) = json.loads((made / "data/metrics/star_gan.json").read_text()).values()
+    (first, second) = measured["rows"]["model"]["fid_efficientnet_lite0_per_way"].values()
+    rows = re.findall(r'<th scope="row">(\w+)</th><td>(.*?)</td><td>(.*?)</td>', page)[:2]
+    assert rows == [("soft", "", number(first["value"])), ("hard", number(second["value"]), "")]
+
+
+def test_the_sheet_shows_sources_beside_each_class(made):
+    test = Split(made / "data/shards", "test")
+    generator = Generator.load(made / f"data/generated/{NAME}", "cpu")
+    whole = np.asarray(Image.open(made / f"data/generated/{NAME}/sheet.png"))
+    assert whole.shape == (8 * 34, 3 * 34, 3)
+    for row in (0, 7):
+        cells = whole[row * 34 + 1 : row * 34 + 33].reshape(32, 3, 34, 3)[:, :, 1:33]
+        picture = test.picture(row, "picture")
+        assert np.array_equal(cells[:, 0], picture)
+        for column, style in enumerate(STYLES, 1):
+            assert np.array_equal(cells[:, column], generator.in_class(style).translate(picture[None])[0])
 
 
 @pytest.mark.slow

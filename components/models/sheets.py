@@ -8,6 +8,7 @@ from PIL import Image
 
 from components.domain import Mixture, Picture, points_of_bytes
 from components.files import atomic_path
+from components.models.asked import Asked
 from components.models.generator import Generator
 from components.shards.reader import Split
 from components.tasks.encoding import render
@@ -16,6 +17,7 @@ from components.tasks.scatter import density_picture, scatter, side_by_side
 _COLUMNS = 8
 _ROWS = 8  # of a sheet without a condition
 _WAYS = 4
+_SOURCES, _CLASSES = 12, 12  # of a matrix
 _GAP = 2  # pixels of white around each picture
 
 
@@ -31,6 +33,32 @@ def draw_sheets(folder: Path) -> None:
     for name, picture in sheets.items():
         with atomic_path(folder / f"{name}.png") as temporary:
             Image.fromarray(picture).save(temporary, format="PNG")
+
+
+def draw_matrix(folder: Path, asked: Asked) -> None:
+    """Write the sheet of a generator that shows pictures in another category beside what it made."""
+    with atomic_path(folder / "sheet.png") as temporary:
+        Image.fromarray(matrix(Generator.load(folder), asked)).save(temporary, format="PNG")
+
+
+def matrix(generator: Generator, asked: Asked) -> Picture:
+    """Test pictures, evenly spread, each at the left of what is made of it in each of the first classes, (H, W, 3).
+
+    By reference, the row above them shows the picture in whose style each column is, a test picture of its class.
+    """
+    task, split, turns = asked.card.task, asked.split, asked.turns
+    assert turns is not None
+    places = np.unique(np.linspace(0, len(split) - 1, min(_SOURCES, len(split))).round().astype(int))
+    sources = np.stack([split.picture(int(place), task.target) for place in places])
+    columns, above = [sources], [np.full_like(sources[0], 255)]
+    for kind in range(min(len(turns.classes), _CLASSES)):
+        reference = split.picture(int(np.flatnonzero(turns.shown == kind)[0]), task.target)
+        references = None if task.reference is None else np.repeat(reference[None], len(places), axis=0)
+        kinds = np.full(len(places), kind, np.uint8)
+        columns.append(generator.make(sources=sources, conditions=kinds, references=references))
+        above.append(reference)
+    rows = [picture for row in zip(*columns, strict=True) for picture in row]
+    return laid_out([*(above if task.reference is not None else []), *rows], len(columns))
 
 
 def sheet(generator: Generator) -> Picture:

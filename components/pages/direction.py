@@ -15,6 +15,7 @@ from components.files import read_json
 from components.models.card import Card, read_cards
 from components.pages.config import ReportConfig
 from components.pages.figures import ClassBars, Metric, RowTitle, metrics, per_class, shown_rows, title
+from components.pages.matrix import Matrix, matrices
 from components.pages.pictures import Group, Row, choose, over_time
 
 
@@ -26,7 +27,8 @@ class Direction:
         name: as people read it. mark: what tells its headings' ids from those of another.
         order: the figure that the groups are made by; None where there is none, and they are spread evenly.
         version: of the registered model, None where it is not registered.
-        sheets: of pictures from noise, "sheet" and "ways" as data URIs, as generate drew them.
+        sheets: of pictures from noise, "sheet" and "ways" as data URIs, and "sheet" where pictures are shown in another
+            category, as generate drew them. matrices: figures by ordered pair of these.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Direction:
     groups: list[Group]
     over_time: list[Row]
     sheets: dict[str, str]
+    matrices: list[Matrix]
     version: dict[str, Any] | None
 
 
@@ -99,7 +102,8 @@ def read_directions(
                 groups=groups,
                 over_time=[] if points else over_time(samples, config.grids, parts, i, len(cards)),
                 version=versions.get(card.name),
-                sheets=_sheets(generated / card.name) if card.source is None else {},
+                sheets=_sheets(generated / card.name) if card.source is None or card.task.within else {},
+                matrices=matrices(found["rows"]["model"], card.condition.classes) if card.condition else [],
             )
         )
     return directions
