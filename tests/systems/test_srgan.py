@@ -14,6 +14,7 @@ from components.networks.lite0 import Lite0Layers
 from components.networks.srresnet import SRDiscriminator, SRResNet, enlarged
 from components.params import parse_params
 from components.plan import check_plan
+from components.systems import build
 from components.systems.srgan import SRGANConfig, in_resnet, scale_of, srgan
 from components.systems.system import Moment, Shape
 from components.training.group import Group
@@ -46,6 +47,14 @@ def test_the_networks_have_the_published_counts():
     assert count(SRResNet(3, 3, 4)) == 1_549_462
     assert count(SRResNet(3, 3, 2)) == 1_549_462 - (64 * 256 * 9 + 256 + 1)
     assert count(SRDiscriminator(3, (96, 96))) == 23_565_505
+
+
+def test_the_papers_file_makes_the_papers_networks():
+    config = taken("systems/srgan", "papers/srgan").system
+    with torch.device("meta"):
+        system = build(config, Shape(*(Domain(kind="image", size=(side, side)) for side in (24, 96))))
+    assert system.num_parameters() == {"generator": 1_549_462, "discriminator": 23_565_505}
+    assert config == SRGANConfig()
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4, 8])
