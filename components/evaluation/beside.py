@@ -1,4 +1,4 @@
-"""Computing on the device that is there, and reading beside it."""
+"""Computing on the available device, and reading at the same time."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator

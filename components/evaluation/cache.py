@@ -1,4 +1,4 @@
-"""Features that need not be taken again: those of pictures that no training changes."""
+"""Keeps features of pictures that no training changes, so that they need not be computed again."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -27,7 +27,7 @@ def content_hash(pictures: Iterable[NDArray[Any]]) -> str:
 class FeatureCache:
     """Files of features and log p below a folder, named by the content of the pictures and the network.
 
-    The folder can be removed at any time; a file that is not what was written under its name is taken again.
+    The folder can be removed at any time; a damaged file is computed again.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -13,7 +13,7 @@ SSIM_WINDOW = 11  # pixels, of the Gaussian window of Wang et al. 2004
 
 
 class InceptionWeights(Section):
-    """The file of Inception 2015-12-05 weights, and what its bytes must hash to.
+    """The file of Inception 2015-12-05 weights, and its sha256.
 
     A state dict in torch-fidelity's or pytorch-fid's names: .safetensors, or .pth (read without pickle code).
     """
@@ -23,7 +23,7 @@ class InceptionWeights(Section):
 
 
 class EvaluateConfig(Section):
-    """How a model is measured; all of it but `batch_size` is in the protocol of every figure."""
+    """How a model is measured; everything except `batch_size` is in the protocol of every metric."""
 
     features: tuple[Literal["efficientnet_lite0"], ...] = ("efficientnet_lite0",)
     inception: InceptionWeights | None = None

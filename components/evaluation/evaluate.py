@@ -1,4 +1,4 @@
-"""evaluate: from generated pictures and true ones to the table of metrics, each figure with its interval."""
+"""evaluate: makes the table of metrics, each with its interval, from generated and true pictures."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
@@ -52,7 +52,7 @@ def evaluate(
     sources: Split | None = None,
     only: Collection[str] | None = None,
 ) -> Evaluation:
-    """Measure generated pictures and the rows that give their figures a meaning.
+    """Measure generated pictures, and the other rows that give the values meaning.
 
     Args:
         train, test: splits of the data whose samples show the target.
@@ -148,7 +148,7 @@ def _evaluate_within(
 def open_truth(
     test: Subset, task: Task, judge: Judge | None, sources: Subset | None = None
 ) -> tuple[Truth, dict[str, str]]:
-    """What can be compared and by whom; and why not where it cannot."""
+    """What can be compared, and by which judge; and the reasons for what cannot."""
     domains, judged = test.split.domains, None if judge is None else judge.card.task
     reading = reading_of(task, domains, judged, aligned=sources is None)
     if judge is not None and reading.by_judge and judge.classes != domains[reading.labels or ""].classes:

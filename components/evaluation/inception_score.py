@@ -29,7 +29,7 @@ def inception_score(log_probabilities: Tensor, draws: Tensor, splits: int, seed:
     images, classes = log_probabilities.shape
     if images < 2:
         raise Fault(f"an Inception Score needs at least 2 images; there is {images}")
-    # -∞ is the log of a probability of 0; NaN is at most nothing
+    # -∞ is the log of a probability of 0; NaN fails this comparison
     if not bool((log_probabilities <= 1e-3).all()):
         raise Fault("an Inception Score needs probabilities; look for broken images or weights")
     splits = min(splits, images)

@@ -1,4 +1,4 @@
-"""Intervals: a figure, and where it would lie were the test images drawn again."""
+"""Intervals: a metric, and the range of its values if the test images were drawn again."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,7 +15,7 @@ _SAMPLES = 128  # bootstrap samples that are summed at once
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured value between the ends of its 95 % interval, with notes that belong to it alone.
+    """A measured value with its 95 % interval and its notes.
 
     Attributes:
         replicates: (B,) float64, the value on each of the resampled sets that the interval is of; NaN where a set

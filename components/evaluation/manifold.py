@@ -1,4 +1,4 @@
-"""How much of the real pictures a model covers, and how near its pictures come to those it was trained on."""
+"""How much of the real pictures a model covers, and how near its pictures are to its training pictures."""
 
 from collections.abc import Callable
 

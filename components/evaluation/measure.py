@@ -1,4 +1,4 @@
-"""One pass over a row's pictures: all that its figures are made of, each picture read and judged once."""
+"""One pass over a row's pictures, which reads and judges each once and gives all that its metrics need."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Objective: one evaluation figure of one model, for comparing many models of the same data."""
+"""Objective: one metric of one model, for comparing many models on the same data."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -26,13 +26,13 @@ _LESS = ("fid", "kid", "l1", "feature_distance", "mode_kl", "mode_js")
 
 
 def less_is_better(figure: str) -> bool:
-    """Whether a smaller value of an evaluation figure is the better one, by its name."""
+    """Whether a smaller value of a metric is better, by its name."""
     return figure.startswith(_LESS)
 
 
 @dataclass(frozen=True)
 class Value:
-    """A measured objective: the figure with its 95 % interval over the pictures."""
+    """A measured objective: the metric with its 95 % interval over the pictures."""
 
     value: float
     low: float

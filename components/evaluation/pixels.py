@@ -1,4 +1,4 @@
-"""Figures of a picture against its own true one, image by image."""
+"""Metrics of each picture against its own true picture."""
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,7 @@ def l1(pictures: Tensor, real: Tensor) -> Tensor:
 def psnr(pictures: Tensor, real: Tensor) -> Tensor:
     """Peak signal to noise ratio in dB at a data range of 255, (N,).
 
-    Equal pictures, whose ratio is infinite, are given that of one channel of one pixel off by one.
+    Equal pictures, whose ratio is infinite, get that of pictures that differ by 1 in one channel of one pixel.
     """
     a, b = pictures.double(), real.double()
     ratios = torch.stack([peak_signal_noise_ratio(x, y, data_range=255.0) for x, y in zip(a, b, strict=True)])

@@ -1,4 +1,4 @@
-"""Protocol: how a figure was measured, and nothing of what was measured."""
+"""Protocol: how a metric was measured, independent of the model that was measured."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from components.faults import Fault
 from components.files import sha256_json
 from components.schema import Section
 
-# Raise this when the evaluation code would give another number for the same pictures and params.
+# Raise this number when a change of the code gives other values for the same pictures and params.
 ARITHMETIC = 1
 
 
@@ -28,7 +28,7 @@ class SampleProtocol(Section):
 
 
 class Protocol(Section):
-    """Everything that two figures must share to be compared.
+    """Everything that must be equal for two metrics to be comparable.
 
     Attributes:
         arithmetic: version of the evaluation code's numbers.

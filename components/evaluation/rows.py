@@ -1,4 +1,4 @@
-"""The rows of the table of metrics: the model, and the pictures that give its figures their meaning."""
+"""The rows of the table of metrics: the model, and other pictures that give its values meaning."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What must hold of sets of images before they are measured, and what makes their figures doubtful."""
+"""What sets of images need before they can be measured, and what makes their metrics doubtful."""
 
 import torch
 from torch import Tensor
@@ -48,7 +48,7 @@ def are_equal(first: Tensor, second: Tensor) -> bool:
 
 
 def doubts(first: Tensor, second: Tensor, least: int | None = None) -> dict[str, str]:
-    """What a reader must know beside a distance between two sets: {"note": ...}, or nothing.
+    """What a reader must know about a distance between two sets: {"note": ...}, or nothing.
 
     Args:
         least: images that each side must have more of for the figure to be unbiased; None: an unbiased figure,

@@ -1,4 +1,4 @@
-"""What a model's distances come to in a sentence: where it stands on a scale, and whether it beats its own input."""
+"""A model's distances in a sentence: its place on a scale, and whether it is better than its own input."""
 
 from collections.abc import Mapping
 from typing import Any

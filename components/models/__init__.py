@@ -1,1 +1,1 @@
-"""What people take away of a training: models at work on pictures of their own."""
+"""What people use after a training: models that work on their own pictures."""

@@ -1,4 +1,4 @@
-"""Asked: the test samples as a generator is asked for them, the same wherever they are made."""
+"""Asked: what a generator is asked to make of the test samples, the same wherever it is used."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

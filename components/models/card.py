@@ -1,4 +1,4 @@
-"""Card: what stands beside the weights of a generator, all that is needed to run them."""
+"""Card: the file beside a generator's weights, with everything that is needed to run it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -145,7 +145,7 @@ def read_cards(folder: Path) -> list[Card]:
     """The cards of what `export_generators` wrote, the task's own first.
 
     Raises:
-        Fault: there is none, or one is not a generator's, or is that of another task.
+        Fault: there is none; or one is not a generator's card, or is for another task.
     """
     cards = {path: read_card(path) for path in sorted(folder.glob(f"*/{CARD}"))}
     if not cards:

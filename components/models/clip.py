@@ -17,7 +17,7 @@ _QUALITY = "16"  # x264's constant rate factor: 0 is lossless, 51 the worst
 
 
 def require_encoder() -> None:
-    """Say what to install where clips cannot be encoded.
+    """Raise a Fault that says what to install if clips cannot be encoded.
 
     Raises:
         Fault: with the line for pip.
@@ -27,7 +27,7 @@ def require_encoder() -> None:
 
 
 def write_clip(pictures: Iterable[Picture], path: Path) -> None:
-    """Write pictures of one size as a clip of 30 a second; the file has its name when it is whole.
+    """Write pictures of one size as a clip of 30 a second; the file gets its name when it is complete.
 
     Small pictures are enlarged by a whole factor, to 256 pixels or more; an odd side gets one more row or column.
 

@@ -1,1 +1,1 @@
-"""Pages for people: the report."""
+"""Pages for people: the report, the review, the demo and the study."""

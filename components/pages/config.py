@@ -10,8 +10,8 @@ class ReportConfig(Section):
 
     Attributes:
         pictures: test pictures in each of the groups best, median and worst.
-        order_by: the per-sample figure that makes those groups, a column of per_sample.parquet; by default
-            the first there is of a feature distance, labels_pixel_accuracy and l1.
+        order_by: the per-sample metric that makes those groups, a column of per_sample.parquet; by default the first
+            that exists of a feature distance, labels_pixel_accuracy and l1.
         grids: training steps whose sample grids are shown, evenly spaced.
     """
 

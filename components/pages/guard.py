@@ -1,4 +1,4 @@
-"""What a served page asks of every request: that its own page sends it, and that it is of bounded size."""
+"""What a served page requires of every request: it comes from the page itself, and its size is bounded."""
 
 import asyncio
 import ipaddress
@@ -32,9 +32,9 @@ _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:\[\]]+)(:\d{1,5})?")
 class Guard:
     """ASGI middleware: security headers on every answer, and no request from a page of another site.
 
-    A Host that is not ours is how a page of another site reaches this machine by a name of its own (DNS rebinding). An
-    Origin must be the page's own, and what a browser says of the site of a request (Sec-Fetch-Site) too, unless it is
-    a person who follows a link to the page. Nothing is allowed through CORS.
+    With DNS rebinding, a page of another site reaches this machine under a Host that is not ours, so such a Host is
+    refused. An Origin must be the page's own, and what a browser says of the site of a request (Sec-Fetch-Site) too,
+    unless it is a person who follows a link to the page. Nothing is allowed through CORS.
 
     Args:
         host: the name or the address that was bound, as it was given; where it is any address, any one is ours.
@@ -47,7 +47,7 @@ class Guard:
         self._names = {*_LOOPBACK, host.lower(), *self._given}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or hand it on."""
+        """Answer a request, or pass it on."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)

@@ -28,7 +28,7 @@ class Inputs:
 
     Attributes:
         metrics: folder of SYSTEM.json and per_sample/. tuned: of the search.
-        timings, runs: below .pix2pipe; what is missing there is said to be from the cache.
+        timings, runs: below .pix2pipe; a stage that is missing there is shown as cached.
         study: what `pix2pipe study result` wrote.
     """
 
@@ -45,7 +45,7 @@ class Inputs:
 
 
 def build_report(inputs: Inputs, config: ReportConfig) -> str:
-    """The page as HTML that needs nothing else.
+    """The page as HTML that needs no other file.
 
     Raises:
         Fault: a file is missing or is not what its stage writes.

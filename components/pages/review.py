@@ -16,7 +16,7 @@ _MARKS = {"held": "✓", "broken": "✗", "open": "?", "set aside": "·"}
 
 
 def build_page(seen: Seen) -> str:
-    """The page as HTML that needs nothing else."""
+    """The page as HTML that needs no other file."""
     review = seen.review
     said = headline(review).removeprefix(f"{review.version.name}: ").removeprefix(f"{review.version.name} ")
     verdict, champion = review.verdict, review.standing.champion

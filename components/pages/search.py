@@ -1,4 +1,4 @@
-"""The search as people look at it: a table of trials, parallel coordinates, the objective against steps."""
+"""The search on a page: a table of trials, parallel coordinates, and the objective against steps."""
 
 import io
 import math
@@ -43,7 +43,7 @@ class SearchView:
 
     Attributes:
         saved: the share of steps that pruning saved, 0 to 1.
-        better: what the winner's objective is worth beside the params as they stood; empty if unknown.
+        better: the winner's objective beside that of the present params; empty if unknown.
     """
 
     figure: str

@@ -1,4 +1,4 @@
-"""A page served by uvicorn: bound to one address, with a clear line for people and one where it cannot."""
+"""Serves a page with uvicorn at one address, and prints its address or why it cannot be served."""
 
 import errno
 import ipaddress
@@ -13,12 +13,12 @@ def serve(app: Any, host: str, port: int, what: str) -> None:
     """Serve an ASGI application until Ctrl-C or SIGTERM.
 
     Args:
-        host: an address of this machine; any but loopback is said, since whoever reaches it can use the page.
+        host: an address of this machine; any but loopback brings a warning: who reaches it can use the page.
         port: 0 is any that is free.
         what: is served, for people.
 
     Raises:
-        Fault: the address cannot be had.
+        Fault: the address cannot be used.
     """
     import uvicorn
 

@@ -8,7 +8,7 @@ from components.files import read_json
 
 STAGES = ("fetch", "shard", "judge", "tune", "train", "generate", "evaluate", "register")
 ORCHESTRATION = frozenset({"ray", "mlflow", "checkpoint", "dvc", "start"})
-_SAME_RUN = 60.0  # seconds; a longer gap between two stages is somebody's coffee, not DVC
+_SAME_RUN = 60.0  # seconds; a longer gap between two stages is a person's pause, not DVC
 
 
 @dataclass(frozen=True)

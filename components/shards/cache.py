@@ -1,4 +1,4 @@
-"""A file of a set (a tar, or the index) as a file of this node, wherever the set lies."""
+"""A file of a set (a tar, or the index) as a file on this node, wherever the set is stored."""
 
 import hashlib
 import os
@@ -14,8 +14,8 @@ from components.shards.damage import damage_of
 def local_shard(location: AnyPath, sha256: str, size: int) -> Path:
     """A verified file with the bytes that the manifest names: the file itself, or its copy in the node's cache.
 
-    A copy may have to make room for others at any time: open it at once, and ask again if it has gone. What
-    is open stays readable.
+    A copy may be removed at any time to make space for others: open it at once, and ask again if it is gone. An open
+    file stays readable.
 
     Args:
         location: of the file.
@@ -23,7 +23,7 @@ def local_shard(location: AnyPath, sha256: str, size: int) -> Path:
         size: in bytes, as the manifest says.
 
     Raises:
-        Fault: it is missing or is not, byte for byte, what the manifest says.
+        Fault: it is missing or differs from the manifest.
     """
     if not isinstance(location, Path):
         return local_copy(location, sha256, size)
@@ -32,7 +32,7 @@ def local_shard(location: AnyPath, sha256: str, size: int) -> Path:
 
 
 def open_shard(location: AnyPath, sha256: str, size: int) -> tuple[Path, int]:
-    """As `local_shard`, open: the very file that was checked, whatever has taken its name since.
+    """Like `local_shard`, but open: exactly the file that was checked, even if another has its name by now.
 
     Returns:
         Its path, for messages, and its descriptor, which is the caller's to close.

@@ -10,8 +10,8 @@ class ShardConfig(Section):
 
     Attributes:
         samples_per_shard: samples in one tar.
-        max_bad: how many bad samples are left out before the stage refuses to go on.
-        num_workers: processes that decode and encode; 0 is one a core. The bytes written do not depend on it.
+        max_bad: how many bad samples may be left out; with more the stage stops.
+        num_workers: processes that decode and encode; 0 is one for each core. The bytes written do not depend on it.
     """
 
     samples_per_shard: PositiveInt = 512

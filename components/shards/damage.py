@@ -22,7 +22,7 @@ class Damage(NamedTuple):
 
 
 def find_damage(tar: bytes) -> Damage | None:
-    """The first part of a shard that cannot have been written so; None if its own checksums do not tell.
+    """The first damaged part of a shard; None if its own checksums do not show any damage.
 
     Parts are the header of a member, a chunk of its PNG, the zeros behind it, and the end of the tar. A header
     is fixed by the name and the length in it; each chunk of a PNG carries a CRC-32.
@@ -62,7 +62,7 @@ def broken_member(name: str, data: bytes) -> tuple[int, int] | None:
 def broken_chunk(png: bytes) -> tuple[int, int] | None:
     """From where to where the first chunk of a PNG reaches that is not as it was written; None if all are.
 
-    The checksums matter: Pillow does not look at those of the pixels.
+    This is needed since Pillow does not check those of the pixels.
     """
     if not png.startswith(_SIGNATURE):
         return 0, len(png)

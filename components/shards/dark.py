@@ -1,4 +1,4 @@
-"""Photos that use only the lower half of their range, as 12-bit data read as 16 bits does."""
+"""Finds photos that use only the lower half of their range, as 12-bit data in 16 bits does."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Stream: training batches as a pure function of the step, so a resumed run neither repeats nor skips one."""
+"""Stream: training batches as a function of the step alone, so a resumed run neither repeats nor skips one."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ class Samples(Protocol):
 
 
 def position_seeds(seed: int, positions: range) -> NDArray[np.int64]:
-    """63-bit seeds for all that is random about positions of a stream, (N,): each a function of (seed, position)."""
+    """63-bit seeds for everything random at positions of a stream, (N,): each a function of (seed, position)."""
     places: NDArray[np.uint64] = np.arange(positions.start, positions.stop).astype(np.uint64)
     return (_mixed(places + np.random.SeedSequence(seed).generate_state(1, np.uint64)) >> np.uint64(1)).astype(np.int64)
 
@@ -42,7 +42,7 @@ def _mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 class Stream:
-    """Shuffled passes over a split, cut into global batches and dealt to the ranks.
+    """Shuffled passes over a split, cut into global batches, of which each rank gets its part.
 
     Step t takes the positions from t * batch_size on, slot by slot; rank r of w takes the r-th w-th of the slots.
     Which sample stands at a position, components/shards/order.py says. Nothing but (seed, step) decides a
@@ -117,7 +117,7 @@ class Stream:
     def batches(self, first: int, last: int) -> Iterator[tuple[Sample, NDArray[np.int64]]]:
         """The batches of steps first to last - 1, made ahead in threads, in order.
 
-        Further ahead, where there is more than one window, another thread brings the shards here.
+        If there is more than one window, another thread fetches shards further ahead.
         """
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="batches")
         fetcher = ThreadPoolExecutor(1, thread_name_prefix="shards")
@@ -139,7 +139,7 @@ class Stream:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _fetch(self, step: int) -> None:
-        """Have the shards of a step at hand; what goes wrong here, its batch meets again and tells."""
+        """Fetch the shards of a step; an error is ignored here, since making the batch meets and reports it."""
         with suppress(Fault):
             for index in self.indices(step):
                 self.samples.prepare(index)

@@ -58,7 +58,7 @@ class Manifest(Section):
         source: the name of the source the samples come from.
         domains: what each picture of a sample is, with its size in pixels.
         task: what is asked of the samples unless params ask for something else.
-        root: where the tars lie: beside the manifest (None), or the URL of a folder.
+        root: where the tars are: beside the manifest (None), or the URL of a folder.
         splits: the shards of each split, in order. Of an aligned set they are train, val and test, and each
             sample shows every domain; of an unaligned one train/DOMAIN and so on, and it shows that domain.
         totals: split -> label domain that its samples show -> pixels of each class over the split.
@@ -94,7 +94,7 @@ class Manifest(Section):
 
     @staticmethod
     def read(folder: AnyPath) -> "Manifest":
-        """Read folder/manifest.json; as long as the file is the same, all who ask share one object.
+        """Read folder/manifest.json; as long as the file does not change, all callers share one object.
 
         Raises:
             Fault: it is missing, is not a manifest, or is one of another version.
@@ -120,7 +120,7 @@ class Manifest(Section):
 
     @cached_property
     def sha256(self) -> str:
-        """One name for all the samples and their bytes, wherever the tars lie and whatever they are called."""
+        """One hash of all samples and their bytes, independent of where the tars are and how they are named."""
         named = self.model_dump(mode="json", exclude={"root", "splits", "bad", "index"})
         tars = {name: [[entry.sha256, entry.samples] for entry in entries] for name, entries in self.splits.items()}
         return sha256_json(named | {"splits": tars})
@@ -132,7 +132,7 @@ class Manifest(Section):
     def published(self, folder: AnyPath) -> AnyPath:
         """Where every node can read this manifest, which was read from `folder`, and its index.
 
-        Where the tars lie at a root of their own, a copy of both lies there, named by what they hold.
+        If the tars are at a root of their own, a copy of both is there, named by its content.
         """
         if self.root is None:
             return folder.resolve() if isinstance(folder, Path) else folder

@@ -1,4 +1,4 @@
-"""EpochOrder: which sample stands at which position of the stream, without the whole order in memory."""
+"""EpochOrder: which sample is at which position of the stream, without keeping the whole order in memory."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -29,8 +29,8 @@ class EpochOrder:
 
     Position p of the stream is slot p mod batch_size of step p div batch_size, and belongs to epoch p div n.
     The slots form at most `lanes` groups of equally many neighbours, and each group reads a stretch of the
-    epoch's order, its lane, from beginning to end. So the samples of a batch come from all over the split,
-    yet whoever owns neighbouring slots reads few shards, one window after the other.
+    epoch's order, its lane, from beginning to end. So the samples of a batch come from all over the split, but a rank,
+    which has neighbouring slots, reads few shards, one window after the other.
 
     Args:
         sizes: samples of each shard, in the order of the split.
@@ -100,7 +100,7 @@ class EpochOrder:
 
 
 def windows_at_once(batch_size: int, world: int, lanes: int) -> int:
-    """How many windows a rank has a use for at a time.
+    """How many windows a rank uses at a time.
 
     Of each lane that it has a part in: the present one and the next; where an epoch ends, one more.
     """

@@ -1,4 +1,4 @@
-"""A map over processes that keeps the order and never holds more than a few results."""
+"""A map over processes that keeps the order and never has more than a few results in memory."""
 
 import multiprocessing
 import os
@@ -27,7 +27,7 @@ def ordered_map(
     """function(shared, item) for each item, in order, over processes.
 
     Args:
-        function: at module level, so that it can be named to another process.
+        function: defined at module level, so that another process can find it.
         shared: given to each process once (under fork it is not even copied).
         items: small and picklable.
         num_workers: processes; 0 is one for each core this process may use, 1 is this process itself.
@@ -79,7 +79,7 @@ def _initialise(shared: object) -> None:
 
 
 def _end_with_parent() -> None:
-    """A parent that is killed cannot end its pool; nobody would ever wake this process again."""
+    """End this process with its parent: a parent that is killed cannot end its pool."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

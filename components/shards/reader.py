@@ -25,14 +25,14 @@ class Split:
     """Random access to the samples of a split. Safe to read from several threads.
 
     Opening one costs the manifest alone. A shard is opened, and its sha256 checked, when one of its samples
-    is first read; the index is read when `keys` or `histograms` are first asked for. Copies made by fork or
-    pickle are safe to use side by side: nothing of a file's position is shared.
+    is first read; the index is read when `keys` or `histograms` are first asked for. Copies made by fork or pickle can
+    be used at the same time, since they share no file position.
 
     Args:
         root: the folder of manifest.json and index.parquet.
         name: train, val or test; of an unaligned set, train/DOMAIN and so on (see `open_side`).
-        open_shards: tars held open, and their places remembered; beyond, the one that was read longest ago
-            is let go, to be checked again if it is needed again.
+        open_shards: how many tars are kept open, with the places of their samples; beyond that, the tar that was read
+            longest ago is closed, and checked again if it is needed again.
         domains: which of a sample's pictures `read` decodes; all that it shows unless given.
 
     Attributes:
@@ -63,12 +63,12 @@ class Split:
 
     @cached_property
     def keys(self) -> list[str]:
-        """The key of each sample, in order, from the index: for splits of which all is looked at."""
+        """The key of each sample, in order, from the index: for callers that need all of a split."""
         keys: list[str] = self._column("key", min(self.domains))
         return keys
 
     def prepare(self, i: int) -> None:
-        """Have the shard of sample i open and checked."""
+        """Open and check the shard of sample i."""
         self._find(i)
 
     def read(self, i: int) -> tuple[str, dict[str, Picture]]:
@@ -82,7 +82,7 @@ class Split:
         return shard.keys[place], {domain: self._decode(shard, place, domain) for domain in sorted(self.domains)}
 
     def picture(self, i: int, domain: str) -> Picture:
-        """One picture of sample i, where the others are not wanted."""
+        """One picture of sample i alone."""
         return self._decode(*self._find(i), domain)
 
     def png(self, i: int, domain: str) -> bytes:
@@ -102,7 +102,7 @@ class Split:
         return np.array(self._column("histogram", domain), np.int64).reshape(len(self), len(self.histogram(domain)))
 
     def verify(self) -> None:
-        """Check every shard of the split now rather than when first touched."""
+        """Check every shard of the split now rather than before its first use."""
         for number in range(len(self.sizes)):
             self.shard(number)
 

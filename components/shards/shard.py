@@ -16,9 +16,9 @@ _BLOCK = 512  # of a tar: headers are one, contents are padded to whole ones
 class Shard:
     """Random access to the members of a tar. Safe to read from several threads.
 
-    The places come from the tar's own headers: its bytes have been verified, so it is the truth, and a walk
-    over 1,024 headers takes 3 ms. (A row group of the index for each tar would let a reader look up just
-    these, but the Parquet footer takes 0.76 kB for each, 76 MB for 10^5 tars, read by every rank.)
+    The places come from the tar's own headers: its bytes have been verified, and reading 1,024 headers takes 3 ms. (A
+    row group of the index for each tar would let a reader look up just these, but the Parquet footer takes 0.76 kB for
+    each, 76 MB for 10^5 tars, read by every rank.)
 
     Args:
         open_file: gives the path and the descriptor of the checked file; called once, when a sample is first read.
@@ -34,7 +34,7 @@ class Shard:
         self._file: int | None = None
 
     def open(self) -> "Shard":
-        """Open the tar and learn the places of its samples, if that has not been done.
+        """Open the tar and find the places of its samples, if that has not been done.
 
         Raises:
             Fault: the file is not what the manifest says, or does not hold its samples.

@@ -1,4 +1,4 @@
-"""Store: tars at a root of their own, under names that say what they hold."""
+"""Store: tars at a root of their own, named by their content."""
 
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -11,8 +11,8 @@ from components.shards.manifest import INDEX, MANIFEST, Manifest, ShardEntry
 class Store:
     """Where the tars of a set are put as they are finished: SPLIT/NUMBER-SHA256.tar below a root.
 
-    A name is never used for other bytes, so sets may share a root, and what a killed stage has put there is
-    not sent again.
+    A name is never used for other bytes, so sets can share a root, and tars that a killed stage has stored are not sent
+    again.
     """
 
     def __init__(self, root: AnyPath) -> None:

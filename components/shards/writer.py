@@ -1,4 +1,4 @@
-"""Samples into shards: all cores encode, one hand writes, the bytes are always the same."""
+"""Writes samples into shards: all cores encode, one process writes, and the bytes are always the same."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -63,8 +63,8 @@ class _Set:
 def write_shards(source: Source, root: Path, config: ShardConfig, store: AnyPath | None = None) -> Manifest:
     """Write every sample of a source below `root`: tars, index.parquet and, last, manifest.json.
 
-    The set is built in a folder beside `root` and takes its place when it is whole. With a `store`, each tar
-    goes there as soon as it is finished, and `root` holds the manifest and the index alone.
+    The set is built in a folder beside `root`, which it replaces when it is complete. With a `store`, each tar goes
+    there as soon as it is finished, and `root` gets only the manifest and the index.
 
     Raises:
         Fault: more than `config.max_bad` samples are bad, a split is left empty, or nothing can be written.
@@ -95,7 +95,7 @@ def write_set(
     samples_per_shard: int = 512,
     store: AnyPath | None = None,
 ) -> Manifest:
-    """Write samples that are at hand as arrays, in the layout of `write_shards`; `Split` reads them.
+    """Write samples given as arrays, in the layout of `write_shards`; `Split` reads them.
 
     Args:
         root: replaced as a whole when the new set is whole.
@@ -131,7 +131,7 @@ def _check_keys(source: Source) -> None:
 def _encode_all(
     source: Source, split: str, units: Sequence[Unit], num_workers: int, bad: list[BadEntry], bar: Any
 ) -> Iterator[Encoded]:
-    """The good samples of a split in order; the bad ones are named on stderr and put in `bad`."""
+    """The good samples of a split in order; the bad ones are named on stderr and listed in `bad`."""
     iterator = iter(units)
     chunks = iter(lambda: list(islice(iterator, _CHUNK)), [])
     for results in ordered_map(_read_chunk, (source, _shown(source.domains, split)), chunks, num_workers):

@@ -1,4 +1,4 @@
-"""Where raw pictures come from: one file a source, and the one list of them all."""
+"""Where raw pictures come from: one file for each source, and the list of all sources."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,13 +75,13 @@ def fetch(config: AnyFetchConfig, root: Path, cache: Path) -> None:
         cache: where downloads are kept between runs.
 
     Raises:
-        Fault: what is asked for cannot be had, or nothing can be written.
+        Fault: a source cannot be fetched, or the folder cannot be written to.
     """
     SOURCES[config.name].fetch(config, root, cache)
 
 
 def shows(fetch: AnyFetchConfig, cut: AnyCutConfig) -> Shown:
-    """What samples will hold, by params alone."""
+    """What samples will contain, according to the params alone."""
     return SOURCES[cut.name].shows(fetch, cut)
 
 

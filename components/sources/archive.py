@@ -1,4 +1,4 @@
-"""Pictures out of a .zip or .tar archive that may be broken, or made to do harm."""
+"""Pictures from a .zip or .tar archive that may be broken or malicious."""
 
 import errno
 import stat
@@ -49,10 +49,10 @@ def is_archive(path: Path) -> bool:
 def unpack(
     archive: Path, target: Path, extensions: frozenset[str], max_bytes: int, passed: Callable[[str], object] = str
 ) -> None:
-    """Write the members with one of the extensions below `target`; others are passed over.
+    """Write the members with one of the extensions below `target`; others are left out.
 
     Args:
-        passed: called with the name of each file that is passed over; it may refuse one.
+        passed: called with the name of each file that is left out; it may refuse one.
 
     Raises:
         Fault: a broken or truncated archive, a member that is a link or would land outside `target` or twice

@@ -25,8 +25,8 @@ _FINAL = frozenset({400, 401, 403, 404, 405, 410, 451})
 def download(url: str, sha256: str, cache: Path, max_bytes: int, wait: float = 1.0, section: str = "fetch") -> Path:
     """The file of a URL in the cache, downloaded if it is not there whole.
 
-    What has come lies in a .part file and is continued by an HTTP range, in this run or the next. Tried
-    5 times, `wait` seconds apart at first and twice as long each time. `section` of the params names the URL.
+    What has been downloaded is kept in a .part file and is continued by an HTTP range, in this run or the next. There
+    are 5 attempts, with a pause of `wait` seconds that doubles each time. `section` of the params names the URL.
 
     Raises:
         Fault: not https, the server refuses, the file is too large or its sha256 is another.

@@ -116,7 +116,7 @@ def earth_domains(cut: EarthCut) -> dict[str, Domain]:
 
 
 def shows_earth(fetch: EarthConfig, cut: EarthCut) -> Shown:
-    """What samples hold, by params alone."""
+    """What samples contain, according to the params alone."""
     every = earth_domains(cut)
     return Shown({str(name): every[name] for name in fetch.pictures}, LAND_COVER)
 

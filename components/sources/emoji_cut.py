@@ -80,7 +80,7 @@ class EmojiSource:
 
 
 def shows_emoji(_: EmojiConfig, cut: EmojiCut) -> Shown:
-    """What samples hold, by params alone."""
+    """What samples contain, according to the params alone."""
     domains = {
         "picture": Domain(kind="image", size=(cut.image_size, cut.image_size)),
         "style": Domain(kind="category", classes=STYLES, in_key=True),

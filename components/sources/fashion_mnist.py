@@ -86,7 +86,7 @@ class FashionMNISTSource:
 
 
 def shows_fashion(_: FashionMNISTConfig, cut: FashionMNISTCut) -> Shown:
-    """What samples hold, by params alone."""
+    """What samples contain, according to the params alone."""
     photo = Domain(kind="image", size=(cut.image_size, cut.image_size))
     return Shown({"photo": photo, "kind": Domain(kind="category", classes=CLASSES)}, BY_KIND)
 

@@ -1,4 +1,4 @@
-"""How a picture of one's own is brought to the size of a sample, and its label maps to class indices."""
+"""How your own picture is brought to the size of a sample, and a label map to class indices."""
 
 from typing import Annotated, Literal
 
@@ -19,7 +19,7 @@ class PictureCut(Section):
 
     Attributes:
         image_size: side of a square sample, or its [height, width], in pixels.
-        fit: what becomes of a picture of other proportions. crop: the largest part of the sample's proportions in the
+        fit: what happens to a picture of other proportions. crop: the largest part of the sample's proportions in the
             middle, scaled; stretch: the whole, scaled.
         tolerance: most that the colours of a drawn label map may be off the palette, as the mean RGB distance
             (0 to 442). JPEG blur stays below 50; a photo taken for labels is above 100.

@@ -1,4 +1,4 @@
-"""One's own pictures: a folder, an archive or a URL, in one of the layouts people have."""
+"""Your own pictures: a folder, an archive or a URL, in one of the usual layouts."""
 
 import hashlib
 import json
@@ -25,8 +25,8 @@ PICTURES = "pictures"
 def fetch_folder(config: FolderConfig, root: Path, cache: Path) -> None:
     """Fill root/folder with the pictures, as they are, and source.json.
 
-    Only files with the extension of a picture are taken. Everything is built in a folder beside and named at
-    the end, so a broken archive or a full disk leaves nothing behind.
+    Only files with the extension of a picture are copied. Everything is built in a temporary folder and renamed at the
+    end, so a broken archive or a full disk leaves nothing behind.
 
     Raises:
         Fault: no such folder, a wrong hash, a broken archive, no pictures, or nothing can be written.

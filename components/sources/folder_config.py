@@ -1,4 +1,4 @@
-"""The params of one's own pictures."""
+"""The params of your own pictures."""
 
 import colorsys
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ class Side(FileKind):
 
 
 class FolderConfig(Section):
-    """Pictures of one's own, in pairs or not.
+    """Your own pictures, in pairs or not.
 
     Attributes:
         path: a folder, an archive (.zip .tar .tar.gz .tgz .tar.xz .tar.bz2), or an https URL of one; empty
@@ -96,9 +96,9 @@ class FolderConfig(Section):
             category, and `b.classes` the folders).
         direction: AtoB or BtoA: which side is translated into which.
         a, b: what the left picture or folder A is, and the right one or folder B; of photos there is `a` alone.
-        splits: folder found -> split, where the names differ: {val: test} makes the folder val (unpaired:
+        splits: folder -> split, where names differ: {val: test} makes the folder val (unpaired:
             valA and valB) the test split.
-        holdout: share of the training samples (unpaired: of each side) that becomes each split that is not found.
+        holdout: share of the training samples (unpaired: of each side) that becomes val, and test, where there is none.
         max_gigabytes: most that an archive may be, packed and unpacked.
     """
 

@@ -104,7 +104,7 @@ class ClassesSource(_Folder):
 
 
 def shows_folder(fetch: FolderConfig, cut: FolderCut) -> Shown:
-    """What samples hold, by params alone."""
+    """What samples contain, according to the params alone."""
     domains = sized(fetch.domains, height_width(cut.image_size))
     return Shown(domains, fetch.task, aligned=fetch.layout != "unpaired")
 

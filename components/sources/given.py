@@ -1,4 +1,4 @@
-"""A picture that a person hands to a trained model, as a picture of the domain that the model takes."""
+"""A picture that a person gives to a trained model, read as a picture of the model's domain."""
 
 import numpy as np
 from PIL import Image
@@ -14,7 +14,7 @@ _TOLERANCE = 72.0  # mean RGB distance from the palette, as shard.cut.tolerance
 def as_given(picture: Image.Image, domain: Domain, name: str) -> Picture:
     """A decoded picture as the domain says, of its own size: (H, W, 3) RGB, or (H, W) class indices, uint8.
 
-    A photo is read with the domain's `range` and `bands`, as the pictures were that the model learned from. For labels,
+    A photo is read with the domain's `range` and `bands`, like the pictures that the model learned from. For labels,
     a grey picture holds the class indices; one in colour (or with a palette) is drawn in the classes' colours, and each
     pixel becomes the class of the nearest.
 

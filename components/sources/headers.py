@@ -1,4 +1,4 @@
-"""What the header of an open picture tells before anything is decoded, and what its decoder will do with its values."""
+"""What the header of an open picture says before anything is decoded, and how its decoder will change its values."""
 
 from typing import IO
 

@@ -1,4 +1,4 @@
-"""Sample keys out of file names: dots and directories never merge two samples."""
+"""Sample keys from file names, made such that dots and directories never merge two samples."""
 
 import hashlib
 import re
@@ -12,8 +12,8 @@ _DIGITS = 12
 def sample_keys(names: Sequence[str]) -> list[str]:
     """A key for each name, [A-Za-z0-9_-]{1,80}, different for different names even where case is ignored.
 
-    A name whose plain form is taken by another too, or is too long, or empty, gets the start of its own
-    sha256 behind it; so a key depends on the name and its rivals, never on the order of the names.
+    If a name's plain form is also that of another name, or is too long, or empty, the start of the name's sha256 is
+    appended. So a key depends on the names, never on their order.
 
     Raises:
         ValueError: the same name twice.

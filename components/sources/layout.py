@@ -1,4 +1,4 @@
-"""Which files make a sample: the layouts of paired pictures, found in a folder."""
+"""Which files make a sample, in the layouts of paired pictures."""
 
 import hashlib
 import sys
@@ -82,7 +82,7 @@ def hold_out(splits: Mapping[str, list[AnyUnit]], share: float) -> dict[str, lis
 
 
 def descend(folder: Path, stop: set[str]) -> Path:
-    """Through folders that hold nothing but one folder, as archives often do."""
+    """Descend through folders that contain only one folder, as archives often do."""
     while True:
         inside = list(folder.iterdir())
         if len(inside) != 1 or not inside[0].is_dir() or inside[0].name in stop | UNPAIRED:
@@ -107,7 +107,7 @@ def _side_by_side(files: Sequence[str], names: Mapping[str, str]) -> dict[str, t
 
 
 def within_splits(files: Sequence[str], names: Mapping[str, str]) -> Sequence[str]:
-    """Where there are split folders, the files in them, and a word about others; else all."""
+    """The files in split folders, and a line about the others; all files if there are no split folders."""
     inside = [name for name in files if split_folder(name) in names]
     say_outside(files, inside or files, names)
     return inside or files
@@ -124,7 +124,7 @@ def say_outside(files: Sequence[str], taken: Iterable[str], names: Iterable[str]
 
 
 def refuse_poured(folders: Iterable[str], config: FolderConfig) -> None:
-    """Refuse two folders that would become one split unless params say so of both.
+    """Refuse two folders that would become one split, unless the params name both for it.
 
     Raises:
         Fault: naming them, and the param.

@@ -1,4 +1,4 @@
-"""The same picture in two places: a leak between splits or sides is refused, doubles in one are said."""
+"""The same picture in two places: refused between splits or sides, and reported within one."""
 
 import sys
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ class Place(NamedTuple):
 
 
 def refuse_shared(pictures: Iterable[tuple[str, Place]]) -> None:
-    """Refuse a picture that is on both sides, or in two splits, byte for byte; say how many stand twice in one.
+    """Refuse a file that is on both sides or in two splits, byte for byte; report how many are twice in one.
 
     Args:
         pictures: of every sample, the hash of what must not be in two places, and where it is.
@@ -59,7 +59,7 @@ def of_pairs(
 ) -> Iterable[tuple[str, Place]]:
     """What must not be in two splits, of pairs: the two files together, and each photo.
 
-    A label map alone may: two photos can show the same.
+    A label map may be in two splits, since two photos can have the same one.
 
     Args:
         splits: (file of A, file of B) of each pair, one and the same where they are side by side; empty where missing.

@@ -47,7 +47,7 @@ class Package(ABC):
         """Download it to `path`, if its hash is right; what went wrong in one line, or None.
 
         Raises:
-            Fault: the tool is not here, or the disk is full.
+            Fault: the tool is not installed, or the disk is full.
         """
 
     @abstractmethod
@@ -58,11 +58,11 @@ class Package(ABC):
 def fetch_package(package: Package, cache: Path, wait: float = 2.0) -> Path:
     """The package's place in the cache, downloaded if it is not there whole.
 
-    Its own tool downloads, so that one's index, mirror, proxy and certificate settings hold. Tried 4 times,
-    `wait` seconds apart at first and twice as long each time.
+    The package manager itself downloads, so its settings of index, mirror, proxy and certificates apply. There are 4
+    attempts, with a pause of `wait` seconds that doubles each time.
 
     Raises:
-        Fault: the tool is not here, or no file with that hash could be had.
+        Fault: the tool is not installed, or no file with that hash could be downloaded.
     """
     path = cache / package.file_name
     write_bytes(cache / "CACHEDIR.TAG", _CACHE_TAG)  # also makes the folder, or says why it cannot

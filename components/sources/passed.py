@@ -1,4 +1,4 @@
-"""Files of a person's that are no samples: counted and named by kind, so that nothing is left out without a word."""
+"""A person's files that are not samples: counted by kind, so that nothing is left out silently."""
 
 import sys
 from collections import Counter
@@ -11,7 +11,7 @@ from components.sources.formats import EXTENSIONS, UNREAD
 
 
 class PassedOver:
-    """What a place holds beside the pictures that are taken.
+    """What a place contains beside the pictures that become samples.
 
     Args:
         place: what messages call it.
@@ -22,7 +22,7 @@ class PassedOver:
         self._kinds: Counter[str] = Counter()
 
     def add(self, name: str) -> None:
-        """Count a file that is not taken; hidden ones are nobody's samples.
+        """Count a file that is left out; hidden files are ignored.
 
         Raises:
             Fault: a picture of a kind that is not read.
@@ -37,7 +37,7 @@ class PassedOver:
         self._kinds[kind or "without an ending"] += 1
 
     def say(self) -> None:
-        """Name the kinds on stderr, if there are any."""
+        """Report the kinds and their numbers on stderr, if there are any."""
         if self._kinds:
             kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self._kinds.items()))
             tqdm.write(f"{self._place}: passed over {kinds}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Decoding pictures that may be anything: bounded, and with one defined result for each kind."""
+"""Decoding pictures of unknown origin: within bounds, and with one defined result for each kind."""
 
 import warnings
 from collections.abc import Iterator

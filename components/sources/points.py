@@ -94,7 +94,7 @@ class PointsSource:
 
 
 def shows_points(_: PointsConfig, cut: PointsCut) -> Shown:
-    """What samples hold, by params alone."""
+    """What samples contain, according to the params alone."""
     return Shown({"point": Domain(kind="point", mixture=cut.mixture())}, TASK)
 
 

@@ -92,7 +92,7 @@ class WebdatasetSource:
 
 
 def shows_webdataset(fetch: WebdatasetConfig, cut: WebdatasetCut) -> Shown:
-    """What samples hold, by params alone."""
+    """What samples contain, according to the params alone."""
     return Shown(sized(fetch.shown, height_width(cut.image_size)), fetch.task)
 
 

@@ -1,4 +1,4 @@
-"""Wheels: pip's own download with hashes, so it works wherever pip does."""
+"""Wheels: downloaded by pip with hashes, so it works wherever pip does."""
 
 import errno
 import subprocess

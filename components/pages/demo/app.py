@@ -27,7 +27,7 @@ _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=ut
 _FILES = {path.name: path for path in (_HERE.parent / "report.css", *_HERE.glob("*.css"), *_HERE.glob("*.js"))}
 ASSETS = {name: (path.read_bytes(), _TYPES[path.suffix]) for name, path in _FILES.items()}
 _RAW = "application/octet-stream"
-# Sources go through the air as raw bytes, so that what is translated is what was drawn to the bit.
+# Sources are sent as raw bytes, so that exactly what was drawn is translated.
 _INKS = (("black", (0, 0, 0)), ("white", (255, 255, 255)), ("grey", (128, 128, 128)))
 
 
@@ -40,7 +40,7 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
         host: that it will be bound to, as it was given.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)  # FastAPI's own pages load scripts from elsewhere
-    # Apart, so that uploads that dawdle do not keep strokes from being translated.
+    # Separate, so that slow uploads do not delay the translation of strokes.
     desk, uploads = Desk(), Bodies(most_held=5 * MAX_BYTES)
     strokes = Bodies(most_held=64 * max(easel.bytes for easel in easels), seconds=5)
     by_direction = {easel.card.name: easel for easel in easels}

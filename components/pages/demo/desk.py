@@ -1,4 +1,4 @@
-"""Desk: the one thread that decodes and translates, and a bound on what may wait for it."""
+"""Desk: the one thread that decodes and translates, and a limit on the requests that wait for it."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _Made = TypeVar("_Made")
 class Desk:
     """Does one thing at a time, so that two pages do not compute against each other on the same cores.
 
-    What a Fault says is the fault of what was sent.
+    A Fault means that the request was at fault.
     """
 
     def __init__(self, most_waiting: int = 8) -> None:

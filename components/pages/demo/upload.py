@@ -1,4 +1,4 @@
-"""A picture that somebody sends, as the source of a translation; decoded in memory, within bounds."""
+"""An uploaded picture as the source of a translation; decoded in memory, within bounds."""
 
 import io
 
@@ -21,7 +21,7 @@ _NAME = "the picture"
 def decode_upload(data: bytes, domain: Domain) -> Picture:
     """A picture file as a source: the largest part in the middle that has the shape, scaled to the size.
 
-    What its pixels mean, `components.sources.given` says.
+    `components.sources.given` defines what its pixels mean.
 
     Args:
         data: the file.
