@@ -13,6 +13,7 @@ from components.faults import Fault
 from components.files import sha256_json, write_text
 from components.params import Params
 from components.shards.manifest import Manifest
+from components.shards.turns import require_each_class
 from components.source import Shown
 from components.sources import shows
 from components.systems import AnySystemConfig, build, unpaired_systems
@@ -155,6 +156,18 @@ def check_data(manifest: Manifest) -> None:
                 f"the {split} split has {count} sample, and metrics need at least {_LEAST}; give more "
                 "pictures, or hold out more of them (fetch.holdout, shard.cut.pattern)"
             )
+
+
+def check_classes(params: Params, manifest: Manifest) -> None:
+    """Refuse classes of too few samples, where the system is to show pictures in every class.
+
+    Raises:
+        Fault: naming the class and the split.
+    """
+    condition = asked_of(params.system, params.train.task or manifest.task).condition
+    if params.system.within and manifest.aligned and condition is not None:
+        for split in ("train", "test"):
+            require_each_class(manifest, split, condition)
 
 
 def _check_ranks(section: str, train: TrainConfig) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from components.home import LOCAL, shared
 from components.params import Params
-from components.plan import check_data
+from components.plan import check_classes, check_data
 from components.shards.dark import dark_domains
 from components.shards.writer import write_shards
 from components.sources import open_source
@@ -24,6 +24,7 @@ def main(params: Params, clock: Clock) -> None:
         root = shared()
         manifest = write_shards(source, SHARDS, params.shard, None if root is LOCAL else root / "shards")
     check_data(manifest)
+    check_classes(params, manifest)
     for line in dark_domains(SHARDS):
         print(f"shard: {line}", file=sys.stderr)
     counts = ", ".join(f"{manifest.count(split)} {split}" for split in manifest.splits)

@@ -16,6 +16,8 @@ from components.home import LOCAL
 from components.models.generator import Generator
 from components.pages.curves import number
 from components.params import Params
+from components.plan import check_classes
+from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.turns import open_turns
 from components.shards.writer import write_set
@@ -212,6 +214,13 @@ def test_a_category_without_test_pictures_is_named(tmp_path, monkeypatch):
 
     with pytest.raises(Fault, match="kind light has 1 of the test samples, and pictures are to be shown in it"):
         run(tmp_path, monkeypatch, write)
+
+
+def test_such_a_category_is_refused_when_the_shards_are_written(tmp_path):
+    params = Params.model_validate(SMALL | {"system": SYSTEM})
+    check_classes(params, Manifest.read(write_kinds(tmp_path / "enough")))
+    with pytest.raises(Fault, match="kind light has 1 of the test samples"):
+        check_classes(params, Manifest.read(write_kinds(tmp_path / "few", counts=(24, 8, 4))))
 
 
 def test_turns_pair_what_keys_tell(tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.faults import Fault
+from components.shards.manifest import Manifest
 from components.shards.reader import Split
 
 _LEAST = 2  # pictures of a category that can be measured
@@ -94,7 +95,7 @@ def open_turns(split: Split, condition: str) -> Turns:
     Raises:
         Fault: a class has fewer than two samples in the split, so that nothing can be compared with it.
     """
-    require_each_class(split, condition)
+    require_each_class(split.manifest, split.name, condition)
     names = split.manifest.domains[condition].classes
     ends = [re.sub(r"[^A-Za-z0-9_-]", "_", name) for name in names]
     if len(set(ends)) < len(ends):
@@ -109,16 +110,16 @@ def open_turns(split: Split, condition: str) -> Turns:
     return Turns(split, condition, keys, np.array(places, np.int64), np.array(asked, np.uint8))
 
 
-def require_each_class(split: Split, condition: str) -> None:
+def require_each_class(manifest: Manifest, split: str, condition: str) -> None:
     """Refuse a split in which a class has fewer than two samples.
 
     Raises:
         Fault: naming the class and the split.
     """
-    for name, count in zip(split.manifest.domains[condition].classes, split.histogram(condition), strict=True):
+    for name, count in zip(manifest.domains[condition].classes, manifest.totals[split][condition], strict=True):
         if count < _LEAST:
             raise Fault(
-                f"{condition} {name} has {count} of the {split.name} samples, and pictures are to be shown in it: "
+                f"{condition} {name} has {count} of the {split} samples, and pictures are to be shown in it: "
                 f"{_LEAST} are the least to compare with; hold out more, or leave the class out"
             )
 

@@ -9,7 +9,7 @@ from components.files import exists, sha256_file, sha256_json
 from components.home import AnyPath, located
 from components.schema import Section, user_paths
 from components.shards.manifest import Manifest
-from components.shards.reader import Split, open_side
+from components.shards.reader import open_side
 from components.shards.turns import require_each_class
 from components.systems import AnySystemConfig, unpaired_systems
 from components.systems.system import Shape
@@ -92,7 +92,7 @@ def plan(
         if not manifest.aligned:
             raise Fault(f"system.name: {system.name} needs pictures with a category, not two sides of pictures")
         for split in ("train", "test"):
-            require_each_class(Split(shards, split), task.condition)
+            require_each_class(manifest, split, task.condition)
     if task.source not in (None, task.target) and system.paired and not manifest.aligned:
         raise Fault(
             f"system.name: {system.name} learns from aligned pairs, and {task.source} and {task.target} are two sides "
