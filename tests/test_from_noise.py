@@ -93,6 +93,7 @@ def test_a_system_goes_all_the_way(system, tmp_path, monkeypatch):
     assert "from noise, beside 8 test samples" in page
     assert page.count('class="triple pair"') == page.count("nearest in training</span>") == 8
     assert "From one latent to another" in page
+    assert ("Styles of one picture in another" in page) == (system == "style_gan")
     if conditional:
         assert all(f"<span>{kind}</span>" in page for kind in KINDS)
 

@@ -18,6 +18,8 @@ from components.systems.use import Given, Use, styled
 from components.systems.weights import read_weights, require_sha256
 from components.tasks.encoding import content_seed, decode, encode
 
+Shares = Sequence[float] | Sequence[Sequence[float]]
+
 
 class Generator:
     """Makes pictures; the same bytes in give the same bytes out, alone or in any batch.
@@ -121,7 +123,7 @@ class Generator:
         conditions: np.ndarray | None = None,
         seeds: Sequence[int] | None = None,
         towards: Sequence[int] | None = None,
-        shares: Sequence[float] | None = None,
+        shares: Shares | None = None,
         truncations: Sequence[float] | None = None,
         references: np.ndarray | None = None,
         padded: bool = True,
@@ -133,7 +135,7 @@ class Generator:
             conditions: (N,) indices of the classes that are asked for.
             seeds: of N pictures, below 2^63; with sources, by default their contents'.
             towards, shares: of pictures from noise, N further seeds and how far, from 0 to 1, each picture lies on the
-                way from the latent of its seed to theirs.
+                way from the latent of its seed to theirs; of StyleGAN also N rows, how far the style of each layer is.
             truncations: of a system that keeps an average of W, how far each picture goes from the average one, from -1
                 to 1; by default all the way, as 1.
             references: (N, H, W, 3) uint8 of the card's size, pictures of the classes that are asked for.
@@ -152,6 +154,8 @@ class Generator:
             )
         if truncations is not None:
             require_truncations(self.card, truncations, count)
+        if shares and not isinstance(shares[0], float | int) and not self.card.system.truncates:
+            raise Fault(f"{self.card.system.name}: has no style for each layer; give one share for each seed")
         fixed = 1 if self.card.mode == "train" else self.card.batch_size
         parts = []
         for start in range(0, count, fixed):
@@ -204,7 +208,7 @@ class Generator:
         sources: np.ndarray | None,
         conditions: np.ndarray | None,
         seeds: Sequence[int] | None,
-        between: tuple[Sequence[int], Sequence[float]] | None,
+        between: tuple[Sequence[int], Shares] | None,
         truncations: Sequence[float] | None,
         references: np.ndarray | None,
         count: int,

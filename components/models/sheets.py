@@ -1,4 +1,4 @@
-"""Sheets of pictures from noise: the same seeds for each class, and the way from one latent to another."""
+"""Sheets of pictures from noise: the same seeds for each class, the way from one latent to another, mixed styles."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,6 +10,8 @@ from components.domain import Mixture, Picture, points_of_bytes
 from components.files import atomic_path
 from components.models.asked import Asked
 from components.models.generator import Generator
+from components.networks.growing import level_of
+from components.networks.style_gan import GROUPS
 from components.shards.reader import Split
 from components.tasks.encoding import render
 from components.tasks.scatter import density_picture, scatter, side_by_side
@@ -18,6 +20,7 @@ _COLUMNS = 8
 _ROWS = 8  # of a sheet without a condition
 _WAYS = 4
 _SOURCES, _CLASSES = 12, 12  # of a matrix
+_MIXED = 8  # the first seed of those whose styles others take
 _GAP = 2  # pixels of white around each picture
 
 
@@ -30,6 +33,8 @@ def draw_sheets(folder: Path) -> None:
         sheets = {"sheet": points}
     else:
         sheets = {"sheet": sheet(generator), "ways": ways(generator)}
+        if generator.card.system.truncates:
+            sheets["mixes"] = mixes(generator)
     for name, picture in sheets.items():
         with atomic_path(folder / f"{name}.png") as temporary:
             Image.fromarray(picture).save(temporary, format="PNG")
@@ -88,6 +93,26 @@ def ways(generator: Generator) -> Picture:
         shares = np.linspace(0, 1, _COLUMNS).tolist()
         ends = [2 * row] * _COLUMNS, [2 * row + 1] * _COLUMNS
         rows.append(generator.make(seeds=ends[0], conditions=kinds, towards=ends[1], shares=shares))
+    return _grid(rows, generator)
+
+
+def mixes(generator: Generator) -> Picture:
+    """Pictures of StyleGAN's with the styles of some layers from others, (H, W, 3).
+
+    The first row shows the others, the first column those that take their styles: two rows at coarse layers (to 8
+    pixels), two at middle ones (to 32) and, where there are any, two at fine ones.
+    """
+    others = range(_MIXED, _MIXED + _COLUMNS - 1)
+    rows = [np.concatenate([np.full((1, *generator.target.shape), 255, np.uint8), generator.make(seeds=others)])]
+    layers = 2 * level_of(generator.target.shape[0]) + 2
+    for group, (first, last) in enumerate(GROUPS.values()):
+        if first >= layers:
+            break
+        shares = [[float(first <= layer < last) for layer in range(layers)]] * len(others)
+        for seed in (2 * group, 2 * group + 1):
+            own = generator.make(seeds=[seed])
+            mixed = generator.make(seeds=[seed] * len(others), towards=others, shares=shares)
+            rows.append(np.concatenate([own, mixed]))
     return _grid(rows, generator)
 
 

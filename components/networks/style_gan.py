@@ -10,6 +10,8 @@ from components.networks import across_ranks
 from components.networks.equalised import EqualisedConv2d, EqualisedLinear, activated, pixel_norm
 from components.networks.growing import SMALLEST, Growing, blended, blur, doubled, width_at
 
+# The layers whose styles are of large forms, of smaller ones, and of colours and texture, as the paper groups them.
+GROUPS = {"coarse": (0, 4), "middle": (4, 8), "fine": (8, 99)}
 _RATE = 0.01  # of the mapping's learning rate to that of the rest
 
 

@@ -27,8 +27,8 @@ class Direction:
         name: as people read it. mark: what tells its headings' ids from those of another.
         order: the figure that the groups are made by; None where there is none, and they are spread evenly.
         version: of the registered model, None where it is not registered.
-        sheets: of pictures from noise, "sheet" and "ways" as data URIs, and "sheet" where pictures are shown in another
-            category, as generate drew them. matrices: figures by ordered pair of these.
+        sheets: data URIs, as generate drew them: "sheet", "ways" and, of StyleGAN, "mixes" of pictures from noise, and
+            "sheet" where pictures are shown in another category. matrices: figures by ordered pair of these.
     """
 
     name: str
@@ -111,7 +111,7 @@ def read_directions(
 
 def _sheets(folder: Path) -> dict[str, str]:
     found = {}
-    for name in ("sheet", "ways"):
+    for name in ("sheet", "ways", "mixes"):
         if (file := folder / f"{name}.png").is_file():
             found[name] = "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode()
     return found

@@ -86,11 +86,15 @@ class _Styled:
         """Pictures of the whole size."""
         assert isinstance(network, StyleGANGenerator)
         w, noise = self._drawn(network, given.seeds)
+        each = network.each(w)
         if given.towards is not None:
             assert given.share is not None
             further, other = self._drawn(network, given.towards)
-            w, noise = torch.lerp(w, further, given.share.to(w)[:, None]), between(noise, other, given.share)
-        each = network.each(w)
+            share = given.share.to(w)
+            each = torch.lerp(
+                each, network.each(further), share[:, None, None] if share.dim() == 1 else share[..., None]
+            )
+            noise = between(noise, other, share) if share.dim() == 1 else noise  # else styles alone are another's
         if given.truncation is not None:
             each = network.truncated(each, given.truncation, self.config.truncated)
         sides = network.sides

@@ -31,7 +31,7 @@ class SystemSection(Section):
             system is given two independent streams, even where the data is aligned.
         within: whether its source is a picture of the target itself, which it shows in another category or style.
         skips_void: whether its terms leave out pixels that are not labelled in what it makes.
-        truncates: whether it keeps an average of W, which what it makes can be held near.
+        truncates: whether it has a style for each layer, and an average of W that what it makes can be held near.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"source"})

@@ -22,7 +22,8 @@ class Given:
         source: (N, C, H, W), where the use needs one.
         condition: (N, classes) one-hot, where the use needs one.
         towards, share: further seeds (N,) and how far to go from the latents of `seeds` to theirs, (N,) from 0 to 1,
-            where pictures are made from noise.
+            where pictures are made from noise; or (N, layers), how far the style of each layer goes, of a system with
+            `truncates`.
         styles: (N, styles), or (1, styles) for all pictures, weights that sum to 1, of the styles that the use names;
             None: the first that learned.
         reference: (N, C, H, W), a picture of the class that is asked for, where the use needs one.

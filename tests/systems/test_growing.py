@@ -2,7 +2,9 @@
 
 import json
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,6 +12,10 @@ from torch import Tensor, nn
 
 from components.domain import Domain
 from components.faults import Fault
+from components.models.card import GenerateConfig
+from components.models.export import export_generators
+from components.models.generator import Generator
+from components.models.sheets import mixes
 from components.networks.equalised import (
     EqualisedConv2d,
     EqualisedLinear,
@@ -24,6 +30,7 @@ from components.systems.growing import GrowthConfig
 from components.systems.pg_gan import PGGANConfig
 from components.systems.style_gan import StyleGANConfig
 from components.systems.system import Batch, Given, Moment, Shape, System
+from components.task import Task
 from components.training.group import Group
 from components.training.loop import fit
 from components.training.run import Run
@@ -406,6 +413,49 @@ def test_the_way_between_seeds_is_straight_in_w():
     middle = generator(generator.each((first + second) / 2), [torch.zeros(3, 1, *s) for s in generator.sides])
     half = Given(seeds, towards=towards, share=torch.full((3,), 0.5))
     assert torch.allclose(use.run(generator, half), middle, atol=1e-5)
+
+
+def test_the_styles_of_some_layers_are_anothers():
+    system, generator = styled()
+    use, seeds, towards = system.uses["generator"], torch.arange(3), torch.arange(3) + 10
+    own, theirs = (use.run(generator, Given(each)) for each in (seeds, towards))
+
+    def mixed(layers: range) -> Tensor:
+        share = torch.tensor([[float(layer in layers) for layer in range(8)]] * 3)
+        return use.run(generator, Given(seeds, towards=towards, share=share))
+
+    assert torch.equal(mixed(range(0)), own)
+    assert torch.allclose(mixed(range(8)), theirs, atol=1e-5)
+    stream = use.run.__self__
+    first, second = (generator.each(stream._drawn(generator, each)[0]) for each in (seeds, towards))
+    coarse = torch.cat([second[:, :4], first[:, 4:]], dim=1)
+    by_hand = generator(coarse, [torch.zeros(3, 1, *s) for s in generator.sides])
+    assert torch.allclose(mixed(range(4)), by_hand, atol=1e-5)
+    assert not torch.allclose(mixed(range(4)), mixed(range(4, 8)), atol=1e-2)
+
+
+def generator_of(name: str, folder: Path) -> Generator:
+    """That of a system of random weights."""
+    config, weights = CONFIGS[name], dict(small(name).networks.state_dict())
+    lineage = {"checkpoint": "last", "step": 1, "key": "k"}
+    (card,) = export_generators(folder, weights, config, SHAPE, Task(target="photo"), GenerateConfig(), lineage)
+    return Generator.load(folder / card.name, "cpu")
+
+
+def test_a_sheet_shows_styles_of_one_picture_in_another(tmp_path):
+    generator = generator_of("style_gan", tmp_path / "styled")
+    sheet, cell = mixes(generator), 34
+    assert sheet.shape == (5 * cell, 8 * cell, 3)  # 32 pixels have no fine layers
+    shown = sheet.reshape(5, cell, 8, cell, 3)[:, 1:-1, :, 1:-1].swapaxes(1, 2)
+    assert (shown[0, 0] == 255).all()
+    others, own = generator.make(seeds=range(8, 15)), generator.make(seeds=range(4))
+    assert np.abs(shown[0, 1:].astype(int) - others).max() <= 1
+    assert np.abs(shown[1:, 0].astype(int) - own).max() <= 1
+    coarse = generator.make(seeds=[1], towards=[10], shares=[[1.0] * 4 + [0.0] * 4])
+    assert np.abs(shown[2, 3].astype(int) - coarse[0]).max() <= 1
+    plain = generator_of("pg_gan", tmp_path / "plain")
+    with pytest.raises(Fault, match="pg_gan: has no style for each layer"):
+        plain.make(seeds=[1], towards=[2], shares=[[1.0] * 8])
 
 
 def test_the_average_of_w_moves_by_its_decay_and_is_saved(tiny_shards, tmp_path):
