@@ -75,6 +75,15 @@ def test_every_test_picture_is_enlarged_and_measured(project):
     assert read_json(project / "data/metrics/headline.json")["psnr_y"] > 0
 
 
+def test_sample_grids_show_sources_at_the_size_of_their_targets(project):
+    with Image.open(project / "data/runs/samples/step_000004.png") as picture:
+        grid = np.asarray(picture)
+    assert grid.shape == (3 * (32 + 2), 4 * (48 + 2), 3)  # source, made and true of the four val samples
+    val = Split(project / "data/shards", "val")
+    assert np.array_equal(grid[1:33, 1:49], val.picture(0, "small").repeat(4, axis=0).repeat(4, axis=1))
+    assert np.array_equal(grid[69:101, 1:49], val.picture(0, "photo"))
+
+
 def test_the_report_shows_low_bicubic_made_and_true_pictures(project):
     page = (project / "data/report/index.html").read_text(encoding="utf-8")
     assert page.count('class="triple quad"') == 6
