@@ -1,4 +1,4 @@
-"""Samples of one's own pictures: pairs, or pictures of one side or two, all brought to one size."""
+"""Samples of your own pictures: pairs, or pictures of one side or two, all brought to one size."""
 
 from dataclasses import dataclass
 from pathlib import Path
