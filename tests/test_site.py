@@ -89,6 +89,12 @@ def test_every_page_is_in_the_navigation_once() -> None:
     )
 
 
+@pytest.mark.parametrize("folder", ["api", "decisions"])
+def test_the_first_page_of_a_folder_lists_the_others(folder: str) -> None:
+    listed = re.findall(r"\]\(([\w-]+\.md)\)", (DOCS / folder / "README.md").read_text(encoding="utf-8"))
+    assert sorted(listed) == sorted(page.name for page in (DOCS / folder).glob("*.md") if page.name != "README.md")
+
+
 def test_every_module_is_on_a_page_of_the_api() -> None:
     shown = {
         name
