@@ -102,6 +102,19 @@ def test_webdataset_reads_our_tars(tiny_shards):
     gc.collect()
 
 
+def test_the_library_writes_the_same_bytes(tmp_path):
+    samples = [encode(f"k{i:02d}", tiny_sample(i), DOMAINS) for i in range(20)]
+    with TarWriter(tmp_path, "ours.tar") as ours:
+        for sample in samples:
+            ours.add(sample)
+    header = {"mtime": 0, "user": "", "group": "", "mode": 0o644}
+    with webdataset.TarWriter(str(tmp_path / "theirs.tar"), encoder=False, **header) as theirs:
+        for sample in samples:
+            members = {f"{member.domain}.{member.extension}": member.data for member in sample.members}
+            theirs.write({"__key__": sample.key} | members)
+    assert ours.entry().sha256 == sha256_file(tmp_path / "theirs.tar")
+
+
 def test_bad_samples_are_named_counted_and_refused(tmp_path, capsys):
     source = Generated(bad=frozenset({"train_03", "val_01"}))
     with pytest.raises(Fault, match=r"2 bad samples, more than shard.max_bad = 0; the first: train_03.jpg"):
