@@ -13,7 +13,8 @@ from components.schema import Section
 Channel = Annotated[int, Field(ge=0, le=255)]
 Band = Annotated[int, Field(ge=0, le=3)]
 Colour = tuple[Channel, Channel, Channel]
-Picture = NDArray[np.uint8]  # (H, W, 3) RGB, (H, W) class indices, () one class index, or POINT_SIZE bytes of a point
+# (H, W, 3) RGB, (H, W) class indices, () one class index, (attributes,) of 0 and 1, or POINT_SIZE bytes of a point.
+Picture = NDArray[np.uint8]
 # Pixels: one side of a square, or [height, width].
 ImageSize = Annotated[int | tuple[int, int], BeforeValidator(lambda value: _image_size(value))]
 POINT_SIZE = (8, 1)  # what a point fills: its two float32 values, little-endian, as a column of bytes
@@ -56,14 +57,15 @@ def points_of_bytes(held: Picture) -> NDArray[np.float32]:
 
 
 class Domain(Section):
-    """A photo, a map, a label map, a category or a point: one of the things that a sample holds.
+    """A photo, a map, a label map, a category, attributes or a point: one of the things that a sample holds.
 
     `size` is (height, width) in pixels of each picture of an image or label domain; None in params, which say what the
     pictures are before they are cut. The domains of a sample may differ in size, as where a picture is enlarged.
 
     kind "image": uint8 RGB, (height, width, 3). kind "label": uint8 class indices, (height, width), each
     below `len(classes)`; `palette` says how a class is drawn where people look. kind "category": one uint8 class index
-    a sample, (). kind "point": a point of the plane, held as the bytes of two float32 values, POINT_SIZE, and
+    a sample, (). kind "attributes": of each of `classes` whether it holds of the sample, uint8 0 or 1, (classes,), any
+    number of them at once. kind "point": a point of the plane, held as the bytes of two float32 values, POINT_SIZE, and
     `mixture` is the density that they are drawn from. `encoding` is how networks
     see a label map: `one_hot`, a channel a class, or `colour`, drawn in its palette, as the authors of
     pix2pix and CycleGAN do. `ignore` is the value of a label map that stands for "not labelled": one of the classes, or
@@ -73,7 +75,7 @@ class Domain(Section):
     a sample's key ends in `-` and the name of its class, and those whose keys are alike but for it show one thing.
     """
 
-    kind: Literal["image", "label", "category", "point"]
+    kind: Literal["image", "label", "category", "attributes", "point"]
     size: tuple[PositiveInt, PositiveInt] | None = Field(default=None, exclude_if=lambda value: value is None)
     classes: tuple[str, ...] = ()
     palette: tuple[Colour, ...] = ()
@@ -87,18 +89,18 @@ class Domain(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.kind in ("label", "category") and not 2 <= len(self.classes) <= 255:
-            raise ValueError(f"a {self.kind} domain names 2 to 255 classes")
+        if self.kind in ("label", "category", "attributes") and not 2 <= len(self.classes) <= 255:
+            raise ValueError(f"a domain of kind {self.kind} names 2 to 255 classes")
         if self.kind in ("image", "point") and (self.classes or self.palette):
             raise ValueError(f"a domain of kind {self.kind} has no classes and no palette")
         if (self.kind == "point") != (self.mixture is not None):
             raise ValueError(f"mixture is the density of points, and this is of kind {self.kind}")
         if self.kind == "label" and len(self.palette) != len(self.classes):
             raise ValueError("palette gives one colour for each class")
-        if self.kind in ("category", "point") and self.size is not None:
-            raise ValueError(f"a {self.kind} has no size in pixels")
-        if self.kind == "category" and self.palette:
-            raise ValueError("a category has no palette")
+        if not self.pictured and self.size is not None:
+            raise ValueError(f"a domain of kind {self.kind} has no size in pixels")
+        if not self.pictured and self.palette:
+            raise ValueError(f"a domain of kind {self.kind} has no palette")
         if self.in_key and self.kind != "category":
             raise ValueError(f"in_key is of categories, and this is of kind {self.kind}")
         if self.kind != "label" and self.ignore is not None:
@@ -119,9 +121,10 @@ class Domain(Section):
         """
         if self.kind == "point":
             return "" if np.isfinite(points_of_bytes(picture[None])).all() else "a point whose values are not finite"
-        if self.kind == "image" or not picture.size or int(picture.max()) < len(self.classes):
+        values = 2 if self.kind == "attributes" else len(self.classes)
+        if self.kind == "image" or not picture.size or int(picture.max()) < values:
             return ""
-        strange = picture >= len(self.classes)
+        strange = picture >= values
         if self.ignore is not None:
             strange &= picture != self.ignore
         if not strange.any():
@@ -129,9 +132,16 @@ class Domain(Section):
         last = len(self.classes) - 1
         if self.kind == "category":
             return f"category {int(picture.ravel()[np.argmax(strange)])} is none of the {last + 1} (0 to {last})"
+        if self.kind == "attributes":
+            return f"attribute {self.classes[int(np.argmax(strange)) % len(self.classes)]} is neither 0 nor 1"
         row, column = divmod(int(np.argmax(strange)), picture.shape[1])
         value = int(picture[row, column])
         return f"label {value} at row {row}, column {column} is outside the {last + 1} classes (0 to {last})"
+
+    @property
+    def pictured(self) -> bool:
+        """Whether it is a picture of pixels, which has a size: an image or a label map."""
+        return self.kind in ("image", "label")
 
     @property
     def in_colour(self) -> bool:
@@ -141,11 +151,11 @@ class Domain(Section):
     @property
     def extension(self) -> str:
         """What a sample's member of this domain ends in inside a tar."""
-        return "cls" if self.kind == "category" else "png"
+        return {"category": "cls", "attributes": "json"}.get(self.kind, "png")
 
     def at(self, size: tuple[int, int]) -> "Domain":
         """The same with pictures of a size, (height, width); what has no size in pixels stays as it is."""
-        return self.model_copy(update={"size": size}) if self.kind in ("image", "label") else self
+        return self.model_copy(update={"size": size}) if self.pictured else self
 
     @property
     def height_width(self) -> tuple[int, int]:
@@ -162,13 +172,16 @@ class Domain(Section):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of what a sample holds: (H, W, 3), (H, W), () of a category or POINT_SIZE.
+        """The shape of what a sample holds: (H, W, 3), (H, W), () of a category, (classes,) of attributes, or
+        POINT_SIZE.
 
         Raises:
             Fault: it is a picture without a size.
         """
         if self.kind == "category":
             return ()
+        if self.kind == "attributes":
+            return (len(self.classes),)
         return (*self.height_width, 3) if self.kind == "image" else self.height_width
 
     def void(self, labels: Picture) -> NDArray[np.bool_]:

@@ -1,5 +1,6 @@
 """Where a shard is damaged, by the checksums that its own headers and pictures carry."""
 
+import re
 import tarfile
 import zlib
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import NamedTuple
 
 _BLOCK = tarfile.BLOCKSIZE
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_ATTRIBUTES = re.compile(rb"\[[01](, [01])*\]")
 _CHUNK = 12  # bytes of a chunk of a PNG beside its data: length, kind and checksum
 
 
@@ -53,9 +55,12 @@ def damage_of(path: Path) -> Damage | None:
 
 
 def broken_member(name: str, data: bytes) -> tuple[int, int] | None:
-    """From where to where a member is not as it can have been written: a chunk of a PNG, or a category's number."""
+    """From where to where a member is not as it can have been written: a chunk of a PNG, or a category's number, or
+    a list of attributes."""
     if name.endswith(".cls"):
         return None if data.isdigit() and len(data) <= 3 else (0, len(data))
+    if name.endswith(".json"):
+        return None if _ATTRIBUTES.fullmatch(data) else (0, len(data))
     return broken_chunk(data)
 
 

@@ -61,7 +61,8 @@ class Manifest(Section):
         root: where the tars are: beside the manifest (None), or the URL of a folder.
         splits: the shards of each split, in order. Of an aligned set they are train, val and test, and each
             sample shows every domain; of an unaligned one train/DOMAIN and so on, and it shows that domain.
-        totals: split -> label domain that its samples show -> pixels of each class over the split.
+        totals: split -> domain with classes that its samples show -> pixels of each class over the
+            split; of a category or attributes samples.
         bad: samples left out.
         index: the Parquet index of the samples.
     """
@@ -81,7 +82,7 @@ class Manifest(Section):
         if len({"/" in split for split in self.splits}) > 1:
             raise ValueError("splits of an aligned and of an unaligned set in one")
         for name, domain in self.domains.items():
-            if domain.kind in ("image", "label") and domain.size is None:
+            if domain.pictured and domain.size is None:
                 raise ValueError(f"domain {name} has no size")
         for split in self.splits:
             held = {name: self.domains[name] for name in self.held(split) if name in self.domains}

@@ -1,6 +1,7 @@
 """Split: the samples of one split, any of them at once."""
 
 import io
+import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property, partial
@@ -72,8 +73,8 @@ class Split:
         self._find(i)
 
     def read(self, i: int) -> tuple[str, dict[str, Picture]]:
-        """Sample i: its key, and what it holds of each of `domains`, uint8: (H, W, 3) RGB, (H, W) class indices, or ()
-        the index of a category.
+        """Sample i: its key, and what it holds of each of `domains`, uint8: (H, W, 3) RGB, (H, W) class indices, ()
+        the index of a category, or (attributes,) of 0 and 1.
 
         Raises:
             Fault: the shard is not what the manifest says, naming it and the bytes.
@@ -91,7 +92,8 @@ class Split:
         return shard.member(place, domain)
 
     def histogram(self, domain: str) -> NDArray[np.int64]:
-        """Pixels of each class of a label domain over the split, (classes,), as the manifest gives them."""
+        """Pixels of each class of a label domain over the split, (classes,), as the manifest gives them; of a
+        category samples of each class, of attributes samples that have each."""
         totals = self.manifest.totals[self.name]
         if domain not in totals:
             raise Fault(f"{domain}: is not a label domain of {self.root}; those are {', '.join(totals)}")
@@ -152,6 +154,8 @@ class Split:
         held = self.manifest.domains[domain]
         if held.kind == "category":
             return np.array(min(int(data), 255), np.uint8)
+        if held.kind == "attributes":
+            return self._checked(np.array(json.loads(data), np.uint8), where, held)
         height, width = held.height_width
         try:
             with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
@@ -160,6 +164,10 @@ class Split:
                 picture = np.array(image)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise Fault(f"{where}: not a PNG ({error})") from error
+        return self._checked(picture, where, held)
+
+    @staticmethod
+    def _checked(picture: Picture, where: str, held: Domain) -> Picture:
         if picture.shape != held.shape or picture.dtype != np.uint8:
             raise Fault(f"{where}: {picture.dtype} {picture.shape} is not uint8 {held.shape}")
         return picture

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import re
 import tarfile
 from collections.abc import Mapping
@@ -23,8 +24,8 @@ _LONGEST = tarfile.LENGTH_NAME  # of a member's name, and all that readers look 
 
 
 class Member(NamedTuple):
-    """One encoded picture or category; `histogram` counts the pixels of each class, without those that are not labelled
-    and lie beyond the classes."""
+    """One encoded picture, category or list of attributes; `histogram` counts the pixels of each class, without those
+    that are not labelled and lie beyond the classes."""
 
     domain: str
     extension: str
@@ -41,8 +42,8 @@ class Encoded:
 
 
 def encode(key: str, pictures: Mapping[str, Picture], domains: Mapping[str, Domain]) -> Encoded:
-    """A sample's pictures as PNG, RGB, 8-bit grey class indices or the bytes of a point in 8-bit grey, and its
-    categories as a number in ASCII.
+    """A sample's pictures as PNG, RGB, 8-bit grey class indices or the bytes of a point in 8-bit grey, its
+    categories as a number in ASCII, and its attributes as a list in JSON.
 
     Raises:
         Fault: a picture is missing, or is not what its domain says; or key and domain are too long for a tar.
@@ -71,6 +72,9 @@ def _encode(key: str, name: str, picture: Picture, domain: Domain) -> Member:
     histogram = None
     if stranger := domain.stranger(picture):
         raise Fault(f"sample {key}: {name}: {stranger}")
+    if domain.kind == "attributes":
+        values = picture.tolist()
+        return Member(name, domain.extension, json.dumps(values).encode(), values)
     if domain.classes:
         counts = np.bincount(picture.ravel(), minlength=len(domain.classes))
         histogram = [int(count) for count in counts[: len(domain.classes)]]
@@ -99,7 +103,7 @@ class _Hashed:
 
 
 class TarWriter:
-    """One shard: members KEY.DOMAIN.png or .cls with fixed metadata, in the order they are added.
+    """One shard: members KEY.DOMAIN.png, .cls or .json with fixed metadata, in the order they are added.
 
     Args:
         root: the folder of the shards.

@@ -20,29 +20,31 @@ from components.sources.formats import EXTENSIONS
 from components.sources.passed import PassedOver
 
 PICTURES = "pictures"
+TABLE_ENDING = ".csv"
 
 
 def fetch_folder(config: FolderConfig, root: Path, cache: Path) -> None:
     """Fill root/folder with the pictures, as they are, and source.json.
 
-    Only files with the extension of a picture are copied. Everything is built in a temporary folder and renamed at the
-    end, so a broken archive or a full disk leaves nothing behind.
+    Only files with the extension of a picture are copied, and tables where the layout has one. Everything is built in a
+    temporary folder and renamed at the end, so a broken archive or a full disk leaves nothing behind.
 
     Raises:
         Fault: no such folder, a wrong hash, a broken archive, no pictures, or nothing can be written.
     """
     folder = root / config.name
     max_bytes = int(config.max_gigabytes * 1e9)
+    taken = EXTENSIONS | ({TABLE_ENDING} if config.layout == "attributes" else set())
     archives = {origin: archive_of(origin, cache, max_bytes) for origin in config.origins}
     with atomic_folder(folder) as stage:
         for origin, archive in archives.items():
             target, passed = stage / PICTURES / origin.folder, PassedOver(origin.path)
             if archive:
-                unpack(archive, target, EXTENSIONS, max_bytes, passed.add)
+                unpack(archive, target, taken, max_bytes, passed.add)
             else:
-                _copy(Path(origin.path), target, passed)
+                _copy(Path(origin.path), target, taken, passed)
             passed.say()
-            if not any(path.is_file() for path in target.rglob("*")):
+            if not any(path.is_file() and path.suffix.lower() in EXTENSIONS for path in target.rglob("*")):
                 raise Fault(f"{origin.path}: holds no pictures ({' '.join(sorted(EXTENSIONS))})")
         _describe(config, stage, archives)
 
@@ -80,9 +82,9 @@ def archive_of(origin: Origin, cache: Path, max_bytes: int) -> Path | None:
     return archive
 
 
-def _copy(source: Path, target: Path, passed: PassedOver) -> None:
+def _copy(source: Path, target: Path, taken: frozenset[str], passed: PassedOver) -> None:
     source = source.expanduser()
-    for path in tqdm(sorted(_pictures(source, passed)), unit="file", desc=f"copy {source.name}"):
+    for path in tqdm(sorted(_pictures(source, taken, passed)), unit="file", desc=f"copy {source.name}"):
         if not path.is_file():
             raise Fault(f"{path}: is not a file (but a link to nothing, or a device); remove it")
         place = target / path.relative_to(source)
@@ -90,8 +92,8 @@ def _copy(source: Path, target: Path, passed: PassedOver) -> None:
         shutil.copyfile(path, place)
 
 
-def _pictures(source: Path, passed: PassedOver) -> Iterator[Path]:
-    """Every picture below a folder; linked folders are entered, each real one once."""
+def _pictures(source: Path, taken: frozenset[str], passed: PassedOver) -> Iterator[Path]:
+    """Every file of the kinds that are taken below a folder; linked folders are entered, each real one once."""
     entered: set[str] = set()
     for folder, folders, files in os.walk(source, followlinks=True):
         real = os.path.realpath(folder)
@@ -101,7 +103,7 @@ def _pictures(source: Path, passed: PassedOver) -> Iterator[Path]:
             continue
         entered.add(real)
         for name in files:
-            if Path(name).suffix.lower() in EXTENSIONS and not name.startswith("."):
+            if Path(name).suffix.lower() in taken and not name.startswith("."):
                 yield Path(folder) / name
             else:
                 passed.add(name)

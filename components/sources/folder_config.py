@@ -93,7 +93,8 @@ class FolderConfig(Section):
         sha256: of the archive; a URL must have it.
         layout: side_by_side (A|B in one picture), folders (A/ and B/ with equal names), unpaired (trainA/, trainB/),
             photos (pictures of `a` alone), classes (pictures of `a`, each in the folder of its class: `b` names the
-            category, and `b.classes` the folders).
+            category, and `b.classes` the folders), attributes (pictures of `a`, and beside them an attributes.csv that
+            names a picture a row: `b` names the attributes together, and `b.classes` the columns).
         direction: AtoB or BtoA: which side is translated into which.
         a, b: what the left picture or folder A is, and the right one or folder B; of photos there is `a` alone.
         splits: folder -> split, where names differ: {val: test} makes the folder val (unpaired:
@@ -105,7 +106,7 @@ class FolderConfig(Section):
     name: Literal["folder"]
     path: UserPath = ""
     sha256: Sha256 = ""
-    layout: Literal["side_by_side", "folders", "unpaired", "photos", "classes"] = "side_by_side"
+    layout: Literal["side_by_side", "folders", "unpaired", "photos", "classes", "attributes"] = "side_by_side"
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     a: Side = Side(name="a")
     b: Side = Side(name="b")
@@ -117,7 +118,7 @@ class FolderConfig(Section):
     def _consistent(self) -> Self:
         if self.layout == "photos":
             self._check_photos()
-        elif self.layout == "classes":
+        elif self.layout in ("classes", "attributes"):
             self._check_classes()
         elif self.a.name == self.b.name:
             raise ValueError(f"a and b are both named {self.a.name}")
@@ -130,10 +131,11 @@ class FolderConfig(Section):
 
     def _check_classes(self) -> None:
         if len(self.b.classes) < 2 or self.b.palette or self.b.ignore is not None:
-            raise ValueError("layout classes has a folder for each class; name them in b.classes, such as [cat, dog]")
+            each = "folder for each class" if self.layout == "classes" else "column for each attribute"
+            raise ValueError(f"layout {self.layout} has a {each}; name two or more in b.classes, such as [cat, dog]")
         if self.a.domain().kind != "image" or self.direction != "AtoB":
             raise ValueError(
-                "with layout classes a is photos and b their class: give a no palette or classes, and leave "
+                f"with layout {self.layout} a is photos and b what they show: give a no palette or classes, and leave "
                 "direction out"
             )
         if self.a.name == self.b.name:
@@ -155,17 +157,20 @@ class FolderConfig(Section):
 
     @property
     def domains(self) -> dict[str, Domain]:
-        """What the pictures of each side are; of the layout classes the second is a category."""
+        """What the pictures of each side are; of the layouts classes and attributes the second is not drawn."""
         found = {side.name: side.domain() for side in self.sides}
         if self.layout == "classes":
             found[self.b.name] = Domain(kind="category", classes=self.b.classes)
+        elif self.layout == "attributes":
+            found[self.b.name] = Domain(kind="attributes", classes=self.b.classes)
         return found
 
     @property
     def task(self) -> Task:
-        """From side to side; of photos alone pictures are made from noise, unless `shard.task` says otherwise."""
+        """From side to side; of photos, alone or with attributes, pictures are made from noise, unless `shard.task`
+        says otherwise."""
         first, last = self.sides[0].name, self.sides[-1].name
-        if first == last:
+        if first == last or self.layout == "attributes":
             return Task(target=first)
         if self.layout == "classes":
             return Task(target=first, condition=last)

@@ -7,6 +7,7 @@ import numpy as np
 
 from components.domain import Domain, Picture, height_width, sized
 from components.source import BadSample, Shown, require_samples
+from components.sources.attributes import Attributed, find_attributes
 from components.sources.classes import Classed, find_classes
 from components.sources.fit import FolderCut, fitted
 from components.sources.folder import PICTURES, read_folder
@@ -87,20 +88,20 @@ class SidesSource(_Folder):
 
 
 @dataclass(frozen=True)
-class ClassesSource(_Folder):
-    """Pictures of one kind, each with the class of its folder."""
+class ToldSource(_Folder):
+    """Pictures of one kind, each with the class of its folder, or with its attributes."""
 
-    splits: dict[str, list[Classed]]
+    splits: dict[str, list[Classed]] | dict[str, list[Attributed]]
 
-    def read(self, one: Classed, /) -> dict[str, Picture]:
-        """The picture, of the size of the cut, and the index of its class.
+    def read(self, one: Classed | Attributed, /) -> dict[str, Picture]:
+        """The picture, of the size of the cut, and the index of its class, () uint8, or its attributes, (classes,).
 
         Raises:
             BadSample: the file is broken.
         """
-        photo, kind = self.sides
+        photo, told = self.sides
         picture = fitted(open_picture(self.pictures / one.file, one.file), photo, self.cut, one.file)
-        return {photo.name: picture, kind.name: np.array(one.kind, np.uint8)}
+        return {photo.name: picture, told.name: np.array(one.kind, np.uint8)}
 
 
 def shows_folder(fetch: FolderConfig, cut: FolderCut) -> Shown:
@@ -109,7 +110,7 @@ def shows_folder(fetch: FolderConfig, cut: FolderCut) -> Shown:
     return Shown(domains, fetch.task, aligned=fetch.layout != "unpaired")
 
 
-def open_folder(root: Path, cut: FolderCut) -> PairsSource | SidesSource | ClassesSource:
+def open_folder(root: Path, cut: FolderCut) -> PairsSource | SidesSource | ToldSource:
     """The samples of data/raw/folder.
 
     Raises:
@@ -119,12 +120,11 @@ def open_folder(root: Path, cut: FolderCut) -> PairsSource | SidesSource | Class
     config, hashes = read_folder(root)
     pictures = root / "folder" / PICTURES
     shared = (pictures, cut, config.sides, sized(config.domains, height_width(cut.image_size)), config.task)
-    if config.layout == "classes":
-        classed = find_classes(pictures, config)
-        require_samples("folder", classed, _ADVICE)
-        of_classes = ((hashes[one.file], Place(split, "", one.file)) for split, ones in classed.items() for one in ones)
-        refuse_shared(of_classes)
-        return ClassesSource(*shared, classed)
+    if config.layout in ("classes", "attributes"):
+        told = find_classes(pictures, config) if config.layout == "classes" else find_attributes(pictures, config)
+        require_samples("folder", told, _ADVICE)
+        refuse_shared((hashes[one.file], Place(split, "", one.file)) for split, ones in told.items() for one in ones)
+        return ToldSource(*shared, told)
     if config.layout in ("unpaired", "photos"):
         singles = find_sides(pictures, config) if config.layout == "unpaired" else find_photos(pictures, config)
         require_samples("folder", singles, _ADVICE)

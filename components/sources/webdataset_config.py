@@ -24,9 +24,9 @@ class WebdatasetConfig(Section):
         path: a folder of tars, at any depth, one tar, or an https URL of one (.tar .tar.gz .tgz .tar.xz .tar.bz2).
         sha256: of the tar; a URL must have it.
         members: ending -> domain, such as {jpg: photo, seg.png: labels, cls: kind}. Pictures of any kind that is read;
-            endings of an index (cls and the like) make a category. Two endings of one domain, such as jpg and png, are
-            two ways to write it, of which a sample has one. null: members of this ending are as if they were not there.
-            Members of endings that are not named are passed over.
+            endings of an index (cls and the like) make a category, and json attributes. Two endings of one domain, such
+            as jpg and png, are two ways to write it, of which a sample has one. null: members of this ending are as if
+            they were not there. Members of endings that are not named are passed over.
         domains: what the files of a domain are, where they are not photos: palette or classes of a label map, classes
             of a category, range and bands of a photo.
         splits: pattern -> split, such as {"val-*": val}, of a sample's place, which is the path of its tar without the
@@ -51,18 +51,17 @@ class WebdatasetConfig(Section):
         if stranger := next((name for name in self.domains if name not in self.endings), None):
             raise ValueError(f"domains: {stranger} is the domain of no ending in members")
         for name, endings in self.endings.items():
-            pictures = [ending for ending in endings if f".{ending.rpartition('.')[2]}" in EXTENSIONS]
-            indices = [ending for ending in endings if ending.rpartition(".")[2] in INDEX_ENDINGS]
-            if strange := [ending for ending in endings if ending not in pictures + indices]:
+            kinds = {_kind_of(ending): ending for ending in endings}
+            if strange := kinds.get(None):
                 raise ValueError(
-                    f"members: {strange[0]} is neither the ending of a picture nor of an index, such as cls"
+                    f"members: {strange} is the ending of no picture, of no index, such as cls, and not json"
                 )
-            if pictures and indices:
-                raise ValueError(f"members: {name} is both a picture ({pictures[0]}) and an index ({indices[0]})")
-            if indices and self._kind(name) != FileKind(classes=self._kind(name).classes):
-                raise ValueError(f"domains.{name}: is a category, which has classes alone")
-            if indices and len(self._kind(name).classes) < 2:
-                raise ValueError(f"domains.{name}: is a category; name its classes, such as {{classes: [cat, dog]}}")
+            if len(kinds) > 1:
+                said = " and ".join(f"{kind} ({ending})" for kind, ending in kinds.items())
+                raise ValueError(f"members: {name} would be both {said}")
+            files = self._files(name)
+            if "picture" not in kinds and (len(files.classes) < 2 or files != FileKind(classes=files.classes)):
+                raise ValueError(f"domains.{name}: has classes alone, two or more, such as {{classes: [cat, dog]}}")
         self.task  # noqa: B018 (refuses members without a photo)
         return self
 
@@ -74,22 +73,17 @@ class WebdatasetConfig(Section):
 
     @property
     def sides(self) -> dict[str, Side]:
-        """How the pictures of each domain but the categories are read."""
+        """How the pictures of each domain that has some are read."""
         return {
-            name: Side(name=name, **self._kind(name).model_dump())
+            name: Side(name=name, **self._files(name).model_dump())
             for name, domain in self.shown.items()
-            if domain.kind != "category"
+            if domain.pictured
         }
 
     @property
     def shown(self) -> dict[str, Domain]:
         """What each domain of a sample is, without sizes."""
-        return {
-            name: Domain(kind="category", classes=self._kind(name).classes)
-            if endings[0].rpartition(".")[2] in INDEX_ENDINGS
-            else self._kind(name).domain()
-            for name, endings in self.endings.items()
-        }
+        return {name: self._domain(name, _kind_of(endings[0])) for name, endings in self.endings.items()}
 
     @property
     def task(self) -> Task:
@@ -117,8 +111,24 @@ class WebdatasetConfig(Section):
         """The params as they are written beside the samples: of a place on this machine, the name alone."""
         return self.model_dump(mode="json") | {"path": Path(self.path).name or "."}
 
-    def _kind(self, name: str) -> FileKind:
+    def _domain(self, name: str, kind: str | None) -> Domain:
+        files = self._files(name)
+        if kind == "category":
+            return Domain(kind="category", classes=files.classes)
+        return Domain(kind="attributes", classes=files.classes) if kind == "attributes" else files.domain()
+
+    def _files(self, name: str) -> FileKind:
         return self.domains.get(name, FileKind())
+
+
+def _kind_of(ending: str) -> str | None:
+    """Which kind of domain the last part of an ending makes; None if none."""
+    last = ending.rpartition(".")[2]
+    if last in INDEX_ENDINGS:
+        return "category"
+    if last == "json":
+        return "attributes"
+    return "picture" if f".{last}" in EXTENSIONS else None
 
 
 class WebdatasetCut(PictureCut):

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import numpy as np
-
 from components.domain import Domain, Picture, height_width, sized
 from components.faults import Fault
 from components.files import read_json
@@ -18,11 +16,10 @@ from components.sources.keys import sample_keys
 from components.sources.layout import ALIASES, hold_out
 from components.sources.leaks import Place, refuse_shared
 from components.sources.pictures import open_picture
+from components.sources.told import told
 from components.sources.webdataset import MEMBERS, stem
 from components.sources.webdataset_config import WebdatasetConfig, WebdatasetCut
 from components.task import Task
-
-_LONGEST_INDEX = 20  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,8 @@ class WebdatasetSource:
         return self.config.task
 
     def read(self, packed: Packed, /) -> dict[str, Picture]:
-        """The pictures of a sample, of the size of the cut, and the indices of its categories.
+        """The pictures of a sample, of the size of the cut, and the indices of its categories and its
+        attributes.
 
         Raises:
             BadSample: a member is missing or broken, pictures differ in size, or a value is of no class.
@@ -79,8 +77,8 @@ class WebdatasetSource:
                 raise BadSample(f"{where}: has no member {endings} for {name}")
             path = self.members / packed.files[name]
             where = f"{where}: .{path.name.partition('.')[2]}"
-            if domain.kind == "category":
-                found[name] = _index(path, domain, where)
+            if not domain.pictured:
+                found[name] = told(path, domain, where)
                 continue
             picture = open_picture(path, where)
             sizes[name] = picture.size
@@ -149,17 +147,3 @@ def _split(packed: Packed, config: WebdatasetConfig, used: set[str]) -> str:
             'fetch.splits which it is, such as {"*": train}'
         )
     return said.pop() if said else "train"
-
-
-def _index(path: Path, domain: Domain, where: str) -> Picture:
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        raise BadSample(f"{where}: not found") from None
-    value = text.strip()
-    if len(text) > _LONGEST_INDEX or not value.isdigit() or int(value) >= len(domain.classes):
-        raise BadSample(
-            f"{where}: {text[:_LONGEST_INDEX]!r} is no index of the {len(domain.classes)} classes "
-            f"(0 to {len(domain.classes) - 1})"
-        )
-    return np.array(int(value), np.uint8)

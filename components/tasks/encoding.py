@@ -24,12 +24,12 @@ def encode(domain: Domain, batch: np.ndarray, device: torch.device | str = "cpu"
 
 
 def require_classes(domain: Domain, batch: np.ndarray) -> None:
-    """Refuse a batch of label maps (N, H, W) or categories (N,) that hold an index which is no class.
+    """Refuse a batch of label maps (N, H, W), categories (N,) or attributes (N, classes) that hold what is no class.
 
     Raises:
         Fault: naming the first.
     """
-    if domain.kind == "category" and (stranger := domain.stranger(batch)):
+    if domain.kind in ("category", "attributes") and (stranger := domain.stranger(batch)):
         raise Fault(stranger)
     if domain.kind == "label" and domain.stranger(batch.reshape(-1, batch.shape[-1])):
         raise Fault(next(filter(None, map(domain.stranger, batch))))
@@ -40,11 +40,13 @@ def as_input(domain: Domain, batch: Tensor) -> Tensor:
 
     An image batch (N, H, W, 3) becomes (N, 3, H, W) in [-1, 1]; a label batch (N, H, W) of class indices
     becomes one-hot (N, classes, H, W) in {0, 1} or, encoded in colour, (N, 3, H, W) in [-1, 1]; categories (N,) become
-    one-hot (N, classes). A pixel that is not labelled is 0 in every channel of one-hot, and black in colour. Points
-    (N, 8, 1) become (N, 2, 1, 1), their values as they are.
+    one-hot (N, classes), and attributes (N, classes) the same in {0, 1}. A pixel that is not labelled is 0 in every
+    channel of one-hot, and black in colour. Points (N, 8, 1) become (N, 2, 1, 1), their values as they are.
     """
     if domain.kind == "point":
         return batch.reshape(len(batch), POINT_SIZE[0]).contiguous().view(torch.float32)[:, :, None, None]
+    if domain.kind == "attributes":
+        return batch.float()
     if domain.kind == "label" and domain.in_colour:
         batch = _colours(domain.palette, batch.device)[batch.long()]
     if domain.in_colour:
@@ -64,12 +66,14 @@ def _colours(palette: tuple[Colour, ...], device: torch.device) -> Tensor:
 
 def decode(domain: Domain, batch: Tensor) -> np.ndarray:
     """Turn network output back into uint8: images (N, H, W, 3) from [-1, 1]; labels (N, H, W) by arg max or,
-    encoded in colour, by the nearest colour of the palette (of equals the first); categories (N,) by arg max; points
-    (N, 8, 1), which keep their values."""
+    encoded in colour, by the nearest colour of the palette (of equals the first); categories (N,) by arg max;
+    attributes (N, classes), 1 above one half; points (N, 8, 1), which keep their values."""
     if domain.kind == "point":
         return bytes_of_points(batch.float().flatten(1).cpu().numpy())
     if domain.kind == "label" and domain.in_colour:
         return _nearest(domain, batch).to(torch.uint8).cpu().numpy()
+    if domain.kind == "attributes":
+        return (batch > 0.5).to(torch.uint8).cpu().numpy()
     if domain.kind in ("label", "category"):
         return batch.argmax(dim=1).to(torch.uint8).cpu().numpy()
     pixels = batch.float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)

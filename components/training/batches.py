@@ -178,7 +178,8 @@ def to_device(inputs: Inputs, device: torch.device) -> dict[str, Tensor]:
 
 def to_batch(inputs: Mapping[str, Tensor], shape: Shape, augment: AugmentConfig | None = None) -> Batch:
     """What a phase sees, made on the device that the inputs lie on: `target` and, as the task has them, `source` and
-    `condition`, float32, and `seeds`, (N,) int64: (N, C, H, W) of pictures, one-hot (N, classes) of a category.
+    `condition`, float32, and `seeds`, (N,) int64: (N, C, H, W) of pictures, one-hot (N, classes) of a category,
+    (N, classes) of 0 and 1 of attributes.
 
     Args:
         augment: the jitter of training pictures; None: they are seen as they are.

@@ -34,10 +34,11 @@ def jitter(pictures: Tensor, domain: Domain, config: AugmentConfig, seeds: Tenso
     direction, and a pixel may differ between devices by 2 of its 255 values; all else is exact.
 
     Args:
-        pictures: (N, H, W, 3) or (N, H, W); categories, (N,), stay as they are.
+        pictures: (N, H, W, 3) or (N, H, W); categories, (N,), and attributes, (N, classes), stay as they
+            are.
         seeds: (N,) int64; each decides the crop and the flips of its picture.
     """
-    if domain.kind == "category":
+    if domain.kind in ("category", "attributes"):
         return pictures
     size = (pictures.shape[1], pictures.shape[2])
     scale = 1.0 if config.resize is None else max(config.resize / min(size), 1)

@@ -75,7 +75,7 @@ class Validation:
         with self._looking():
             for use in system.uses.values():
                 domain = shape.made_by(use)
-                if domain.kind == "category":
+                if domain.kind in ("category", "attributes"):
                     continue  # a judge that reads one has no picture to show
                 ends = ("target", "source") if use.makes == "source" else ("source", "target")
                 given = Given(batch["seeds"], batch.get(ends[0]), batch.get("condition"))

@@ -17,6 +17,7 @@ from components.shards.config import ShardConfig
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.writer import write_shards
+from components.source import BadSample
 from components.sources import fetch, open_source
 from components.sources.webdataset_config import WebdatasetConfig, WebdatasetCut
 from components.stage import Clock
@@ -192,20 +193,40 @@ def test_incomplete_and_bad_samples_are_counted_and_named_and_max_bad_lets_them_
             raise Fault(entry.reason)
 
 
+def test_attributes_are_a_list_or_an_object_of_names(tmp_path):
+    good = [[0, 1], {"old": 1, "hat": 0, "n": 7}, [1, 1]]
+    bad = [
+        ([0, 2], r"\.json: the attribute old is '2', neither 0 nor 1"),
+        ([0], r"\.json: b'\[0\]' is no list of the 2 attributes"),
+        ({"hat": 1}, r"\.json: has no attribute old"),
+        (b"{", r"\.json: b'\{' is no JSON"),
+    ]
+    said = [*good, *(value for value, _ in bad)]
+    tar(tmp_path / "in/0.tar", [{"__key__": str(i), "jpg": photo(i), "json": value} for i, value in enumerate(said)])
+    domains = {"traits": {"classes": ["hat", "old"]}}
+    source = opened(tmp_path, members={"jpg": "photo", "json": "traits"}, domains=domains)
+    assert source.domains["traits"].kind == "attributes"
+    units = {unit.name: unit for units in source.splits.values() for unit in units}
+    assert [source.read(units[key])["traits"].tolist() for key in "012"] == [[0, 1], [0, 1], [1, 1]]
+    for key, (_, refusal) in zip("3456", bad, strict=True):
+        with pytest.raises(BadSample, match=rf"0\.tar: sample {key}: {refusal}"):
+            source.read(units[key])
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (
             {"members": {"mp4": "clip"}, "domains": {}},
-            "members: mp4 is neither the ending of a picture nor of an index",
+            "members: mp4 is the ending of no picture, of no index",
         ),
         (
             {"members": {"jpg": "photo", "cls": "photo"}, "domains": {}},
-            r"photo is both a picture \(jpg\) and an index \(cls\)",
+            r"photo would be both picture \(jpg\) and category \(cls\)",
         ),
         (
             {"members": {"jpg": "photo", "cls": "kind"}, "domains": {}},
-            r"domains\.kind: is a category; name its classes",
+            r"domains\.kind: has classes alone, two or more",
         ),
         ({"members": {"seg.png": "labels"}, "domains": {"labels": DOMAINS["labels"]}}, "names no photo"),
         ({"members": {"JPG": "photo"}}, "String should match pattern"),
