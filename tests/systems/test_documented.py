@@ -1,11 +1,13 @@
-"""The system that docs/systems.md adds by way of example trains as it stands there."""
+"""docs/systems.md: the system that it adds as an example trains, and every system has its row."""
 
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import torch
 
+from components.systems import AnySystemConfig
 from components.training import loop
 from components.training.group import Group
 from components.training.loop import fit
@@ -29,3 +31,10 @@ def test_the_system_of_the_docs_trains(tiny_shards, tmp_path, monkeypatch):
     last = weights_of(run)
     assert all(name.removeprefix("ema.").startswith("generator.") for name in last)
     assert any(not torch.equal(first[name], last[name]) for name in last if name.startswith("generator."))
+
+
+def test_every_system_has_a_row():
+    text = (DOCS / "systems.md").read_text(encoding="utf-8")
+    table = text[text.index("| `system.name` |") :].partition("\n\n")[0]
+    names = [config.model_fields["name"].default for config in get_args(AnySystemConfig)]
+    assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == sorted(names)
