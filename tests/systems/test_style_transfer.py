@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
@@ -15,10 +16,13 @@ from components.evaluation.config import EvaluateConfig
 from components.evaluation.evaluate import evaluate
 from components.evaluation.sides import open_sides
 from components.faults import Fault
+from components.fragment import take
 from components.models.asked import open_asked
 from components.models.card import GenerateConfig
 from components.models.export import export_generators
 from components.models.generator import Generator
+from components.params import parse_params
+from components.plan import check_plan
 from components.shards.reader import Split
 from components.shards.writer import write_set
 from components.systems import SystemConfig, build
@@ -34,6 +38,7 @@ from pipelines.cli.translate import in_style
 from tests.systems.test_every_system import SMALL, run_of
 from tests.training.helpers import weights_of
 
+ROOT = Path(__file__).parents[2]
 START = Moment(step=0, steps=1, images=0)
 PHOTO = Domain(kind="image")
 
@@ -218,6 +223,19 @@ def test_weights_are_made_to_sum_to_one_and_others_are_refused():
             mixture(use, wrong)
     with pytest.raises(Fault, match="shows nothing in styles"):
         mixture(replace(use, styles=()), {"brick": 1.0})
+
+
+def test_a_style_that_is_not_there_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    defaults = (ROOT / "configs/default.yaml").read_text(encoding="utf-8")
+    fragment = (ROOT / "configs/systems/style_transfer.yaml").read_text(encoding="utf-8")
+    values = yaml.safe_load(take(defaults, fragment, defaults, "style_transfer")[0])
+    monkeypatch.chdir(tmp_path)
+    check_plan(parse_params(values | {"generate": values["generate"] | {"style": {"brick": 2, "coffee": 1}}}, "params"))
+    with pytest.raises(Fault, match=r"^generate\.style moon: is not one of brick, chelsea, coffee, hubble_deep_field$"):
+        check_plan(parse_params(values | {"generate": values["generate"] | {"style": {"moon": 1}}}, "params"))
+    values["system"]["styles"] = {"mine": str(tmp_path / "none.png")}
+    with pytest.raises(Fault, match=r"^system\.styles\.mine\.path: .*none\.png: no such file$"):
+        check_plan(parse_params(values, "params"))
 
 
 def test_a_generator_shows_the_style_of_its_card_or_another(tiny_shards, tmp_path, capsys):
