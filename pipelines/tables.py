@@ -57,18 +57,23 @@ def _reference(params: TablesParams, task: Task) -> dict[str, Any]:
 
 
 def _strips(params: TablesParams, config: TableConfig, task: Task) -> dict[str, np.ndarray]:
-    """Sources, what each run's first seed made of them, and the truth."""
+    """Sources, what each run's first seed made of them, and the truth; of points, what every seed made."""
     _, test, _ = open_sides(SHARDS, task)
     strips = {task.source: strip(test, task.source, params.pictures)} if task.source is not None else {}
-    first = params.cells.seed[0]
+    points = test.domains[task.target].kind == "point"
+    seeds = params.cells.seed if points else params.cells.seed[:1]
     for label, row in config.rows.items():
         if row.run in params.cells.run:
-            directions = read_json(CELLS / f"{row.run}-{first}.json")["strips"]
-            place = directions.index(config.direction)
-            with Image.open(CELLS / f"{row.run}-{first}.png", formats=("PNG",)) as image:
-                strips[label] = np.split(np.asarray(image), len(directions))[place]
+            strips[label] = np.concatenate([_strip(f"{row.run}-{seed}", config.direction) for seed in seeds], axis=1)
     strips |= {task.target: strip(test, task.target, params.pictures)}
-    return dict(zip(strips, to_one_size(list(strips.values())), strict=True))
+    return dict(zip(strips, strips.values() if points else to_one_size(list(strips.values())), strict=True))
+
+
+def _strip(cell: str, direction: str) -> np.ndarray:
+    """What a cell kept of one direction."""
+    directions = read_json(CELLS / f"{cell}.json")["strips"]
+    with Image.open(CELLS / f"{cell}.png", formats=("PNG",)) as image:
+        return np.split(np.asarray(image), len(directions))[directions.index(direction)]
 
 
 if __name__ == "__main__":

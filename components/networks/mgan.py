@@ -40,19 +40,24 @@ class MGANGenerator(DCGANGenerator):
     def forward(self, latent: Tensor, condition: Tensor | None = None) -> Tensor:
         """A picture of each latent, (N, latent + 1), by the head that its last value decides."""
         started = torch.stack([head(latent[:, :-1]) for head in self.heads], dim=1)
-        places = torch.arange(len(self.heads), device=latent.device)
-        chosen = (places == self._places(latent[:, -1])[:, None]).to(started.dtype)
-        return self.grown((started * chosen[:, :, None, None, None]).sum(dim=1), condition)
+        chosen = heads_of(latent[:, -1], len(self.heads), self._normal)
+        return self.grown((started * chosen[:, :, :, None, None]).sum(dim=1), condition)
 
     def of_every_head(self, latent: Tensor) -> Tensor:
         """Pictures by every head of the same latents, (N, latent), as (heads * N, C, H, W): those of the first head,
         then those of the second. Each head normalises its own, and the layers after it all of them together."""
         return self.grown(torch.cat([head(latent) for head in self.heads]))
 
-    def _places(self, values: Tensor) -> Tensor:
-        """Values of the prior, (N,), to the places of their heads."""
-        share = (1 + torch.erf(values / math.sqrt(2)) if self._normal else 1 + values) / 2
-        return (share * len(self.heads)).long().clamp(0, len(self.heads) - 1)
+
+def heads_of(values: Tensor, heads: int, normal: bool) -> Tensor:
+    """The head that each value of the prior, (N,), decides, as 0 and 1: (N, heads, 1).
+
+    Args:
+        normal: whether values are unit normal; else they are uniform from -1 to 1.
+    """
+    share = (1 + torch.erf(values / math.sqrt(2)) if normal else 1 + values) / 2
+    places = (share * heads).long().clamp(0, heads - 1)
+    return (torch.arange(heads, device=values.device) == places[:, None]).to(values.dtype)[:, :, None]
 
 
 def _head(latent: int, maps: tuple[int, ...], norms: NormName) -> nn.Sequential:

@@ -17,7 +17,6 @@ from components.source import SPLITS, Shown
 from components.task import Task
 
 LICENCE = "none: the points are drawn from a seed"
-TASK = Task(target="point")
 Count = Annotated[int, Field(ge=2, le=1_000_000)]
 _RING, _RADIUS, _RING_STD = 8, 2.0, 0.02
 _GRID, _SPACING, _GRID_STD = 5, 2.0, 0.05
@@ -34,26 +33,27 @@ class PointsCut(Section):
 
     Attributes:
         shape: ring, 8 Gaussians of deviation 0.02 evenly spaced on a circle of radius 2 (Metz et al. 2017,
-            arXiv:1611.02163); or grid, 25 of deviation 0.05 at the even places from -4 to 4 (Lin et al. 2018,
-            arXiv:1712.04086).
+            arXiv:1611.02163); grid, 25 of deviation 0.05 at the even places from -4 to 4 (Lin et al. 2018,
+            arXiv:1712.04086); or both, a point of each in every sample, as domains `ring` and `grid`.
         train, val, test: points of each split. seed: another gives other points.
     """
 
     name: Literal["points"] = "points"
-    shape: Literal["ring", "grid"] = "ring"
+    shape: Literal["ring", "grid", "both"] = "ring"
     train: Count = 20_000
     val: Count = 1_000
     test: Count = 2_500
     seed: NonNegativeInt = 0
 
-    def mixture(self) -> Mixture:
-        """The density of the points."""
-        if self.shape == "ring":
-            angles = 2 * np.pi * np.arange(_RING) / _RING
-            places = (_RADIUS * np.stack([np.cos(angles), np.sin(angles)], axis=1)).round(12)
-            return Mixture(centres=tuple((float(x), float(y)) for x, y in places), std=_RING_STD)
-        axis = [_SPACING * (i - _GRID // 2) for i in range(_GRID)]
-        return Mixture(centres=tuple((x, y) for x in axis for y in axis), std=_GRID_STD)
+    def mixtures(self) -> dict[str, Mixture]:
+        """The density of each domain's points, the task's target first."""
+        match self.shape:
+            case "ring":
+                return {"point": _ring()}
+            case "grid":
+                return {"point": _grid()}
+            case "both":
+                return {"ring": _ring(), "grid": _grid()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +83,18 @@ class PointsSource:
     @property
     def task(self) -> Task:
         """Points from noise."""
-        return TASK
+        return shows_points(PointsConfig(), self.cut).task
 
     def read(self, unit: _Unit, /) -> dict[str, Picture]:
-        """One point, as its bytes."""
-        mixture = self.cut.mixture()
+        """One point of each domain, as its bytes."""
         random = np.random.default_rng([self.cut.seed, unit.split, unit.index])
-        centre = np.array(mixture.centres[random.integers(len(mixture.centres))])
-        return {"point": bytes_of_points((centre + mixture.std * random.standard_normal(2))[None])[0]}
+        return {name: _drawn(mixture, random) for name, mixture in self.cut.mixtures().items()}
 
 
 def shows_points(_: PointsConfig, cut: PointsCut) -> Shown:
     """What samples contain, according to the params alone."""
-    return Shown({"point": Domain(kind="point", mixture=cut.mixture())}, TASK)
+    domains = {name: Domain(kind="point", mixture=mixture) for name, mixture in cut.mixtures().items()}
+    return Shown(domains, Task(target=next(iter(domains))))
 
 
 def fetch_points(config: PointsConfig, root: Path, cache: Path) -> None:  # noqa: ARG001 (nothing is downloaded)
@@ -123,3 +122,19 @@ def open_points(root: Path, cut: PointsCut) -> PointsSource:
         for number, split in enumerate(SPLITS)
     }
     return PointsSource(cut, splits)
+
+
+def _ring() -> Mixture:
+    angles = 2 * np.pi * np.arange(_RING) / _RING
+    places = (_RADIUS * np.stack([np.cos(angles), np.sin(angles)], axis=1)).round(12)
+    return Mixture(centres=tuple((float(x), float(y)) for x, y in places), std=_RING_STD)
+
+
+def _grid() -> Mixture:
+    axis = [_SPACING * (i - _GRID // 2) for i in range(_GRID)]
+    return Mixture(centres=tuple((x, y) for x in axis for y in axis), std=_GRID_STD)
+
+
+def _drawn(mixture: Mixture, random: np.random.Generator) -> Picture:
+    centre = np.array(mixture.centres[random.integers(len(mixture.centres))])
+    return bytes_of_points((centre + mixture.std * random.standard_normal(2))[None])[0]

@@ -14,13 +14,15 @@ from components.networks.dcgan import DCGANDiscriminator
 from components.networks.layers import NormName, init_normal
 from components.networks.mgan import MGANGenerator
 from components.networks.noise import latents
+from components.networks.points import PointHeads
 from components.objectives.adversarial import ADVERSARIAL
 from components.systems.from_noise import FromNoise, NoiseSection, Prior, require_levels
+from components.systems.point_networks import many_headed
 from components.systems.system import Batch, Moment, Phase, Published, Shape, System, Terms, output
 
 
 class MGANConfig(NoiseSection):
-    """The networks are DCGAN's but for the generator's first layer.
+    """The networks are DCGAN's but for the generator's first layer; of points, those of every system but for it.
 
     Attributes:
         num_heads: how many generators there are; it must divide each rank's part of a batch.
@@ -57,12 +59,11 @@ def mgan(config: MGANConfig, shape: Shape) -> System:
     Raises:
         Fault: sides that the levels cannot halve; at a step, a part of a batch that heads do not divide.
     """
-    require_levels("mgan", shape.target.height_width)
     loss = ADVERSARIAL["vanilla"]
     noise = FromNoise(shape, config.model_copy(update={"latent": config.latent + 1}))  # the last chooses the head
 
     def fakes(generator: nn.Module, seeds: Tensor) -> Tensor:
-        assert isinstance(generator, MGANGenerator)
+        assert isinstance(generator, MGANGenerator | PointHeads)
         config.require_batch(len(seeds), across_ranks.num_ranks())
         # One seed of each group of neighbours, so that two ranks take the seeds that one process would.
         latent = latents(seeds[:: config.num_heads], config.latent, next(generator.parameters()).device, config.prior)
@@ -85,12 +86,8 @@ def mgan(config: MGANConfig, shape: Shape) -> System:
             terms["classifier"] = config.beta * told(judged)
         return terms
 
-    channels = shape.target.channels
-    shared = (shape.target.height_width, config.width, config.kernel, config.norm)
-    generator = MGANGenerator(config.num_heads, config.latent, channels, *shared, normal=config.prior == "normal")
-    discriminator = DCGANDiscriminator(channels, *shared, classes=0, outputs=1 + config.num_heads)
     return System(
-        networks=nn.ModuleDict({"generator": init_normal(generator), "discriminator": init_normal(discriminator)}),
+        networks=nn.ModuleDict(_networks(config, shape)),
         phases=(
             Phase("discriminator", ("discriminator",), discriminator_terms),
             Phase("generator", ("generator",), generator_terms),
@@ -100,3 +97,17 @@ def mgan(config: MGANConfig, shape: Shape) -> System:
         averaged=("generator",),
         published=Published(learning_rate=2e-4, betas=(0.5, 0.999)),
     )
+
+
+def _networks(config: MGANConfig, shape: Shape) -> dict[str, nn.Module]:
+    """Initialised; the discriminator has an output for the logit and one for each head."""
+    normal = config.prior == "normal"
+    if shape.target.kind == "point":
+        heads, judge = many_headed(config, config.num_heads, normal)
+        return {"generator": heads, "discriminator": judge}
+    require_levels("mgan", shape.target.height_width)
+    channels = shape.target.channels
+    shared = (shape.target.height_width, config.width, config.kernel, config.norm)
+    generator = MGANGenerator(config.num_heads, config.latent, channels, *shared, normal=normal)
+    discriminator = DCGANDiscriminator(channels, *shared, classes=0, outputs=1 + config.num_heads)
+    return {"generator": init_normal(generator), "discriminator": init_normal(discriminator)}

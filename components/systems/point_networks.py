@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from components.networks.points import PointDiscriminator, PointGenerator
+from components.networks.points import PointDiscriminator, PointGenerator, PointHeads
 from components.systems.from_noise import NoiseSection
 
 _WIDTH, _DEPTH = 128, 2
@@ -14,3 +14,13 @@ def point_networks(config: NoiseSection) -> tuple[nn.Module, nn.Module]:
     The params of the system's own networks have no effect on them; those of its loss have.
     """
     return PointGenerator(config.latent, _WIDTH, _DEPTH), PointDiscriminator(_WIDTH, _DEPTH)
+
+
+def many_headed(config: NoiseSection, num_heads: int, normal: bool) -> tuple[nn.Module, nn.Module]:
+    """The same with a first layer for each head, and a discriminator that tells the heads apart too.
+
+    Args:
+        normal: whether latents are unit normal; else they are uniform from -1 to 1.
+    """
+    generator = PointHeads(num_heads, config.latent, _WIDTH, _DEPTH, normal)
+    return generator, PointDiscriminator(_WIDTH, _DEPTH, outputs=1 + num_heads)

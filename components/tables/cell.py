@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.evaluation.evaluate import evaluate
+from components.evaluation.points import read_points
 from components.evaluation.sides import open_sides
 from components.faults import Fault
 from components.home import AnyPath
@@ -23,9 +24,11 @@ from components.systems.judge import Judge
 from components.tables.config import RunParams, TablesParams
 from components.task import Task
 from components.tasks.encoding import render, to_one_size
+from components.tasks.scatter import scatter
 from components.training.run import Run, plan
 
 Strip = NDArray[np.uint8]
+_SIDE = 200  # pixels of a picture of points
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,11 @@ def plan_cell(run: RunParams, seed: int, shards: Path, runs_root: AnyPath) -> Ru
 
 
 def strip(split: Split, domain: str, count: int) -> Strip:
-    """Pictures of some samples, evenly spread and always the same, side by side as people see them."""
+    """Pictures of some samples, evenly spread and always the same, side by side as people see them; of points one
+    picture of all of them."""
+    mixture = split.manifest.domains[domain].mixture
+    if mixture is not None:
+        return scatter(mixture, read_points(split, domain), _SIDE)
     places = np.linspace(0, len(split) - 1, min(count, len(split))).round().astype(int).tolist()
     drawn = render(split.manifest.domains[domain], np.stack([split.picture(place, domain) for place in places]))
     return np.concatenate(list(drawn), axis=1)

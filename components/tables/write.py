@@ -11,6 +11,8 @@ from components.tables.compare import Estimate
 from components.tables.table import Row, Table
 
 _TITLES = {
+    "kl": "KL",
+    "js": "JS",
     "pixel_accuracy": "pixel accuracy",
     "class_accuracy": "class accuracy",
     "class_iou": "class IoU",
@@ -83,7 +85,7 @@ def title(figure: str) -> str:
 def number(figure: str, value: float) -> str:
     """A value with as many digits as its figure is worth."""
     start = figure.partition("_")[0]
-    return f"{value:.{ {'fid': 1, 'kid': 4, 'l1': 2, 'psnr': 2}.get(start, 3) }f}"
+    return f"{value:.{ {'fid': 1, 'kid': 4, 'l1': 2, 'psnr': 2, 'modes': 1}.get(start, 3) }f}"
 
 
 def _figures(row: Row, figures: Sequence[str]) -> list[str]:

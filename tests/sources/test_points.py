@@ -22,7 +22,7 @@ def drawn(tmp_path, **cut) -> tuple[PointsCut, np.ndarray]:
 @pytest.mark.parametrize(("shape", "modes", "std"), [("ring", 8, 0.02), ("grid", 25, 0.05)])
 def test_points_follow_their_density(tmp_path, shape, modes, std):
     cut, points = drawn(tmp_path, shape=shape, train=5000)
-    mixture = cut.mixture()
+    mixture = cut.mixtures()["point"]
     assigned = assign(mixture, points)
     counts = np.bincount(assigned.modes.numpy(), minlength=modes)
     expected = len(points) / modes
@@ -36,7 +36,7 @@ def test_points_follow_their_density(tmp_path, shape, modes, std):
 
 
 def test_the_ring_and_the_grid_lie_where_the_papers_have_them():
-    ring, grid = (np.array(PointsCut(shape=shape).mixture().centres) for shape in ("ring", "grid"))
+    ring, grid = (np.array(PointsCut(shape=shape).mixtures()["point"].centres) for shape in ("ring", "grid"))
     assert np.linalg.norm(ring, axis=1) == pytest.approx(np.full(8, 2.0))
     nearest = np.sort(np.linalg.norm(ring[:, None] - ring[None], axis=2), axis=1)[:, 1]
     assert nearest == pytest.approx(np.full(8, 4 * math.sin(math.pi / 8)))
@@ -52,6 +52,19 @@ def test_a_point_depends_on_seed_split_and_place_alone(tmp_path):
     source = open_points(tmp_path / "raw", PointsCut(train=20, val=20, test=20))
     read = [points_of_bytes(np.stack([source.read(unit)["point"] for unit in u])) for u in source.splits.values()]
     assert len(np.unique(np.concatenate(read), axis=0)) == 60
+
+
+def test_both_have_the_rings_points_and_points_of_the_grid(tmp_path):
+    _, alone = drawn(tmp_path, shape="ring", train=200)
+    source = open_points(tmp_path / "raw", PointsCut(shape="both", train=200))
+    read = [source.read(unit) for unit in source.splits["train"]]
+    ring, grid = (points_of_bytes(np.stack([sample[name] for sample in read])) for name in ("ring", "grid"))
+    assert np.array_equal(ring, alone)
+    found = assign(PointsCut(shape="grid").mixtures()["point"], grid)
+    assert len(np.unique(found.modes)) == 25
+    assert float(found.good.double().mean()) > 0.95
+    assert source.task.target == "ring"
+    assert set(source.domains) == {"ring", "grid"}
 
 
 def test_points_need_the_fetch_stage(tmp_path):

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from components.faults import Fault
 from components.fragment import take
+from components.networks.points import PointHeads
 from components.params import Params, load_params
 from components.plan import check_plan
 from components.shards.config import ShardConfig
@@ -26,7 +27,7 @@ from tests.training.helpers import weights_of
 from tests.training.test_parallel import fit_on
 
 ROOT = Path(__file__).parents[2]
-SYSTEMS = ("gan", "dcgan", "lsgan", "wgan", "wgan_gp", "dragan", "sn_gan", "r3gan", "d2gan", "unrolled_gan")
+SYSTEMS = ("gan", "dcgan", "lsgan", "wgan", "wgan_gp", "dragan", "sn_gan", "r3gan", "d2gan", "unrolled_gan", "mgan")
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +58,23 @@ def test_two_steps_on_points_are_one_and_a_resumed_one(shards, tmp_path, name):
     assert all(torch.equal(one[key], two[key]) for key in one)
     assert any(not torch.equal(first[key], two[key]) for key in two)
     parameters = build(whole.system, whole.shape()).num_parameters()
-    assert parameters.pop("generator") == 8 * 128 + 128 + 128 * 129 + 258
-    assert set(parameters.values()) == {3 * 128 + 128 * 129 + 129}  # of each discriminator
+    heads = 8 if name == "mgan" else 1
+    assert parameters.pop("generator") == heads * (8 * 128 + 128) + 128 * 129 + 258
+    outputs = 1 + heads if name == "mgan" else 1
+    assert set(parameters.values()) == {3 * 128 + 128 * 129 + outputs * 129}  # of each discriminator
+
+
+def test_mgans_heads_make_the_points_that_the_prior_asks_of_them():
+    torch.manual_seed(0)
+    for normal in (True, False):
+        generator = PointHeads(4, 3, width=8, depth=2, normal=normal)
+        latent = torch.randn(5, 3) if normal else 2 * torch.rand(5, 3) - 1
+        every = generator.of_every_head(latent).view(4, 5, 2, 1, 1)
+        quarters = torch.tensor([-0.9, -0.3, 0.3, 0.9])  # of either prior: a value in each quarter
+        for head, value in enumerate(quarters):
+            chosen = torch.cat([latent, value.expand(5, 1)], dim=1)
+            assert torch.allclose(generator(chosen), every[head], atol=1e-6)
+        assert len(torch.unique(every.flatten(2), dim=0)) == 4
 
 
 def test_two_ranks_take_the_step_of_one_on_points(shards, tmp_path):
@@ -109,5 +125,5 @@ def test_the_configs_ask_for_what_can_be_trained(tmp_path, monkeypatch, shape, m
     params = load_params(tmp_path / "params.yaml")
     check_plan(params)
     assert isinstance(params.shard.cut, PointsCut)
-    assert len(params.shard.cut.mixture().centres) == modes
+    assert len(params.shard.cut.mixtures()["point"].centres) == modes
     assert params.generate.count == 2500
