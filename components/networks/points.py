@@ -33,7 +33,7 @@ class PointHeads(PointGenerator):
     def __init__(self, num_heads: int, latent: int, width: int, depth: int, normal: bool) -> None:
         super().__init__(width, width, depth - 1)
         self._normal = normal
-        self.heads = nn.ModuleList(nn.Sequential(*_mlp(latent, width, 1, width)[:2]) for _ in range(num_heads))
+        self.heads = nn.ModuleList(_mlp(latent, width, 1, width)[:2] for _ in range(num_heads))
 
     def forward(self, latent: Tensor) -> Tensor:
         """A point of each latent, by the head that its last value decides."""
