@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -13,10 +14,15 @@ from components.evaluation.config import EvaluateConfig
 from components.evaluation.evaluate import evaluate as measure
 from components.faults import Fault
 from components.home import LOCAL
+from components.models.card import CARD, read_card
 from components.models.generator import Generator
 from components.pages.curves import number
+from components.pages.study.algorithms import open_algorithms
+from components.pages.study.pictures import Pictures
 from components.params import Params
 from components.plan import check_classes
+from components.review.kept import Kept
+from components.review.pictures import side_by_side
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.turns import open_turns
@@ -24,8 +30,10 @@ from components.shards.writer import write_set
 from components.stage import Clock
 from components.task import Task
 from components.tracking.store import open_store, tracking_uri
+from components.tracking.versions import Version
 from pipelines import cli, evaluate, generate, judge, register, report, train, tune
 from tests.conftest import KINDS, STYLES, write_kinds, write_styles
+from tests.pages.study.helpers import no_store
 from tests.review.helpers import MLFLOW_WARNS
 from tests.test_graph import SMALL
 
@@ -180,6 +188,30 @@ def test_translate_asks_for_one_class_or_for_each(made, tmp_path, monkeypatch):
     assert not (tmp_path / "two").exists()
 
 
+def test_people_are_shown_the_true_picture_of_what_was_made(made):
+    algorithms = open_algorithms([], made / "data/generated", made / "data/shards", None, made / "work", no_store)
+    pictures = Pictures(made / "data/shards", algorithms)
+    assert pictures.paired
+    pairs = pictures.samples(Random(0))
+    assert len(pairs) == 8
+    for true, key in pairs:
+        source, asked = key.split("-to-")
+        assert true == f"{source.rsplit('-', 1)[0]}-{asked}"
+
+
+def test_a_review_shows_the_source_and_the_truth(made):
+    measured = json.loads((made / "data/metrics/star_gan.json").read_text())[NAME]
+    folder = made / f"data/generated/{NAME}"
+    version = Version("tiny", 1, (), {}, "", "", "", 0)
+    kept = Kept(version, folder, read_card(folder / CARD), measured, {})
+    test = Split(made / "data/shards", "test")
+    for sample in side_by_side(made / "data/shards", kept, None, 3):
+        source, asked = sample.key.split("-to-")
+        true = f"{source.rsplit('-', 1)[0]}-{asked}"
+        for column, key in (("source", source), ("truth", true)):
+            assert np.array_equal(sample.pictures[column], test.picture(test.keys.index(key), "picture"))
+
+
 def copies(shards: Path, root: Path, picture: object) -> Split:
     """A generated set in which each turn shows what `picture(turns, i)` gives."""
     test = Split(shards, "test")
@@ -191,12 +223,12 @@ def copies(shards: Path, root: Path, picture: object) -> Split:
 
 
 def test_the_truth_is_as_good_as_can_be_and_the_input_as_the_row_of_that_name(tmp_path):
-    shards = write_styles(tmp_path / "shards", counts=(12, 4, 6))
+    shards = write_styles(tmp_path / "shards", counts=(4, 2, 3))
     train_split, test = Split(shards, "train"), Split(shards, "test")
-    config = EvaluateConfig(num_bootstrap=40)
+    config, cache = EvaluateConfig(num_bootstrap=40), tmp_path / "cache"
     true = copies(shards, tmp_path / "true", lambda turns, i: test.picture(int(turns.truths[i]), "picture"))
     same = copies(shards, tmp_path / "same", lambda turns, i: test.picture(int(turns.places[i]), "picture"))
-    best, idle = (measure(config, train_split, test, split, WITHIN, None).metrics for split in (true, same))
+    best, idle = (measure(config, train_split, test, split, WITHIN, None, cache).metrics for split in (true, same))
     assert best["rows"]["model"]["l1"]["value"] == 0
     assert best["rows"]["model"]["ssim"]["value"] == pytest.approx(1)
     for way in best["rows"]["model"]["fid_efficientnet_lite0_per_way"].values():

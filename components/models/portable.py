@@ -40,8 +40,6 @@ class Portable(nn.Module):
         super().__init__()
         self.network, self._use = generator.trained
         card = self._card = generator.card
-        if "reference" in self._use.needs:
-            raise Fault(f"{card.system.name}'s {card.use} takes a picture for its style, and is not exported")
         random = (nn.Dropout, nn.modules.batchnorm._BatchNorm)
         if card.mode == "train" and any(isinstance(module, random) for module in self.network.modules()):
             raise Fault(
@@ -52,8 +50,8 @@ class Portable(nn.Module):
             raise Fault("a generator of points cannot be exported; load the registered version with MLflow")
         if card.system.name == "cogan":
             raise Fault("system cogan searches for each picture's latent by gradient descent, and cannot be exported")
-        self._domains = {"source": card.source, "condition": card.condition}
-        self._needs = [need for need in ("source", "condition") if need in self._use.needs]
+        self._domains = {"source": card.source, "condition": card.condition, "reference": card.target}
+        self._needs = [need for need in self._domains if need in self._use.needs]
         for need in self._needs:
             domain = self._domains[need]
             assert domain is not None
@@ -92,8 +90,7 @@ class Portable(nn.Module):
         named = dict(zip([*self._needs, *(["noise"] if self.noise is not None else [])], given, strict=True))
         encoded = {need: self._encoded(need, named[need]) for need in self._needs}
         seeds = named["noise"] if self.noise is not None else torch.zeros(1, dtype=torch.int64)
-        made = self._use.run(self.network, Given(seeds, encoded.get("source"), encoded.get("condition")))
-        return self._decoded(made)
+        return self._decoded(self._use.run(self.network, Given(seeds, **encoded)))
 
     def _domain(self, need: str) -> Domain:
         domain = self._domains[need]
@@ -108,7 +105,7 @@ class Portable(nn.Module):
             given.append(self._encoded(need, torch.zeros(2, *self._domain(need).shape).byte()))
         encoded = dict(zip(self._needs, given, strict=True))
         with counted_draws() as draws:
-            self._use.run(self.network, Given(seeds, encoded.get("source"), encoded.get("condition")))
+            self._use.run(self.network, Given(seeds, **encoded))
         if len(draws) > 1:
             raise Fault(
                 f"system {self._card.system.name} draws noise {len(draws)} times for a picture; only one draw can be "

@@ -99,7 +99,8 @@ def _difference(generator: Generator, portable: Portable, format_: Format, path:
     """How far the file's pixels are from the generator's, over a batch of another size than it was traced with."""
     given, seeds = portable.examples(3)
     named = dict(zip([port.name for port in portable.inputs], (each.numpy() for each in given), strict=True))
-    own = generator.make(sources=named.get("source"), conditions=named.get("condition"), seeds=seeds.tolist())
+    sources, conditions, references = (named.get(need) for need in ("source", "condition", "reference"))
+    own = generator.make(sources=sources, conditions=conditions, references=references, seeds=seeds.tolist())
     if format_ == "onnx":
         import onnxruntime
 

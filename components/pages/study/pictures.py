@@ -14,6 +14,7 @@ from components.home import AnyPath
 from components.pages.study.algorithms import Algorithm
 from components.pages.study.plan import Pair
 from components.shards.reader import Split
+from components.shards.turns import Turns, open_turns
 from components.tasks.encoding import render
 
 _BLOCKS = 8  # of an obvious fake, a side
@@ -47,18 +48,20 @@ class Pictures:
 
     def __init__(self, shards: AnyPath, algorithms: list[Algorithm]) -> None:
         card = algorithms[0].card
-        if card.task.within:
-            raise Fault(f"{algorithms[0].name} makes {card.task.title}; a study is of one translation")
         self._target, self.size = card.task.target, card.target.height_width
         sides = open_sides(shards, card.task)
-        self.paired = card.task.source is not None and sides.sources is None
+        turns = open_turns(sides.test, card.task.condition) if card.task.within and card.task.condition else None
+        # Of each picture that may be made the true one, where there are such.
+        self._true = dict(zip(sides.asked.keys, sides.asked.keys, strict=True)) if turns is None else true_keys(turns)
+        self.paired = card.task.source is not None and sides.sources is None and bool(self._true)
+        asked = set(sides.asked.keys if turns is None else turns.keys)
         self.manifest = sides.test.manifest.sha256
         self._real = sides.test
         self._fake = {algorithm.name: Split(algorithm.folder, "test") for algorithm in algorithms}
         self._places = {id(split): _places(split) for split in (self._real, *self._fake.values())}
         common = set(self._fake[algorithms[0].name].keys)
         for algorithm in algorithms:
-            if stranger := set(self._fake[algorithm.name].keys) - set(sides.asked.keys):
+            if stranger := set(self._fake[algorithm.name].keys) - asked:
                 raise Fault(f"{algorithm.folder}: sample {min(stranger)} is not in {shards}; run dvc repro generate")
             common &= set(self._fake[algorithm.name].keys)
         self._keys = sorted(common)
@@ -66,7 +69,7 @@ class Pictures:
     def samples(self, random: Random) -> list[tuple[str, str]]:
         """(real, fake) keys that may stand side by side, each key once."""
         if self.paired:
-            return [(key, key) for key in self._keys]
+            return [(self._true[key], key) for key in self._keys]
         real = list(self._real.keys)
         random.shuffle(real)
         return list(zip(real, random.sample(self._keys, len(self._keys)), strict=False))
@@ -102,6 +105,13 @@ class Pictures:
     def _picture(self, split: Split, key: str) -> Picture:
         domain: Domain = split.domains[self._target]
         return render(domain, split.picture(self._places[id(split)][key], self._target)[None])[0]
+
+
+def true_keys(turns: Turns) -> dict[str, str]:
+    """The key of the true picture of each that is shown in another category; empty where the set does not hold them."""
+    if turns.truths is None:
+        return {}
+    return {key: turns.split.keys[place] for key, place in zip(turns.keys, turns.truths.tolist(), strict=True)}
 
 
 def obvious(seed: str, size: tuple[int, int]) -> Picture:
