@@ -67,7 +67,7 @@ class PairsSource(_Folder):
         b = open_picture(self.pictures / pair.b, pair.b)
         if b.size != size:
             sizes = " and ".join(f"{width}x{height}" for width, height in (size, b.size))
-            raise BadSample(f"{pair.a}, {pair.b}: a pair of unequal sizes, {sizes}")
+            raise BadSample(f"{pair.a}, {pair.b}: the pictures of this pair differ in size, {sizes}")
         return {left.name: first, right.name: fitted(b, right, self.cut, pair.b)}
 
 

@@ -119,7 +119,7 @@ def _rgb(
         if picture.mode == "P" or len(picture.getbands()) <= max(2, *bands):
             raise BadSample(
                 f"{name}: bands asks for band {max(bands)}, and this picture ({picture.mode}) has "
-                f"{1 if picture.mode == 'P' else len(picture.getbands())}; take bands out of this side, or convert"
+                f"{1 if picture.mode == 'P' else len(picture.getbands())}; remove bands from this side, or convert"
             )
         return np.ascontiguousarray(np.asarray(picture)[..., list(bands)])
     if picture.mode.startswith("I;16"):
@@ -134,7 +134,7 @@ def _rgb(
             grey[values == clear] = 255
         return np.repeat(grey[:, :, None], 3, axis=2)
     if span is not None:
-        raise BadSample(f"{name}: range is of 16-bit grey, and this is {picture.mode}; take it out, or convert")
+        raise BadSample(f"{name}: range is for 16-bit grey, and this is {picture.mode}; remove it, or convert")
     if NO_ALPHA in picture.info:
         raise BadSample(
             f"{name}: its fourth band is marked as transparency and varies as a picture does (infrared, perhaps); of a "

@@ -153,7 +153,7 @@ def _translate(translator: Generator, path: Path, name: str, out: Path) -> None:
     if (down, across) != (1, 1) and down * height * across * width > _MOST_PIXELS:
         large = f"{down * height}x{across * width}"
         raise BadSample(
-            f"{name}: would become {large} pixels, and {_MOST_PIXELS:,} are the most; translate parts of it"
+            f"{name}: would become {large} pixels; at most {_MOST_PIXELS:,} are allowed, so translate parts of it"
         )
     count = count_tiles(translator, height, width)
     with tqdm(total=count, unit="tile", desc=name, leave=False, disable=count < 50) as bar:

@@ -32,7 +32,7 @@ def test_a_stated_range_spreads_the_values(tmp_path, name):
     assert np.array_equal(spread, np.round(DEEP * (255 / 4095)).astype(np.uint8))
     over = fitted(picture, Side(name="a", range=(1000, 2000)), CUT, name)[..., 0]
     assert (over.min(), over.max()) == (0, 255)
-    with pytest.raises(BadSample, match=r"range is of 16-bit grey"):
+    with pytest.raises(BadSample, match=r"range is for 16-bit grey"):
         fitted(Image.new("RGB", (4, 4)), Side(name="a", range=(0, 4095)), CUT, name)
 
 

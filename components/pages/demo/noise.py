@@ -49,7 +49,7 @@ def noise_app(models: Sequence[Model], note: str, host: str) -> ASGIApp:
         if not (0 <= seed <= _MOST and 0 <= towards <= _MOST and 0 <= percent <= 100):
             raise HTTPException(422, f"seeds are integers from 0 to {_MOST}, and the way from 0 to 100")
         if not 0 <= kind < max(1, len(classes)):
-            raise HTTPException(422, f"a class from 0 to {max(0, len(classes) - 1)}")
+            raise HTTPException(422, f"give a class from 0 to {max(0, len(classes) - 1)}")
         pictures, seconds = await desk.do(lambda: _timed(models, seed, towards, percent / 100, kind))
         weights = [model.card.weights_sha256 for model in models]
         return {"pictures": [text_of(picture) for picture in pictures], "weights": weights, "seconds": seconds}
