@@ -25,7 +25,7 @@ def main(params: Params, clock: Clock) -> None:
         tuned=DATA / "tune",
         timings=TIMINGS,
         runs=shared() / "runs",
-        study=Path("study/result.json"),
+        study=Path("data/study/result.json"),
     )
     with clock.part("page"):
         write_text(OUT, build_report(inputs, params.report))

@@ -1,10 +1,13 @@
 """The graph is what the folders say: stage = file of pipelines/ = section of params.yaml = dvc.yaml."""
 
 import ast
+import re
+import subprocess
 from pathlib import Path
 
 import yaml
 
+from components.cluster.upload import listed
 from components.params import Params
 
 ROOT = Path(__file__).parent.parent
@@ -14,6 +17,7 @@ for stage in (STAGES | SECOND).values():
     for kind in {"outs", "metrics"} & stage.keys():
         assert all(list(entry.values()) == [{"persist": True}] for entry in stage[kind]), stage  # DVC deletes nothing
         stage[kind] = [next(iter(entry)) for entry in stage[kind]]
+KEPT = {"data/study/result.json"}  # which git keeps, since no stage can make it
 ORDER = ["fetch", "shard", "judge", "tune", "train", "generate", "evaluate", "register", "report"]
 
 
@@ -59,11 +63,32 @@ def test_every_output_is_data_and_every_data_dependency_is_an_earlier_output():
         outs = [*stage.get("outs", []), *stage.get("metrics", [])]
         assert all(out.startswith("data/") for out in outs)
         for dep in stage["deps"]:
-            if dep.startswith("data/"):
+            if dep in KEPT:
+                assert (ROOT / dep).is_file()
+            elif dep.startswith("data/"):
                 assert any(out == dep or out.startswith(f"{dep}/") for out in made), dep
             else:
                 assert (ROOT / dep).exists(), dep
         made |= set(outs)
+
+
+def test_the_readme_of_data_names_each_folder_and_the_stage_that_writes_it():
+    rows = re.findall(r"^\| `(\w+)/` \| (\w+) \|", (ROOT / "data/README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    outs = [(out.split("/")[1], name) for name, stage in STAGES.items() for out in stage.get("outs", [])]
+    assert rows == list(dict.fromkeys(outs))
+
+
+def test_git_keeps_of_data_what_no_stage_makes_and_nothing_else():
+    def ignored(name: str) -> bool:
+        asked = ["git", "check-ignore", "--quiet", "--no-index", name]
+        return subprocess.run(asked, cwd=ROOT, check=False).returncode == 0
+
+    assert not ignored("data/README.md")
+    assert not any(map(ignored, KEPT))
+    assert all(ignored(out) for stage in STAGES.values() for out in stage.get("outs", []))
+    assert all(ignored(f"tables/{out}") for stage in SECOND.values() for out in stage["outs"])
+    sent = {path.relative_to(ROOT).as_posix() for path in listed(ROOT)}
+    assert {name for name in sent if name.startswith("data/")} == KEPT  # what a job is sent of it
 
 
 def test_each_stage_has_one_main_with_a_sentence_and_no_more_than_eighty_lines():

@@ -157,7 +157,7 @@ def _study(commands: Commands) -> None:
     writes = "Write the result of the votes, for dvc metrics, the report and MLflow."
     command = add_command(actions, "result", "study:write_result", writes, "pix2pipe study result")
     command.add_argument("--votes", type=Path, help="default: .pix2pipe/study/votes.db")
-    command.add_argument("--out", type=Path, help="default: study/result.json")
+    command.add_argument("--out", type=Path, help="default: data/study/result.json")
     add_params(command, why="for register.experiment; ")
     command = add_command(
         actions,

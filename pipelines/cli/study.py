@@ -24,7 +24,7 @@ from components.tracking.study import log_study
 
 SHARDS, GENERATED = Path("data/shards"), Path("data/generated")
 WORK = LOCAL / "study"
-VOTES, RESULT = WORK / "votes.db", Path("study/result.json")
+VOTES, RESULT = WORK / "votes.db", Path("data/study/result.json")
 
 
 def serve_study(chosen: argparse.Namespace) -> None:

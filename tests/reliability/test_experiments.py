@@ -24,7 +24,7 @@ class Versioned(Project):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         (folder / ".dvc/config").write_text("[core]\n    analytics = false\n    autostage = true\n")
-        (folder / ".gitignore").write_text("__pycache__/\n.pix2pipe/\ndata/\npictures/\n")
+        (folder / ".gitignore").write_text("__pycache__/\n.pix2pipe/\n/data/*\n!/data/study/\npictures/\n")
         self.set("fetch.path", str(folder / "pictures"))
         self.git("init", "--quiet", "--initial-branch", "main")
         self.git("config", "user.email", "a@b")

@@ -114,17 +114,17 @@ def test_the_command_writes_metrics(tmp_path: Path, two, monkeypatch, capsys):
     for number in range(4):
         take_part(study, number, {"trial": number})
     main(["study", "result"])
-    written = json.loads((tmp_path / "study/result.json").read_text())
+    written = json.loads((tmp_path / "data/study/result.json").read_text())
     assert written == make_result(study.votes)
     assert "participants" in capsys.readouterr().out
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
-    (tmp_path / "dvc.yaml").write_text("metrics:\n  - study/result.json\n")
+    (tmp_path / "dvc.yaml").write_text("metrics:\n  - data/study/result.json\n")
     done = subprocess.run(
         [sys.executable, "-m", "dvc", "metrics", "show", "--json"], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    shown = next(iter(json.loads(done.stdout).values()))["data"]["study/result.json"]["data"]
+    shown = next(iter(json.loads(done.stdout).values()))["data"]["data/study/result.json"]["data"]
     assert shown["algorithms"]["a"][FIGURE]["value"] == written["algorithms"]["a"][FIGURE]["value"]
 
 
