@@ -31,6 +31,7 @@ from components.systems.pg_gan import PGGANConfig
 from components.systems.style_gan import StyleGANConfig
 from components.systems.system import Batch, Given, Moment, Shape, System
 from components.task import Task
+from components.training.graphs import _Watched
 from components.training.group import Group
 from components.training.loop import fit
 from components.training.run import Run
@@ -306,6 +307,20 @@ def test_only_levels_that_are_reached_get_a_gradient(name):
 
 
 @pytest.mark.parametrize("name", CONFIGS)
+def test_terms_look_at_nothing_of_the_moment_but_its_stage(name):
+    """So that a GPU can hold each stage as a graph."""
+    system = small(name)
+    for images in (0, 130, 200):
+        moment = Moment(0, 300, images)
+        system.course.begin(system.networks, moment)
+        watched = _Watched(0, 300, images, system.course.stage(moment))
+        batch: Batch = {"target": torch.rand(4, 3, 32, 32), "seeds": torch.arange(4)}
+        for phase in system.phases:
+            phase.terms(system.networks, batch, watched)
+        assert not getattr(watched, "looked", False)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("images", [0, 130, 200, 300])
 def test_a_version_is_used_as_far_as_it_has_grown(name, images):
     system, other = small(name), small(name)
@@ -319,6 +334,40 @@ def test_a_version_is_used_as_far_as_it_has_grown(name, images):
     side = 4 * 2**generator.level
     blocks = F.interpolate(F.avg_pool2d(made, 32 // side), scale_factor=32 / side, mode="nearest")
     assert torch.allclose(made, blocks, atol=1e-5)
+
+
+def fading_step(name: str, part: slice, group: Group | None = None) -> list[Tensor]:
+    """The gradients of a step in a fade, of a part of eight pictures, and the average of W after it."""
+    system = small(name)
+    moment = Moment(0, 300, 130, system.course.stage(Moment(0, 300, 130)))
+    system.course.begin(system.networks, moment)
+    target = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(5))
+    batch: Batch = {"target": target[part], "seeds": (torch.arange(8) * 7919)[part]}
+    found = []
+    for phase in system.phases:
+        learned = list(system.networks[phase.learns[0]].parameters())
+        torch.stack(list(phase.terms(system.networks, batch, moment).values())).sum().backward(inputs=learned)
+        found += [parameter.grad for parameter in learned if parameter.grad is not None]
+    if group is not None:
+        group.average(found)
+    return [*found, *([system.networks["generator"].average] if name == "style_gan" else [])]
+
+
+def fading_main(group: Group, folder: str) -> None:
+    for name in CONFIGS:
+        found = fading_step(name, slice(4 * group.rank, 4 * group.rank + 4), group)
+        torch.save(found, f"{folder}/{name}_{group.rank}.pt")
+
+
+def test_two_ranks_take_a_fading_step_of_one_process(tmp_path):
+    together(2, tmp_path, fading_main, str(tmp_path))
+    for name in CONFIGS:
+        whole = fading_step(name, slice(0, 8))
+        parts = [torch.load(tmp_path / f"{name}_{rank}.pt") for rank in range(2)]
+        for one, *two in zip(whole, *parts, strict=True):
+            assert torch.equal(*two)
+            assert torch.allclose(one, two[0], rtol=1e-3, atol=1e-5 * max(1, one.abs().max().item()))
+            assert one.abs().max() > 0
 
 
 STEPS = 8  # of 4 pictures: the levels of 16 and 32 pixels fade in from steps 2 and 5 on, and are alone from 3 and 6 on
