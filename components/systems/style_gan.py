@@ -76,7 +76,8 @@ class _Styled:
         first, second = (generator.mapping(latents(seeds, self.config.latent, device, draw=draw)) for draw in (0, 1))
         generator.remember(first, self.config.decay)
         chance, place = uniforms(seeds, (2,), device, stream=2).unbind(1)
-        cut = torch.where(chance < self.config.mixing, 1 + (place * (layers - 1)).floor(), layers)
+        cut = 1 + (place * (layers - 1)).floor()
+        cut = torch.where(chance < self.config.mixing, cut, torch.full_like(cut, layers))
         before = torch.arange(layers, device=device) < cut[:, None]
         w = torch.where(before[:, :, None], first[:, None], second[:, None])
         noise = noise_maps(seeds, generator.sides[:layers], device, stream=3)
