@@ -61,7 +61,7 @@ def unpack(
     left = max_bytes
     members = _zip(archive) if archive.name.lower().endswith(".zip") else _tar(archive)
     with tqdm(unit="file", desc=f"unpack {archive.name}") as bar:
-        for count, member in enumerate(_whole(archive, members)):
+        for count, member in enumerate(whole(archive, members)):
             if count >= MAX_MEMBERS:
                 raise Fault(f"{archive}: more than {MAX_MEMBERS:,} members")
             path = target / _inside(archive, member.name)
@@ -84,7 +84,7 @@ def tar_members(archive: Path, max_bytes: int, most: int) -> Iterator[str]:
         Fault: as of `unpack`.
     """
     left = max_bytes
-    for count, member in enumerate(_whole(archive, _tar(archive))):
+    for count, member in enumerate(whole(archive, _tar(archive))):
         if count >= MAX_MEMBERS:
             raise Fault(f"{archive}: more than {MAX_MEMBERS:,} members")
         _inside(archive, member.name)
@@ -104,7 +104,7 @@ def write_member(archive: Path, name: str, opened: Callable[[], IO[bytes]], path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as file:
-            for chunk in _whole(archive, _chunks(opened)):
+            for chunk in whole(archive, _chunks(opened)):
                 left = _less(archive, name, left, len(chunk))
                 file.write(chunk)
     except (FileExistsError, NotADirectoryError) as error:
@@ -125,7 +125,7 @@ def _chunks(opened: Callable[[], IO[bytes]]) -> Iterator[bytes]:
             yield chunk
 
 
-def _whole(archive: Path, items: Iterator[Item]) -> Iterator[Item]:
+def whole(archive: Path, items: Iterator[Item]) -> Iterator[Item]:
     """What is read from an archive, as long as it can be read.
 
     Raises:

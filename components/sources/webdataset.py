@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from components.faults import Fault
 from components.files import atomic_folder, sha256_file, write_text
-from components.sources.archive import SUFFIXES, tar_members, write_member
+from components.sources.archive import SUFFIXES, tar_members, whole, write_member
 from components.sources.folder import archive_of, public_name
 from components.sources.folder_config import Origin
 from components.sources.pictures import MAX_BYTES
@@ -51,12 +51,12 @@ def fetch_webdataset(config: WebdatasetConfig, root: Path, cache: Path) -> None:
             for key, endings in found.items():
                 files = {domain: f"{place}/{key}.{ending}" for domain, ending in endings.items()}
                 samples.append({"tar": tar, "key": key, "files": files})
-        whole = sum(len(sample["files"]) == len(config.endings) for sample in samples)
-        if not whole:
+        complete = sum(len(sample["files"]) == len(config.endings) for sample in samples)
+        if not complete:
             raise Fault(f"{config.path}: no sample has a member of each domain; see fetch.members")
         _describe(config, stage, samples)
     beside = ", ".join(f"{count} {ending}" for ending, count in sorted(passed.items()))
-    counted = f"{config.path}: {len(tars)} tars, {len(samples)} samples, {len(samples) - whole} of them incomplete"
+    counted = f"{config.path}: {len(tars)} tars, {len(samples)} samples, {len(samples) - complete} of them incomplete"
     tqdm.write(counted + (f"; passed over {beside}" if beside else ""), file=sys.stderr)
 
 
@@ -128,7 +128,7 @@ def _samples(path: Path, tar: str, config: WebdatasetConfig) -> Iterator[Mapping
         return key is not None and config.members.get(ending.lower()) is not None
 
     with path.open("rb") as stream:  # not by its name, which the library would take for a URL or a command
-        yield from group_by_keys(tar_file_expander([{"url": tar, "stream": stream}], select_files=named))
+        yield from whole(path, group_by_keys(tar_file_expander([{"url": tar, "stream": stream}], select_files=named)))
 
 
 def _describe(config: WebdatasetConfig, stage: Path, samples: list[dict[str, Any]]) -> None:

@@ -113,8 +113,10 @@ def open_webdataset(root: Path, cut: WebdatasetCut) -> WebdatasetSource:
         packed = Packed(key, sample["tar"], sample["key"], sample["files"])
         found[_split(packed, config, used)].append(packed)
     if unused := [pattern for pattern in config.splits if pattern not in used]:
+        first = next(one.place for ones in found.values() for one in ones)
         raise Fault(
-            f"fetch.splits: {unused[0]} matches no sample that no pattern before it does; the first is {_first(found)}"
+            f"fetch.splits: {unused[0]} matches no sample, or only those that a pattern before it matches; one is "
+            f"called {first}"
         )
     splits = hold_out({split: sorted(ones, key=lambda one: one.key) for split, ones in found.items()}, config.holdout)
     require_samples("webdataset", splits, "name its tars in fetch.splits, or give more samples to train on")
@@ -127,10 +129,6 @@ def open_webdataset(root: Path, cut: WebdatasetCut) -> WebdatasetSource:
         if name in photos
     )
     return WebdatasetSource(root / "webdataset" / MEMBERS, config, cut, splits)
-
-
-def _first(found: Mapping[str, list[Packed]]) -> str:
-    return next(one.place for ones in found.values() for one in ones)
 
 
 def _split(packed: Packed, config: WebdatasetConfig, used: set[str]) -> str:

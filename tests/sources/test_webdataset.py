@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import webdataset
+import yaml
 from PIL import Image
 from pydantic import ValidationError
 
 from components.faults import Fault
+from components.fragment import take
 from components.params import parse_params
 from components.plan import check_plan, check_shards
 from components.shards.config import ShardConfig
@@ -25,7 +27,7 @@ from components.task import Task
 from pipelines import fetch as stage_fetch
 from pipelines import shard as stage_shard
 from tests.conftest import TINY_CLASSES, tiny_sample
-from tests.test_graph import SMALL
+from tests.test_graph import ROOT, SMALL
 
 MEMBERS = {"jpg": "photo", "seg.png": "labels", "cls": "kind"}
 DOMAINS = {"labels": {"classes": ["sea", "land"]}, "kind": {"classes": ["cat", "dog"]}}
@@ -170,6 +172,24 @@ def test_a_cut_or_damaged_tar_is_refused_and_leaves_nothing(tmp_path):
     assert not (tmp_path / "raw/webdataset").exists()
 
 
+def test_a_damaged_tar_is_read_or_refused_and_nothing_else(tmp_path):
+    tar(tmp_path / "in/0.tar", map(sample, range(4)))
+    intact, random = bytearray((tmp_path / "in/0.tar").read_bytes()), np.random.default_rng(0)
+    headers = [place for place in range(0, len(intact), 512) if intact[place + 257 : place + 262] == b"ustar"]
+    refused = []
+    for _ in range(150):
+        damaged = bytearray(intact)
+        place = int(random.choice(headers)) + int(random.integers(0, 512))
+        damaged[place] = int(random.integers(0, 256))
+        (tmp_path / "in/0.tar").write_bytes(damaged)
+        try:
+            opened(tmp_path)
+        except Fault as fault:
+            refused.append(str(fault))
+    assert len(refused) > 100
+    assert not [line for line in refused if "\n" in line]
+
+
 def test_incomplete_and_bad_samples_are_counted_and_named_and_max_bad_lets_them_pass(tmp_path, capsys):
     broken = [
         ({"jpg": None}, r"0\.tar: sample 100: has no member \.jpg for photo"),
@@ -248,6 +268,15 @@ def test_the_task_follows_what_the_members_are():
     assert task({"jpg": "photo", "png": "photo"}) == Task(target="photo")
     assert task({"jpg": "photo", "cls": "kind"}, kind=DOMAINS["kind"]) == Task(target="photo", condition="kind")
     assert task({"in.jpg": "day", "out.jpg": "night", "json": None}) == Task(source="day", target="night")
+
+
+def test_the_config_is_taken_and_passes_the_plan(tmp_path, monkeypatch):
+    defaults = (ROOT / "configs/default.yaml").read_text(encoding="utf-8")
+    text, _ = take(defaults, (ROOT / "configs/webdataset.yaml").read_text(encoding="utf-8"), defaults, "webdataset")
+    monkeypatch.chdir(tmp_path)
+    params = parse_params(yaml.safe_load(text), "params")
+    check_plan(params)
+    assert params.fetch.task == Task(source="labels", target="photo")
 
 
 def test_tars_go_through_the_stages_fetch_and_shard(tmp_path, monkeypatch):
