@@ -85,13 +85,13 @@ def levels_of(config: GrowingSection, name: str, shape: Shape) -> int:
     """Doublings from 4 pixels to the pictures' side.
 
     Raises:
-        Fault: pictures that are not square or of no power of two, or no larger than the growth starts with.
+        Fault: pictures that are not square or of no power of two, or smaller than those that the growth starts with.
     """
-    height, width = shape.target.height_width
     if shape.target.kind == "point":
         raise Fault(
             f"system {name} has networks for pictures alone, and the target is points; dcgan and gan make points"
         )
+    height, width = shape.target.height_width
     if height != width or height & (height - 1) or height < 2 * SMALLEST:
         raise Fault(
             f"system {name} doubles the sides of square pictures: they must be 8, 16, 32 and so on, not "

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from components.domain import Domain
+from components.domain import Domain, Mixture
 from components.faults import Fault
 from components.models.card import GenerateConfig
 from components.models.export import export_generators
@@ -544,6 +544,19 @@ def test_styles_are_mixed_as_often_as_the_param_says(mixing, least, most, monkey
 def test_other_sizes_are_refused_by_name(name, size, said):
     with pytest.raises(Fault, match=f"system {name} doubles .* {said}; set another shard.cut.image_size"):
         build(CONFIGS[name], Shape(None, Domain(kind="image", size=size)))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_points_are_refused_and_label_maps_are_probabilities(name):
+    with pytest.raises(Fault, match=f"system {name} has networks for pictures alone"):
+        build(CONFIGS[name], Shape(None, Domain(kind="point", mixture=Mixture(centres=((0, 0), (1, 1)), std=0.1))))
+    labels = Domain(kind="label", classes=("a", "b"), palette=((0, 0, 0), (9, 9, 9)), size=(16, 16))
+    system = build(CONFIGS[name], Shape(None, labels))
+    for grown in (1.0, 1.5, 2.0):
+        system.networks["generator"].grow(grown)
+        made = system.uses["generator"].run(system.networks["generator"], Given(torch.arange(3)))
+        assert made.shape == (3, 2, 16, 16)
+        assert torch.allclose(made.sum(dim=1), torch.ones(3, 16, 16), atol=1e-5)
 
 
 @pytest.mark.parametrize("start", [12, 64])
