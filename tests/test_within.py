@@ -17,6 +17,8 @@ from components.home import LOCAL
 from components.models.card import CARD, read_card
 from components.models.generator import Generator
 from components.pages.curves import number
+from components.pages.demo.app import demo_app
+from components.pages.demo.models import load_easels, load_models
 from components.pages.study.algorithms import open_algorithms
 from components.pages.study.pictures import Pictures
 from components.params import Params
@@ -30,9 +32,11 @@ from components.shards.writer import write_set
 from components.stage import Clock
 from components.task import Task
 from components.tracking.store import open_store, tracking_uri
-from components.tracking.versions import Version
+from components.tracking.versions import Version, find_version
 from pipelines import cli, evaluate, generate, judge, register, report, train, tune
 from tests.conftest import KINDS, STYLES, write_kinds, write_styles
+from tests.pages.demo.served import served
+from tests.pages.demo.test_requests import answer
 from tests.pages.study.helpers import no_store
 from tests.review.helpers import MLFLOW_WARNS
 from tests.test_graph import SMALL
@@ -197,6 +201,28 @@ def test_people_are_shown_the_true_picture_of_what_was_made(made):
     for true, key in pairs:
         source, asked = key.split("-to-")
         assert true == f"{source.rsplit('-', 1)[0]}-{asked}"
+
+
+def test_the_demo_has_a_place_for_each_class(made, monkeypatch):
+    monkeypatch.chdir(made)
+    store = open_store(tracking_uri(LOCAL), LOCAL, "pix2pipe", make=False)
+    models = load_models(store, [find_version(store, "tiny", "candidate")])
+    easels = load_easels(store, models, made / "data/shards")
+    assert [easel.title for easel in easels] == ["picture to soft", "picture to hard"]
+    key, picture, truth = easels[0].samples.read(0)
+    assert (key, truth) == ("test_00-soft", None)
+    generator = Generator.load(made / f"data/generated/{NAME}", "cpu")
+    with served(demo_app(easels, "", "127.0.0.1")) as address:
+        for kind, style in enumerate(STYLES):
+            path, raw = f"/translate/{NAME}_{kind}", {"content-type": "application/octet-stream"}
+            status, _, body = answer(address, "POST", path, picture.tobytes(), **raw)
+            assert status == 200
+            shown = np.frombuffer(base64.b64decode(json.loads(body)["pictures"][0]), np.uint8).reshape(32, 32, 3)
+            expected = generator.in_class(style).translate(picture[None], padded=False)[0]
+            assert np.abs(shown.astype(int) - expected).max() <= 1
+        _, _, page = answer(address, "GET", "/")
+    assert "<h1>Picture to another style</h1>" in page.decode()
+    assert ">Picture to hard</h2>" in page.decode()
 
 
 def test_a_review_shows_the_source_and_the_truth(made):

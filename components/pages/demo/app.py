@@ -43,7 +43,7 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
     # Separate, so that slow uploads do not delay the translation of strokes.
     desk, uploads = Desk(), Bodies(most_held=5 * MAX_BYTES)
     strokes = Bodies(most_held=64 * max(easel.bytes for easel in easels), seconds=5)
-    by_direction = {easel.card.name: easel for easel in easels}
+    by_direction = {easel.name: easel for easel in easels}
     page = _page(easels, note)
 
     def find(direction: str) -> Easel:
@@ -95,7 +95,7 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
 
 
 def _page(easels: Sequence[Easel], note: str) -> str:
-    inks = {easel.card.name: _inks(easel) for easel in easels}
+    inks = {easel.name: _inks(easel) for easel in easels}
     return template(_HERE, "page.html").render(easels=easels, note=note, inks=inks, max_bytes=MAX_BYTES)
 
 

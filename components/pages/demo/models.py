@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from components.tracking.store import Store
 from components.tracking.versions import Version, fetch_version, find_version, list_versions, version_of_training
 
 CHAMPION, CANDIDATE = "champion", "candidate"
+_CLASSES = 12  # that the page has a place for
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,26 @@ class Easel:
         models: all of one task, of sources and targets that are alike.
         samples: test samples, or why there are none.
         drawn: whether the source is a drawing in black and white.
+        kind: the index of the class that all show pictures in, where they can show several.
     """
 
     models: tuple[Model, ...]
     samples: Samples | str
     drawn: bool
+    kind: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What requests call it."""
+        return self.card.name if self.kind is None else f"{self.card.name}_{self.kind}"
+
+    @property
+    def title(self) -> str:
+        """The same as people read it, such as labels to photo, or picture to twemoji."""
+        condition = self.card.condition
+        if self.kind is None or condition is None:
+            return self.card.task.title
+        return f"{self.card.task.target} to {condition.classes[self.kind]}"
 
     @property
     def card(self) -> Card:
@@ -121,9 +137,19 @@ def load_models(store: Store, versions: Sequence[Version]) -> list[Model]:
 def load_easels(store: Store, forward: Sequence[Model], shards: AnyPath) -> list[Easel]:
     """What can be drawn for models that translate; where a system goes both ways, with the way back of its trainings.
 
+    Where they show pictures in the classes of a category there is one for each of the first classes.
+
     Raises:
-        Fault: an artifact is missing or is not what was registered.
+        Fault: an artifact is missing or is not what was registered, or a model needs a picture for its style.
     """
+    card = forward[0].card
+    if card.task.reference is not None:
+        raise Fault(
+            f"{forward[0].version.name} makes {card.task.title}, and the page has no place for one; use pix2pipe "
+            "translate --reference"
+        )
+    if card.task.within and card.condition is not None:
+        return [_in_class(_easel(forward, shards), kind) for kind in range(len(card.condition.classes[:_CLASSES]))]
     easels = [_easel(forward, shards)]
     backward = [_load(store, version) for model in forward if (version := _way_back(store, model))]
     if backward:
@@ -147,14 +173,19 @@ def _way_back(store: Store, model: Model) -> Version | None:
 
 def _easel(models: Sequence[Model], shards: AnyPath) -> Easel:
     card = models[0].card
-    if card.task.within:
-        raise Fault(
-            f"{models[0].version.name} makes {card.task.title}, and the page cannot ask for one; use pix2pipe translate"
-        )
     samples = find_samples(shards, card)
     edges = models[0].generator.source.kind == "image" and card.task.source == "edges"
     drawn = samples.drawn if isinstance(samples, Samples) else edges
     return Easel(tuple(models), samples, drawn)
+
+
+def _in_class(easel: Easel, kind: int) -> Easel:
+    """The same, with every model asked for one class."""
+    condition = easel.card.condition
+    assert condition is not None
+    name = condition.classes[kind]
+    models = tuple(replace(model, generator=model.generator.in_class(name)) for model in easel.models)
+    return replace(easel, models=models, kind=kind)
 
 
 def _require_one_task(first: Model, second: Model) -> None:

@@ -70,7 +70,9 @@ def find_samples(root: AnyPath, card: Card) -> Samples | str:
             if name not in manifest.domains or domain is None or not alike(manifest.domains[name], domain):
                 return f"{root} holds no {name} as this model knows them"
         sides = open_sides(root, card.task)
-        return Samples(sides.asked, card.task, manifest.aligned) if len(sides.asked) else f"{root} has no test samples"
+        if not len(sides.asked):
+            return f"{root} has no test samples"
+        return Samples(sides.asked, card.task, paired=manifest.aligned and not card.task.within)
     except Fault as fault:
         return str(fault)
 
