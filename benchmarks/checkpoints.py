@@ -8,7 +8,6 @@ steps would end with.
 
 import argparse
 import json
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,7 @@ from pydantic import TypeAdapter
 from components.evaluation.features import efficientnet_lite0
 from components.evaluation.frechet import frechet_distance
 from components.models.card import GenerateConfig
-from components.models.export import export_generator
-from components.models.generator import Generator
+from components.models.trained import Trained
 from components.shards.reader import Split
 from components.systems import AnySystemConfig, SystemConfig
 from components.task import Task
@@ -51,10 +49,9 @@ def main() -> None:
     real = features(photos)
     print("step   fid    excess")
     for checkpoint in CheckpointStore(folder).all():
-        with tempfile.TemporaryDirectory() as name:
-            lineage = {"checkpoint": "last", "step": checkpoint.step, "key": run["key"]}
-            export_generator(Path(name), checkpoint.weights(), system, shape, task, GenerateConfig(), lineage)
-            made = Generator.load(Path(name)).translate(sources)
+        lineage = {"checkpoint": "last", "step": checkpoint.step, "key": run["key"]}
+        trained = Trained(checkpoint.weights(), system, shape, task, GenerateConfig(), lineage)
+        made = trained.generators()[0].translate(sources)
         fid = frechet_distance(features(made), real)
         print(f"{checkpoint.step:5d}  {fid:6.1f}  {(fid - floor) / (painter - floor):.3f}", flush=True)
 

@@ -16,8 +16,8 @@ from components.evaluation.headline import headline
 from components.evaluation.measure import Subset
 from components.files import sha256_file, write_json
 from components.models.card import Card, GenerateConfig
-from components.models.export import export_generators
 from components.models.generator import Generator
+from components.models.trained import Trained
 from components.search.config import Dimension, TuneConfig
 from components.search.ledger import Rung, Trial
 from components.search.outcome import find_winner, write_outcome
@@ -117,7 +117,7 @@ def _generated(data: Path, system: AnySystemConfig) -> list[Card]:
     }
     lineage = {"checkpoint": "last", "step": 40, "key": KEY}
     work, generate = data / ".work", GenerateConfig(batch_size=4)
-    cards = export_generators(work, weights, system, shape, TO_PHOTO, generate, lineage)
+    cards = Trained(weights, system, shape, TO_PHOTO, generate, lineage).write(work)
     for card in cards:
         source, target = card.task.source, card.task.target
         test, folder = Split(data / "shards", manifest.side("test", source)), data / "generated" / card.name

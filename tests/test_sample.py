@@ -21,10 +21,10 @@ from components.home import LOCAL
 from components.models import clip
 from components.models.card import GenerateConfig
 from components.models.clip import PER_SECOND, write_clip
-from components.models.export import export_generators
 from components.models.generator import Generator
 from components.models.sampled import Sampled
 from components.models.seeds import parse_seeds
+from components.models.trained import Trained
 from components.sources.points import PointsCut
 from components.systems import AnySystemConfig, build
 from components.systems.cgan import CGANConfig, ConvolutionsConfig
@@ -54,7 +54,7 @@ def register(store: Store, run: str, root: Path, config: AnySystemConfig, shape:
         name: 8 * value if value.dim() == 4 else value
         for name, value in build(config, shape).networks.state_dict().items()
     }
-    (card,) = export_generators(root, weights, config, shape, task, GenerateConfig(batch_size=4), LINEAGE)
+    (card,) = Trained(weights, config, shape, task, GenerateConfig(batch_size=4), LINEAGE).write(root)
     replicates = root / "replicates.parquet"
     pq.write_table(pa.table({"fid": [1.0]}), replicates)
     measured = {"protocol": {"hash": "ab" * 32}}
@@ -167,7 +167,7 @@ def test_of_points_each_is_marked_in_a_picture_of_their_density(tmp_path):
     ring = Domain(kind="point", mixture=PointsCut().mixture())
     config, shape = DCGANConfig(latent=8), Shape(None, ring.at(POINT_SIZE))
     weights = dict(build(config, shape).networks.state_dict())
-    export_generators(tmp_path, weights, config, shape, Task(target="point"), GenerateConfig(), LINEAGE)
+    Trained(weights, config, shape, Task(target="point"), GenerateConfig(), LINEAGE).write(tmp_path)
     generator = Generator.load(tmp_path / "point", "cpu")
     sampled = Sampled.of(generator, "tiny version 4", None)
     shown = np.stack(list(sampled.pictures(range(5))))

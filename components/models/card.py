@@ -142,7 +142,7 @@ def read_card(path: Path) -> Card:
 
 
 def read_cards(folder: Path) -> list[Card]:
-    """The cards of what `export_generators` wrote, the task's own first.
+    """The cards of what `Trained.write` wrote, the task's own first.
 
     Raises:
         Fault: there is none; or one is not a generator's card, or is for another task.

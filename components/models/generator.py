@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from components.domain import Domain
 from components.faults import Fault
@@ -15,7 +15,7 @@ from components.models.card import CARD, WEIGHTS, Card, class_index, read_card, 
 from components.networks.tensors import compute_device
 from components.systems import build
 from components.systems.use import Given, Use, styled
-from components.systems.weights import read_weights, require_sha256
+from components.systems.weights import load_weights, require_fit, require_sha256
 from components.tasks.encoding import content_seed, decode, encode
 
 Shares = Sequence[float] | Sequence[Sequence[float]]
@@ -47,13 +47,26 @@ class Generator:
         """
         card = read_card(folder / CARD)
         require_sha256(folder / WEIGHTS, card.weights_sha256, CARD, "run dvc repro -f generate")
+        return cls.of(card, load_weights(folder / WEIGHTS), str(folder / WEIGHTS), device)
+
+    @classmethod
+    def of(cls, card: Card, weights: dict[str, Tensor], where: str, device: str = "auto") -> "Generator":
+        """Make one of weights that are in memory.
+
+        Args:
+            where: what to call the weights when they are refused.
+
+        Raises:
+            Fault: they are not those of the card's network.
+        """
         system = build(card.system, card.shape())
         if card.use not in system.uses:
             raise Fault(f"system {card.system.name} has no use {card.use}; it has {', '.join(system.uses)}")
         use = system.uses[card.use]
         network = use.of(system.networks)
         what = f"{card.system.name}'s {' and '.join(use.networks)}"
-        network.load_state_dict(read_weights(folder / WEIGHTS, network.state_dict(), what))
+        require_fit(weights, network.state_dict(), where, what)
+        network.load_state_dict(weights)
         return cls(card, network, use, torch.device("cpu") if device == "cpu" else compute_device())
 
     def in_style(self, weights: Mapping[str, float]) -> "Generator":

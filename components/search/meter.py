@@ -14,8 +14,7 @@ from components.files import listed, read_bytes, sha256_json, write_bytes
 from components.home import AnyPath
 from components.models.asked import Asked
 from components.models.card import GenerateConfig
-from components.models.export import export_generator
-from components.models.generator import Generator
+from components.models.trained import Trained
 from components.scratch import scratch
 from components.search.ledger import Rung
 from components.systems.judge import load_judge
@@ -72,10 +71,7 @@ class Meter:
         if last is None:
             raise Fault(f"{run.folder}: has no checkpoint to measure")
         lineage = {"checkpoint": "last", "step": last.step, "key": run.key}
-        with scratch() as name:
-            folder = Path(name)
-            export_generator(folder, last.weights(), run.system, run.shape(), run.task, self._generate, lineage)
-            generator = Generator.load(folder)
+        generator = Trained(last.weights(), run.system, run.shape(), run.task, self._generate, lineage).generators()[0]
         asked = self.objective.asked
         places = range(len(asked)) if asked.chosen is None else asked.chosen
         found = self.objective.measure(Asked(generator.card, asked.split).made(generator, places))

@@ -66,7 +66,7 @@ def read_weights(file: Path, expected: dict[str, Tensor], what: str) -> dict[str
     return weights
 
 
-def require_fit(weights: dict[str, Tensor], expected: dict[str, Tensor], file: "AnyPath", what: str) -> None:
+def require_fit(weights: dict[str, Tensor], expected: dict[str, Tensor], file: "AnyPath | str", what: str) -> None:
     """Refuse weights that are not those of a network, or that no network can work with.
 
     Args:

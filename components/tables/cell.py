@@ -13,8 +13,8 @@ from components.evaluation.sides import open_sides
 from components.faults import Fault
 from components.home import AnyPath
 from components.models.asked import open_asked
-from components.models.export import export_generators
 from components.models.generator import Generator
+from components.models.trained import Trained
 from components.scratch import scratch
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
@@ -63,12 +63,9 @@ class Cell:
         directions: dict[str, Any] = {}
         strips = []
         with scratch() as work:
-            cards = export_generators(
-                Path(work), checkpoint.weights(), run.system, shape, run.task, params.generate, lineage
-            )
-            for card in cards:
-                generator = Generator.load(Path(work) / card.name)
-                directions[card.name], strip = self._direction(generator, Path(work), params)
+            trained = Trained(checkpoint.weights(), run.system, shape, run.task, params.generate, lineage)
+            for generator in trained.generators():
+                directions[generator.card.name], strip = self._direction(generator, Path(work), params)
                 strips.append(strip)
         figures = {
             "key": run.key,

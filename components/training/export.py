@@ -20,7 +20,7 @@ from components.files import (
     write_text,
 )
 from components.models.card import Card, GenerateConfig
-from components.models.export import export_generators
+from components.models.trained import Trained
 from components.shards.manifest import Manifest
 from components.systems import AnySystemConfig, SystemConfig, build
 from components.systems.weights import load_weights, require_sha256
@@ -92,7 +92,7 @@ def export_trained(out: Path, config: GenerateConfig, shards: Path, folder: Path
     require_sha256(file, exported["sha256"], "run.json", "run dvc repro -f train")
     weights = load_weights(file)
     lineage = {"checkpoint": config.checkpoint, "step": exported["step"]}
-    return export_generators(folder, weights, system, shape, task, config, lineage | {"key": run["key"]})
+    return Trained(weights, system, shape, task, config, lineage | {"key": run["key"]}).write(folder)
 
 
 def git_commit() -> str:

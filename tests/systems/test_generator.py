@@ -11,8 +11,8 @@ from components.domain import Domain
 from components.faults import Fault
 from components.files import sha256_file
 from components.models.card import CARD, WEIGHTS, GenerateConfig, read_card, read_cards
-from components.models.export import export_generator, export_generators
 from components.models.generator import Generator
+from components.models.trained import Trained
 from components.systems import build
 from components.systems.cyclegan import CycleGANConfig
 from components.systems.fcn8s import FCN8sConfig, class_weights, fcn8s
@@ -50,8 +50,8 @@ def export(folder, generator="texture_unet", mode="eval", shape=SHAPE):
     torch.manual_seed(0)
     weights = dict(build(config, shape).networks.state_dict())
     task = {"checkpoint": "last", "step": 1, "key": "k"}
-    export_generator(folder, weights, config, shape, TO_PHOTO, GenerateConfig(mode=mode), task)
-    return Generator.load(folder)
+    (card,) = Trained(weights, config, shape, TO_PHOTO, GenerateConfig(mode=mode), task).write(folder)
+    return Generator.load(folder / card.name)
 
 
 FCN = FCN8sConfig()
@@ -69,7 +69,7 @@ def test_a_picture_does_not_depend_on_its_batch(tmp_path, generator, mode):
     assert whole.dtype == np.uint8
     assert whole.shape == (17, 32, 32, 3)
     for i in (0, 7, 16):
-        assert np.array_equal(whole[i], Generator.load(tmp_path).translate(batch[i : i + 1])[0])
+        assert np.array_equal(whole[i], Generator.load(tmp_path / "labels_to_photo").translate(batch[i : i + 1])[0])
     torch.manual_seed(99)
     assert np.array_equal(whole, translator.translate(batch))
     assert len(translator.translate(batch[:0])) == 0
@@ -117,22 +117,23 @@ def test_a_card_with_one_size_for_all_domains_is_read_as_before(tmp_path):
 
 def test_weights_of_another_network_or_none_are_refused_by_name(tmp_path):
     export(tmp_path)
-    good = load_file(tmp_path / WEIGHTS)
+    folder = tmp_path / "labels_to_photo"
+    good = load_file(folder / WEIGHTS)
 
     def put(weights):
-        save_file(weights, tmp_path / WEIGHTS)
-        card = json.loads((tmp_path / CARD).read_text()) | {"weights_sha256": sha256_file(tmp_path / WEIGHTS)}
-        (tmp_path / CARD).write_text(json.dumps(card))
+        save_file(weights, folder / WEIGHTS)
+        card = json.loads((folder / CARD).read_text()) | {"weights_sha256": sha256_file(folder / WEIGHTS)}
+        (folder / CARD).write_text(json.dumps(card))
 
     put({key: value for key, value in good.items() if key != "out.bias"})
     with pytest.raises(Fault, match=r"not the weights of pix2pix's generator: it lacks out\.bias"):
-        Generator.load(tmp_path)
+        Generator.load(folder)
     put(good | {"out.bias": torch.zeros(7)})
     with pytest.raises(Fault, match=r"out\.bias is \(7,\), not \(3,\)"):
-        Generator.load(tmp_path)
-    (tmp_path / WEIGHTS).write_bytes(b"not safetensors")
+        Generator.load(folder)
+    (folder / WEIGHTS).write_bytes(b"not safetensors")
     with pytest.raises(Fault, match="sha256 differs"):
-        Generator.load(tmp_path)
+        Generator.load(folder)
 
 
 def test_photo_to_labels_gives_class_indices(tmp_path):
@@ -151,7 +152,7 @@ def export_both_ways(folder, encoding="one_hot"):
     torch.manual_seed(0)
     weights = {key: 8 * value for key, value in build(system, shape).networks.state_dict().items()}
     lineage = {"checkpoint": "last", "step": 1, "key": "k"}
-    cards = export_generators(folder, weights, system, shape, TO_PHOTO, GenerateConfig(), lineage)
+    cards = Trained(weights, system, shape, TO_PHOTO, GenerateConfig(), lineage).write(folder)
     return system, shape, weights, cards
 
 
@@ -191,11 +192,15 @@ def test_labels_in_colour_go_in_and_come_out_as_class_indices(tmp_path):
         Generator.load(tmp_path / "labels_to_photo", "cpu").translate(np.full((1, 32, 32), 4, np.uint8))
 
 
-def test_the_first_translation_alone_and_cards_that_are_not_there(tmp_path):
+def test_generators_in_memory_are_those_of_the_files_and_cards_that_are_not_there_are_said(tmp_path):
     system, shape, weights, cards = export_both_ways(tmp_path / "both")
     lineage = {"checkpoint": "last", "step": 1, "key": "k"}
-    task = TO_PHOTO
-    assert export_generator(tmp_path / "one", weights, system, shape, task, GenerateConfig(), lineage) == cards[0]
+    there, _ = Trained(weights, system, shape, TO_PHOTO, GenerateConfig(), lineage).generators()
+    assert there.card.model_copy(update={"weights_sha256": cards[0].weights_sha256}) == cards[0]
+    labels = np.random.default_rng(1).integers(0, 3, (2, 32, 32), np.uint8)
+    np.testing.assert_array_equal(
+        there.translate(labels), Generator.load(tmp_path / "both/labels_to_photo").translate(labels)
+    )
     with pytest.raises(Fault, match="has no generator; run dvc repro -f generate"):
         read_cards(tmp_path / "one")
     (tmp_path / "both/photo_to_labels" / CARD).write_text("{}")

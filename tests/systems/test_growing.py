@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from components.domain import Domain, Mixture
 from components.faults import Fault
 from components.models.card import GenerateConfig
-from components.models.export import export_generators
 from components.models.generator import Generator
 from components.models.sheets import mixes
+from components.models.trained import Trained
 from components.networks.equalised import (
     EqualisedConv2d,
     EqualisedLinear,
@@ -487,7 +487,7 @@ def generator_of(name: str, folder: Path) -> Generator:
     """That of a system of random weights."""
     config, weights = CONFIGS[name], dict(small(name).networks.state_dict())
     lineage = {"checkpoint": "last", "step": 1, "key": "k"}
-    (card,) = export_generators(folder, weights, config, SHAPE, Task(target="photo"), GenerateConfig(), lineage)
+    (card,) = Trained(weights, config, SHAPE, Task(target="photo"), GenerateConfig(), lineage).write(folder)
     return Generator.load(folder / card.name, "cpu")
 
 

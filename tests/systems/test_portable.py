@@ -11,9 +11,9 @@ from components.domain import Domain
 from components.faults import Fault
 from components.models import portable_file
 from components.models.card import GenerateConfig
-from components.models.export import export_generators
 from components.models.generator import Generator
 from components.models.portable_file import KEY, write_portable
+from components.models.trained import Trained
 from components.networks.noise import draw_rows
 from components.systems.parts import ResNetConfig
 from tests.systems.test_every_system import SMALL, build, run_of, varied
@@ -29,7 +29,7 @@ def generators_of(name, shards, folder):
     torch.manual_seed(0)
     weights = dict(varied(build(run.system, run.shape())).networks.state_dict())
     lineage = {"checkpoint": "last", "step": 1, "key": "k"}
-    cards = export_generators(folder, weights, run.system, run.shape(), run.task, GenerateConfig(), lineage)
+    cards = Trained(weights, run.system, run.shape(), run.task, GenerateConfig(), lineage).write(folder)
     return [Generator.load(folder / card.name, "cpu") for card in cards]
 
 

@@ -19,8 +19,8 @@ from components.faults import Fault
 from components.fragment import take
 from components.models.asked import open_asked
 from components.models.card import GenerateConfig
-from components.models.export import export_generators
 from components.models.generator import Generator
+from components.models.trained import Trained
 from components.params import parse_params
 from components.plan import check_plan
 from components.shards.reader import Split
@@ -248,7 +248,7 @@ def test_a_generator_shows_the_style_of_its_card_or_another(tiny_shards, tmp_pat
     pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
     for name, style in (("first", {}), ("brick", {"brick": 2.0}), ("coffee", {"coffee": 1.0})):
         generate = GenerateConfig(style=style, batch_size=2)
-        (card,) = export_generators(tmp_path / name, checkpoint, run.system, run.shape(), run.task, generate, lineage)
+        (card,) = Trained(checkpoint, run.system, run.shape(), run.task, generate, lineage).write(tmp_path / name)
         assert card.style == style
         generator = Generator.load(tmp_path / name / card.name)
         made[name] = generator.translate(pictures)
@@ -274,8 +274,8 @@ def test_it_is_generated_and_measured_without_a_true_picture(tiny_shards, tmp_pa
     last = run.checkpoints.last()
     assert last is not None
     lineage = {"checkpoint": "last", "step": 2, "key": run.key}
-    (card,) = export_generators(
-        tmp_path, last.weights(), run.system, run.shape(), run.task, GenerateConfig(batch_size=4), lineage
+    (card,) = Trained(last.weights(), run.system, run.shape(), run.task, GenerateConfig(batch_size=4), lineage).write(
+        tmp_path
     )
     assert card.name == "photo_to_photo"
     train, test, sources = open_sides(run.shards, card.task)

@@ -15,8 +15,8 @@ from playwright.sync_api import Page, expect
 
 from components.domain import Domain
 from components.models.card import GenerateConfig
-from components.models.export import export_generators
 from components.models.generator import Generator
+from components.models.trained import Trained
 from components.pages.demo.models import Easel, Model
 from components.pages.demo.samples import Samples, find_samples
 from components.systems.system import Shape
@@ -65,7 +65,7 @@ def make_model(
         name: 8 * value if value.dim() == 4 else value
         for name, value in build(SYSTEM, shape).networks.state_dict().items()
     }
-    (card,) = export_generators(folder, weights, SYSTEM, shape, task, GenerateConfig(batch_size=4), LINEAGE)
+    (card,) = Trained(weights, SYSTEM, shape, task, GenerateConfig(batch_size=4), LINEAGE).write(folder)
     version = Version(model, seed + 1, ("candidate",), {"weights_sha256": card.weights_sha256}, "", "", "", 0)
     return Model(version, Generator.load(folder / card.name, "cpu"))
 

@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from components.domain import Domain
 from components.models.card import GenerateConfig
-from components.models.export import export_generators
 from components.models.generator import Generator
+from components.models.trained import Trained
 from components.pages.demo.models import Model
 from components.pages.demo.noise import noise_app
 from components.systems import build
@@ -36,7 +36,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     weights = {name: 8 * value for name, value in build(CONFIG, shape).networks.state_dict().items()}
     folder = tmp_path_factory.mktemp("noise")
     task = Task(target="photo", condition="kind")
-    (card,) = export_generators(folder, weights, CONFIG, shape, task, GenerateConfig(batch_size=4), LINEAGE)
+    (card,) = Trained(weights, CONFIG, shape, task, GenerateConfig(batch_size=4), LINEAGE).write(folder)
     version = Version("tiny", 1, ("candidate",), {"weights_sha256": card.weights_sha256}, "", "", "", 0)
     return Model(version, Generator.load(folder / card.name, "cpu"))
 
