@@ -59,20 +59,15 @@ def began(config: BEGANConfig, shape: Shape) -> System:
         return {"adversarial": rebuilding(networks["discriminator"], batch["fake"])}
 
     sizes = (config.latent, shape.target.channels, shape.target.height_width, config.width)
-    return System(
-        networks=nn.ModuleDict(
-            {
-                "generator": init_xavier(BEGANDecoder(*sizes)),
-                "discriminator": init_xavier(BEGANAutoencoder(*sizes)),
-            }
-        ),
+    return noise.system(
+        networks={
+            "generator": init_xavier(BEGANDecoder(*sizes)),
+            "discriminator": init_xavier(BEGANAutoencoder(*sizes)),
+        },
         phases=(
             Phase("discriminator", ("discriminator",), discriminator_terms),
             Phase("generator", ("generator",), generator_terms),
         ),
-        uses={"generator": noise.use()},
-        validation=noise.validation,
-        averaged=("generator",),
         published=Published(learning_rate=1e-4, betas=(0.5, 0.999)),
     )
 

@@ -54,15 +54,12 @@ def d2gan(config: D2GANConfig, shape: Shape) -> System:
     def generator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         return dual.generator(judged(networks, batch["fake"]), config.beta)
 
-    return System(
-        networks=nn.ModuleDict(_networks(config, shape)),
+    return noise.system(
+        networks=_networks(config, shape),
         phases=(
             Phase("discriminator", ("discriminator", "second_discriminator"), discriminator_terms),
             Phase("generator", ("generator",), generator_terms),
         ),
-        uses={"generator": noise.use()},
-        validation=noise.validation,
-        averaged=("generator",),
         published=Published(learning_rate=2e-4, betas=(0.5, 0.999)),
     )
 

@@ -67,15 +67,12 @@ def ebgan(config: EBGANConfig, shape: Shape) -> System:
     channels = shape.target.channels
     generator = DCGANGenerator(config.latent, channels, size, config.width, 4, config.norm, 0)
     discriminator = EBGANAutoencoder(channels, config.critic_width, config.norm)
-    return System(
-        networks=nn.ModuleDict({"generator": init_normal(generator), "discriminator": init_normal(discriminator)}),
+    return noise.system(
+        networks={"generator": init_normal(generator), "discriminator": init_normal(discriminator)},
         phases=(
             Phase("discriminator", ("discriminator",), discriminator_terms),
             Phase("generator", ("generator",), generator_terms),
         ),
-        uses={"generator": noise.use()},
-        validation=noise.validation,
-        averaged=("generator",),
         published=Published(learning_rate=1e-3, betas=(0.5, 0.999)),
     )
 

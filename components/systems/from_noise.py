@@ -1,6 +1,6 @@
 """What systems that make pictures from noise have in common: latents, their one use, and how they are validated."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -13,7 +13,20 @@ from components.faults import Fault
 from components.networks.dcgan import base_of
 from components.networks.noise import latents
 from components.objectives.sliced_wasserstein import sliced_wasserstein
-from components.systems.system import Batch, Given, Need, Shape, SystemSection, Terms, Use, output
+from components.systems.system import (
+    Batch,
+    Given,
+    Memory,
+    Need,
+    Phase,
+    Published,
+    Shape,
+    System,
+    SystemSection,
+    Terms,
+    Use,
+    output,
+)
 
 Prior = Literal["normal", "uniform"]
 
@@ -61,6 +74,24 @@ class FromNoise:
             return self._made(network, latent, given.condition)
 
         return Use("generator", run, needs=self.config.needed)
+
+    def system(
+        self,
+        networks: Mapping[str, nn.Module],
+        phases: Sequence[Phase],
+        published: Published,
+        memories: Mapping[str, Memory] | None = None,
+    ) -> System:
+        """A system whose network `generator` makes the pictures."""
+        return System(
+            networks=nn.ModuleDict(networks),
+            phases=tuple(phases),
+            uses={"generator": self.use()},
+            validation=self.validation,
+            averaged=("generator",),
+            memories=memories or {},
+            published=published,
+        )
 
     def validation(self, networks: nn.ModuleDict, batch: Batch) -> Terms:
         """`distance`: how far pictures of the batch's seeds are from its real ones."""

@@ -65,12 +65,9 @@ def lapgan(config: LAPGANConfig, shape: Shape) -> System:
         *(LevelDiscriminator(channels, size, config.width, config.dropout, classes) for size in sizes[1:]),
     ]
     named = {f"discriminator_{level}": network for level, network in enumerate(discriminators)}
-    return System(
-        networks=nn.ModuleDict({"generator": generator, **named}),
+    return noise.system(
+        networks={"generator": generator, **named},
         phases=tuple(phase for level in range(len(sizes)) for phase in _phases(config, len(sizes) - 1, level)),
-        uses={"generator": noise.use()},
-        validation=noise.validation,
-        averaged=("generator",),
         published=Published(optimizer="sgd", learning_rate=0.02, momentum=0.5),
     )
 

@@ -86,15 +86,12 @@ def mgan(config: MGANConfig, shape: Shape) -> System:
             terms["classifier"] = config.beta * told(judged)
         return terms
 
-    return System(
-        networks=nn.ModuleDict(_networks(config, shape)),
+    return noise.system(
+        networks=_networks(config, shape),
         phases=(
             Phase("discriminator", ("discriminator",), discriminator_terms),
             Phase("generator", ("generator",), generator_terms),
         ),
-        uses={"generator": noise.use()},
-        validation=noise.validation,
-        averaged=("generator",),
         published=Published(learning_rate=2e-4, betas=(0.5, 0.999)),
     )
 

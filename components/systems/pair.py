@@ -71,12 +71,9 @@ def pair(
     if config.spectral:
         discriminator = spectrally_normalised(discriminator)
     noise, tricks = FromNoise(shape, config), Tricks(config, shape.target)
-    return System(
-        networks=nn.ModuleDict({"generator": generator, "discriminator": discriminator}),
+    return noise.system(
+        networks={"generator": generator, "discriminator": discriminator},
         phases=_phases(config, noise, tricks, after),
-        uses={"generator": noise.use()},
-        validation=noise.validation,
-        averaged=("generator",),
         memories=tricks.memories,
         published=published,
     )

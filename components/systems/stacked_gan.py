@@ -1,6 +1,7 @@
 """Stacked GAN: features of a class, then pictures of the features (Huang et al. 2017, arXiv:1612.04357)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -100,14 +101,8 @@ def stacked_gan(config: StackedGANConfig, shape: Shape) -> System:
         phases += _phases(config, shape, "independent", during("independent"))
     if config.encoder_share + config.independent_share < 1:
         phases += _phases(config, shape, "joint", during("joint"))
-    return System(
-        networks=nn.ModuleDict(_networks(config, shape, parts)),
-        phases=tuple(phases),
-        uses={"generator": noise.use()},
-        validation=validation,
-        averaged=("generator",),
-        published=Published(learning_rate=1e-4, betas=(0.5, 0.999)),
-    )
+    published = Published(learning_rate=1e-4, betas=(0.5, 0.999))
+    return replace(noise.system(_networks(config, shape, parts), phases, published), validation=validation)
 
 
 def stage_of(config: StackedGANConfig, moment: Moment) -> Stage:

@@ -73,15 +73,12 @@ def unrolled_gan(config: UnrolledGANConfig, shape: Shape) -> System:
         return {"adversarial": loss.generator(with_weights(judge, ahead)(fake))}
 
     generator, discriminator = _networks(config, shape)
-    return System(
-        networks=nn.ModuleDict({"generator": generator, "discriminator": discriminator}),
+    return noise.system(
+        networks={"generator": generator, "discriminator": discriminator},
         phases=(
             Phase("discriminator", ("discriminator",), discriminator_terms),
             Phase("generator", ("generator",), generator_terms),
         ),
-        uses={"generator": noise.use()},
-        validation=noise.validation,
-        averaged=("generator",),
         published=Published(learning_rate=2e-4, betas=(0.5, 0.999)),
     )
 
