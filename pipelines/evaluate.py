@@ -1,4 +1,4 @@
-"""evaluate: the generated test pictures against the true ones, and the rows that give the figures a meaning."""
+"""evaluate: compares the generated test pictures with the true ones, beside rows that give the metrics meaning."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""judge: the network that reads back from a photo what it was asked to show."""
+"""judge: trains the network that reads labels, or a category, back from a picture."""
 
 import sys
 from pathlib import Path
@@ -58,7 +58,7 @@ def _unreadable(manifest: Manifest, system: str) -> str:
 
 
 def _ceiling(judge: Judge, split: Split, batch: int = 32) -> dict[str, float]:
-    """The score of the real photos of a split: what no generated photo is expected to pass."""
+    """The score of the real photos of a split, which generated photos are not expected to exceed."""
     photo, label = judge.card.task.source, judge.card.task.target
     assert photo is not None
     classes = len(judge.classes)

@@ -1,4 +1,4 @@
-"""tune: params that are better than those in params.yaml, found by short runs."""
+"""tune: searches for better params than those in params.yaml, by short runs."""
 
 import sys
 from functools import partial

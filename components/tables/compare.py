@@ -1,4 +1,4 @@
-"""What several seeds say of a figure, and of two figures beside each other."""
+"""A metric over several seeds, and the comparison of two."""
 
 import math
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def estimate(values: Sequence[float]) -> Estimate:
 def verdict(figure: str, better: Estimate, worse: Estimate) -> tuple[Verdict, str]:
     """Whether `better` is so by this figure, and in what words.
 
-    Two intervals that overlap tell nothing, and neither does a mean without an interval.
+    If two intervals overlap, or one mean has no interval, it cannot be told.
     """
     if better.half is None or worse.half is None:
         return "cannot be told", "one seed has no interval"

@@ -16,7 +16,8 @@ _ORDERING = re.compile(r"^(?P<better>.+) > (?P<worse>.+) by (?P<figure>\w+)$")
 
 
 class Cells(Section):
-    """What is run: each of the named runs with each seed. A table's row whose run is left out stays empty."""
+    """What is trained: each of the named runs with each seed. A table's row stays empty if its run is not among
+    them."""
 
     run: tuple[Name, ...] = Field(min_length=1)
     seed: tuple[NonNegativeInt, ...] = Field(min_length=1)

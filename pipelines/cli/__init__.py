@@ -1,4 +1,5 @@
-"""The command `pix2pipe`: what is not a stage. parser.py lists the commands, the other files run them."""
+"""The command `pix2pipe`, for everything that is not a stage. parser.py lists the commands; the other files run
+them."""
 
 import os
 import sys

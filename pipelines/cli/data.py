@@ -24,7 +24,7 @@ SHARDS = Path("data/shards")
 def verify_all(chosen: argparse.Namespace) -> None:
     """The command `verify`."""
     root: str | None = chosen.root
-    # With a cache of its own: what is checked is what lies at the root now, not what a node has kept of it.
+    # With a cache of its own, so that the files at the root are checked and not a node's copies of them.
     with fresh_cache():
         whole, faults = verify(located(root) if root and "://" in root else Path(root or SHARDS))
     if root is None:

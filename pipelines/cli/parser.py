@@ -1,6 +1,6 @@
 """Every command of pix2pipe: its arguments, what it does, and an example. Nothing heavy is imported here.
 
-What a command runs stands as `module:function` of this package, so that help costs no import of torch or MLflow.
+Each command names its function as `module:function` of this package, so that help needs no import of torch or MLflow.
 """
 
 import argparse
@@ -15,7 +15,7 @@ TABLES = Path("tables/params.yaml")
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser; what it gives has `run`, the address of the function that takes it."""
+    """The parser; its result has `run`, the address of the function to call with it."""
     parser = argparse.ArgumentParser(
         prog="pix2pipe",
         description="Commands beside the graph, whose stages are run by dvc repro.",

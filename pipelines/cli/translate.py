@@ -1,4 +1,4 @@
-"""The command translate: a folder of pictures through a version of the registered model."""
+"""The command translate: translates a folder of pictures with a version of the registered model."""
 
 import argparse
 import sys

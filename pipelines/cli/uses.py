@@ -1,4 +1,4 @@
-"""The commands that put a version of the model to use: translate, sample, export, demo."""
+"""The commands that use a version of the model: translate, sample, export, demo."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Pictures: the real and the generated ones as bytes that tell nothing but what they show."""
+"""Pictures: the real and the generated ones, encoded such that only their pixels can tell them apart."""
 
 import hashlib
 import io
@@ -115,7 +115,7 @@ def true_keys(turns: Turns) -> dict[str, str]:
 
 
 def obvious(seed: str, size: tuple[int, int]) -> Picture:
-    """A fake that nobody who looks takes for real: blocks of random colour, uint8 (H, W, 3)."""
+    """An obvious fake: blocks of random colour, uint8 (H, W, 3)."""
     random = np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
     blocks = random.integers(0, 256, (_BLOCKS, _BLOCKS, 3), dtype=np.uint8)
     rows, columns = (np.arange(length) * _BLOCKS // length for length in size)

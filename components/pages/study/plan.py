@@ -28,8 +28,8 @@ class Pair:
 def make_plan(settings: Settings, samples: Sequence[tuple[str, str]], random: Random) -> list[Pair]:
     """Pairs in the order of showing: the practice, then the trials with the obvious fakes anywhere among them.
 
-    Of each kind the real picture is on the left in exactly half (of an odd number: in the half rounded up or
-    down, by chance), in an order that is chance alone. No sample comes twice.
+    In each of these kinds the real picture is on the left in exactly half of the pairs (for an odd number, the half is
+    rounded up or down at random), in random order. No sample comes twice.
 
     Args:
         samples: (real, fake) keys to choose from, at least `settings.pairs`.

@@ -50,11 +50,11 @@ def read_ballots(votes: Votes) -> tuple[list[Ballot], list[float]]:
 def make_result(votes: Votes) -> dict[str, Any]:
     """The result of a study as it stands, for `dvc metrics` and the report.
 
-    A participant counts who answered every pair and missed at most `max_missed` of the obvious fakes. A figure is
-    the mean over them of the percentage of trials in which the generated picture was taken for the real one;
-    50 is what nobody could do better than. Its interval is the percentile interval of 10,000 draws of as many
-    participants with replacement, and `std` the deviation of those draws: votes of one person hang together, so
-    it is persons that are drawn.
+    A participant counts if they answered every pair and missed at most `max_missed` of the obvious fakes. The value is
+    the mean over these of the percentage of trials in which the generated picture was taken for the real one; at 50
+    nobody can tell them apart. Its interval is the percentile interval of 10,000 draws of as many participants with
+    replacement, and `std` the deviation of those draws. Participants are drawn, since the votes of one person depend on
+    each other.
 
     Raises:
         Fault: nobody has begun a study in this file.
@@ -109,8 +109,8 @@ def _row(ballots: list[Ballot], settings: Settings) -> dict[str, Any]:
 def _of_votes(fooled: int, votes: int) -> tuple[float, float]:
     """The exact 95 % interval of a share of independent votes (Clopper and Pearson 1934), in percent.
 
-    People who agree by chance would make an interval of nothing by drawing persons again. That of their votes is the
-    least there is: votes of one person are not independent, so the truth is no surer than this.
+    If people agree by chance, drawing them again would give an interval of width 0. The interval of their votes is the
+    narrowest that is possible, since the votes of one person are not independent.
     """
     interval = binomtest(fooled, votes).proportion_ci(0.95, method="exact")
     return 100 * float(interval.low), 100 * float(interval.high)

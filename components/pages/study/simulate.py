@@ -41,8 +41,8 @@ def simulate(
 ) -> dict[str, Any]:
     """Hold a whole study with scripted participants, on a server and a database of its own; gives its result.
 
-    They know what is real by the pixels they are sent and nothing else: each has all true pictures by heart, and
-    all that the algorithms made, and then errs as often as its acuity says.
+    They recognise the real picture by the pixels alone: each knows all true and all generated pictures, and then makes
+    mistakes as often as its acuity says.
     """
     real = set(pictures.everything())
     made = {name for algorithm in algorithms for name in pictures.everything(algorithm.name)}

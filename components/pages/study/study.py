@@ -31,11 +31,11 @@ class Shown:
 class Study:
     """One study: its settings, its pictures and its votes. Safe to use from several threads.
 
-    Each participant sees one algorithm, as in the papers: what the practice teaches of one says nothing of
-    another. A new one gets an algorithm that has the fewest participants so far, so they stay even to within one.
+    Each participant sees one algorithm, as in the papers: practice with one is of no use for another. A new participant
+    gets an algorithm with the fewest participants so far, so that their numbers differ by at most one.
 
-    Pictures are known to the page by names that are drawn for this showing and are good for one request; they
-    live in memory, so after the server has been killed the page asks for others.
+    The page gets names of pictures that are drawn for this showing and valid for one request. They are kept in memory,
+    so after a restart of the server the page asks for new ones.
 
     Args:
         random: what plans are drawn from; only simulations and tests give one.
@@ -75,7 +75,7 @@ class Study:
         return self.votes.codes()
 
     def join(self, token: str, code: str | None) -> str | None:
-        """Let a participant in, or back in; gives what is in the way, None if nothing is."""
+        """Let a participant in, or back in; returns the reason why not, or None."""
         if not self.settings.invited:
             code = None
         elif code not in self.votes.codes():

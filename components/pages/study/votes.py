@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS votes (
 
 
 class Busy(Fault):
-    """The database could not be written to just now; nothing of the call has happened."""
+    """The database cannot be written to at the moment; the call has changed nothing."""
 
 
 @dataclass(frozen=True)
