@@ -138,7 +138,7 @@ def test_a_folder_is_enlarged_whatever_the_sizes(inside, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-@pytest.mark.parametrize("form", ["onnx", "torchscript"])
+@pytest.mark.parametrize("form", [pytest.param("onnx", marks=pytest.mark.slow), "torchscript"])
 def test_what_is_exported_has_the_versions_pixels(inside, tmp_path, capsys, form):
     if form == "onnx":
         pytest.importorskip("onnxruntime")
