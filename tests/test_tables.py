@@ -120,7 +120,7 @@ def run_cell(params: Path, run: str, seed: int) -> dict:
     return json.loads(Path(f"tables/data/cells/{run}-{seed}.json").read_text())
 
 
-@pytest.mark.parametrize("file", ["params.yaml", "facades.yaml"])
+@pytest.mark.parametrize("file", ["params.yaml", "facades.yaml", "points.yaml"])
 def test_the_projects_own_tables_are_valid_and_no_run_is_there_twice(file):
     params = load_tables(ROOT / "tables" / file)
     used = [row.run for table in params.tables.values() for row in table.rows.values() if row.run]
