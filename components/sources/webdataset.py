@@ -75,7 +75,7 @@ def _found(path: Path, tar: str, config: WebdatasetConfig, max_bytes: int, passe
     The library would merge members whose keys have dots, split a sample whose members do not stand together, and take a
     tar that was cut for a whole one, all without a word.
     """
-    from webdataset.tariterators import base_plus_ext
+    from webdataset.tariterators import base_plus_ext  # not above: it imports torch, and commands are to be quick
 
     found: Found = {}
     last = ""
