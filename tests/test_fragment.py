@@ -62,7 +62,7 @@ def test_comments_stay_and_what_changed_is_said():
     config = ROOT / "configs/facades.yaml"
     text = DEFAULTS.replace("train:\n  num_workers: 2", "train:\n  # my own words\n  num_workers: 2")
     text, changed = take(text, config.read_text(), DEFAULTS, "facades")
-    for comment in ("# Every knob", "# my own words", "# your copy: a folder", "# over all ranks", "# less is"):
+    for comment in ("# Every knob", "# my own words", "# your copy, outside of data", "# over all ranks", "# less is"):
         assert (comment in text) == (comment != "# less is"), comment
     assert "fetch.name: earth -> folder" in changed
     assert "register.model: pix2pix-earth -> pix2pix-facades" in changed
