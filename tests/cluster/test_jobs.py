@@ -93,7 +93,8 @@ def test_the_upload_is_what_the_stages_read_and_nothing_of_this_machine(small, t
         (small.folder / name).write_text("x")
     names = {path.relative_to(small.folder).as_posix() for path in listed(small.folder)}
     assert {"dvc.yaml", "params.yaml", ".dvcignore", ".dvc/config", "pipelines/shard.py", "pictures/val/0.png"} <= names
-    assert not [name for name in names if re.match(r"(data|\.pix2pipe|\.git|\.env|dvc\.lock)(/|$)", name)]
+    kept = {"data/study/result.json"}  # what git has of data/
+    assert not [name for name in names - kept if re.match(r"(data|\.pix2pipe|\.git|\.env|dvc\.lock)(/|$)", name)]
     assert not names & {".dvc/config.local", ".dvc/cache/x"}
     first, again = pack(small.folder, tmp_path / "a"), pack(small.folder, tmp_path / "b")
     assert first.archive.read_bytes() == again.archive.read_bytes()
@@ -123,7 +124,7 @@ def test_a_job_of_one_stage_is_listed_as_one_whoever_sent_it():
 
 def test_an_upload_of_forgotten_data_is_refused_with_the_largest_names(small, tmp_path):
     (small.folder / "weights.bin").write_bytes(bytes(21 << 20))
-    with pytest.raises(Fault, match=r"2[23] MB to upload.*\.rayignore.*weights\.bin \(22\.0 MB\)"):
+    with pytest.raises(Fault, match=r"2\d MB to upload.*\.rayignore.*weights\.bin \(22\.0 MB\)"):
         pack(small.folder, tmp_path)
 
 
@@ -144,7 +145,7 @@ def test_a_job_keeps_each_finished_stage_and_the_next_one_goes_on(small, tmp_pat
     output = small.job("shard")
     assert ran(output) == ["shard"]
     assert "job: kept at " in output
-    assert not (small.folder / "data").exists()
+    assert [path.name for path in (small.folder / "data").iterdir()] == ["study"]  # as before
     left = [path.name for path in scratch.iterdir() if not path.name.startswith("torchinductor_")]  # torch's own cache
     assert left == []  # no workspace is left behind
 
