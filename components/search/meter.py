@@ -41,6 +41,9 @@ class Measure:
     judge: AnyPath
     task: Task
 
+    def __hash__(self) -> int:
+        return hash((self.figure, self.samples, self.shards, self.judge, self.task))  # mixtures of styles have none
+
 
 class Meter:
     """Makes val pictures with the first use of a run's newest checkpoint, and measures them.

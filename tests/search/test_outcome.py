@@ -1,5 +1,7 @@
 """Who wins, and what is written of it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -8,8 +10,10 @@ from components.evaluation.config import EvaluateConfig
 from components.evaluation.evaluate import evaluate
 from components.evaluation.objective import Objective
 from components.faults import Fault
+from components.models.card import GenerateConfig
 from components.search.config import TuneConfig
 from components.search.ledger import Ledger, Rung, Trial
+from components.search.meter import Measure
 from components.search.outcome import find_winner, read_winner, write_outcome
 from components.shards.reader import Split
 from components.shards.writer import write_set
@@ -107,6 +111,13 @@ def test_some_samples_are_a_protocol_of_their_own_and_the_rest_is_not_looked_at(
     assert part.protocol.hash != whole.protocol.hash == Objective("l1", config, train, test, task, None).protocol.hash
     with pytest.raises(Fault, match="8 generated pictures for 3 samples of test"):
         part.measure(np.zeros((8, 32, 32, 3), np.uint8))
+
+
+def test_measures_may_be_kept_whatever_mixture_of_styles_they_ask_for():
+    def measure(**style: float) -> Measure:
+        return Measure(None, 4, EvaluateConfig(), GenerateConfig(style=style), Path("a"), Path("b"), TO_PHOTO)
+
+    assert len({measure(), measure(), measure(brick=1.0), measure(brick=1.0)}) == 2
 
 
 def test_a_figure_that_cannot_be_measured_is_refused_with_those_that_can(tiny_shards):
