@@ -160,4 +160,4 @@ def test_own_pictures_in_data_raw_survive_dvc_repro(tmp_path):
         output, _ = process.communicate(timeout=120)
         assert process.returncode == 0, output
     assert sum(path.suffix == ".png" for path in (tmp_path / "data/raw").rglob("*")) == 28
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["raw"]
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["raw", "study"]
