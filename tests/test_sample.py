@@ -164,7 +164,7 @@ def test_a_truncation_holds_pictures_near_the_average_one(inside, tmp_path):
 
 
 def test_of_points_each_is_marked_in_a_picture_of_their_density(tmp_path):
-    ring = Domain(kind="point", mixture=PointsCut().mixture())
+    ring = Domain(kind="point", mixture=PointsCut().mixtures()["point"])
     config, shape = DCGANConfig(latent=8), Shape(None, ring.at(POINT_SIZE))
     weights = dict(build(config, shape).networks.state_dict())
     Trained(weights, config, shape, Task(target="point"), GenerateConfig(), LINEAGE).write(tmp_path)

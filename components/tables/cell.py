@@ -28,7 +28,7 @@ from components.tasks.scatter import scatter
 from components.training.run import Run, plan
 
 Strip = NDArray[np.uint8]
-_SIDE = 200  # pixels of a picture of points
+_SIDE, _FRAME = 200, 210  # of a picture of points: its side in pixels, and the grey of its frame
 
 
 @dataclass(frozen=True)
@@ -106,10 +106,11 @@ def plan_cell(run: RunParams, seed: int, shards: Path, runs_root: AnyPath) -> Ru
 
 def strip(split: Split, domain: str, count: int) -> Strip:
     """Pictures of some samples, evenly spread and always the same, side by side as people see them; of points one
-    picture of all of them."""
+    framed picture of all of them."""
     mixture = split.manifest.domains[domain].mixture
     if mixture is not None:
-        return scatter(mixture, read_points(split, domain), _SIDE)
+        points = scatter(mixture, read_points(split, domain), _SIDE)[1:-1, 1:-1]
+        return np.pad(points, ((1, 1), (1, 1), (0, 0)), constant_values=_FRAME)
     places = np.linspace(0, len(split) - 1, min(count, len(split))).round().astype(int).tolist()
     drawn = render(split.manifest.domains[domain], np.stack([split.picture(place, domain) for place in places]))
     return np.concatenate(list(drawn), axis=1)

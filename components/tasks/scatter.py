@@ -24,9 +24,9 @@ def scatter(mixture: Mixture, points: NDArray[np.float32], side: int = 480) -> P
     out."""
     places = _pixels(mixture, points, side)
     inside = ((places >= 0) & (places < side)).all(axis=1)
-    counts = np.zeros((side, side))
-    np.add.at(counts, tuple(places[inside].T), 1)
-    spread = sum(np.roll(counts, (row, column), (0, 1)) for row in (-1, 0, 1) for column in (-1, 0, 1))
+    counts = np.zeros((side + 2, side + 2))  # a rim, so that a point at an edge does not show at the opposite one
+    np.add.at(counts, tuple(places[inside].T + 1), 1)
+    spread = sum(counts[row : row + side, column : column + side] for row in range(3) for column in range(3))
     return _mixed(1 - 0.6 ** np.asarray(spread), _INK)
 
 

@@ -10,7 +10,7 @@ from components.evaluation.config import EvaluateConfig
 from components.evaluation.points import assign, point_figures
 from components.sources.points import PointsCut
 
-RING = PointsCut(shape="ring").mixture()
+RING = PointsCut(shape="ring").mixtures()["point"]
 CENTRES = np.array(RING.centres, np.float32)
 CONFIG = EvaluateConfig(num_bootstrap=40)
 

@@ -11,7 +11,7 @@ from components.sources.points import PointsCut
 from components.tasks.encoding import as_input, decode, render
 from components.tasks.scatter import density_picture, scatter, side_by_side
 
-RING = PointsCut(shape="ring").mixture()
+RING = PointsCut(shape="ring").mixtures()["point"]
 POINT = Domain(kind="point", mixture=RING)
 
 
@@ -41,6 +41,9 @@ def test_points_are_drawn_where_the_density_is():
 def test_points_outside_are_left_out_of_a_scatter():
     far = np.array([[1e30, 0], [0, -50]], np.float32)
     assert (scatter(RING, far, 60) == 255).all()
+    edge = 255 - scatter(RING, np.array([[0, 2.99]], np.float32), 60).min(axis=2).astype(int)
+    assert edge[0].sum() > 0  # at the upper edge, and not at the lower one too
+    assert edge[30:].sum() == 0
     both = side_by_side(scatter(RING, far, 60), density_picture(RING, 60), gap=4)
     assert both.shape == (60, 124, 3)
 
