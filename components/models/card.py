@@ -1,9 +1,10 @@
 """Card: the file beside a generator's weights, with everything that is needed to run it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from components.domain import Domain
@@ -105,6 +106,41 @@ def class_index(card: Card, name: str) -> int:
     if name not in classes:
         raise Fault(f"condition {name}: {card.system.name} knows no such class; there are {listed_classes(classes)}")
     return classes.index(name)
+
+
+def count_given(
+    card: Card,
+    needs: Collection[str],
+    sources: np.ndarray | None,
+    conditions: np.ndarray | None,
+    seeds: Sequence[int] | None,
+    references: np.ndarray | None,
+) -> int:
+    """How many pictures a generator is asked for.
+
+    Args:
+        needs: of the generator. The others are as of `Generator.make`.
+
+    Raises:
+        Fault: something that it needs is not given, or is of another size, kind or dtype; or not as many of each.
+    """
+    for need, values in (("source", sources), ("condition", conditions), ("reference", references)):
+        if (need in needs) != (values is not None):
+            has = "needs" if need in needs else "takes no"
+            raise Fault(f"{card.system.name} {has} {need} for {card.task.title}")
+    for pictures, domain in ((sources, card.source), (references, card.target)):
+        if pictures is not None and domain is not None:
+            found, expected = pictures.shape[1:], domain.shape
+            if pictures.dtype != np.uint8 or found != expected:
+                raise Fault(f"pictures are {pictures.dtype} {found}; this generator takes uint8 {expected}")
+    counts = {len(values) for values in (sources, conditions, seeds, references) if values is not None}
+    if len(counts) != 1:
+        raise Fault(
+            f"{card.system.name}: give as many seeds as conditions; there are {sorted(counts)}"
+            if counts
+            else f"{card.system.name}: give the seeds of the pictures"
+        )
+    return counts.pop()
 
 
 def require_truncations(card: Card, truncations: Sequence[float], count: int) -> None:

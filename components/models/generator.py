@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from components.domain import Domain
 from components.faults import Fault
-from components.models.card import CARD, WEIGHTS, Card, class_index, read_card, require_truncations
+from components.models.card import CARD, WEIGHTS, Card, class_index, count_given, read_card, require_truncations
 from components.networks.tensors import compute_device
 from components.systems import build
 from components.systems.use import Given, Use, styled
@@ -158,7 +158,7 @@ class Generator:
             Fault: something that it needs is not given, or is of another size, kind or dtype; a class that is none;
                 or the network gives no finite values, which no picture can show.
         """
-        count = self._check(sources, conditions, seeds, references)
+        count = count_given(self.card, self.needs, sources, conditions, seeds, references)
         if (towards is None) != (shares is None) or (towards is not None and self.card.source is not None):
             raise Fault(f"{self.card.system.name}: give towards and shares together, and only for pictures from noise")
         if towards is not None and shares is not None and not len(towards) == len(shares) == count:
@@ -187,34 +187,6 @@ class Generator:
             )
         empty = np.empty((0, *self.target.shape), np.uint8)
         return np.concatenate(parts) if parts else empty
-
-    def _check(
-        self,
-        sources: np.ndarray | None,
-        conditions: np.ndarray | None,
-        seeds: Sequence[int] | None,
-        references: np.ndarray | None,
-    ) -> int:
-        """How many pictures are asked for."""
-        given = {"source": sources, "condition": conditions, "reference": references}
-        for need, values in given.items():
-            if (need in self.needs) != (values is not None):
-                has = "needs" if need in self.needs else "takes no"
-                raise Fault(f"{self.card.system.name} {has} {need} for {self.card.task.title}")
-        for pictures, domain in ((sources, self.card.source), (references, self.target)):
-            if pictures is not None and domain is not None:
-                expected = domain.shape
-                if pictures.dtype != np.uint8 or pictures.shape[1:] != expected:
-                    found = f"{pictures.dtype} {pictures.shape[1:]}"
-                    raise Fault(f"pictures are {found}; this generator takes uint8 {expected}")
-        counts = {len(values) for values in (sources, conditions, seeds, references) if values is not None}
-        if len(counts) != 1:
-            raise Fault(
-                f"{self.card.system.name}: give as many seeds as conditions; there are {sorted(counts)}"
-                if counts
-                else f"{self.card.system.name}: give the seeds of the pictures"
-            )
-        return counts.pop()
 
     def _run(
         self,
