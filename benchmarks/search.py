@@ -12,9 +12,9 @@ from pathlib import Path
 
 from components.cluster.tuner import search
 from components.search.ledger import Trial
-from components.search.meter import meter
 from components.search.outcome import finalists
 from components.search.progress import SearchProgress, describe
+from components.search.trial_objective import meter
 from components.training.group import Group
 from components.training.loop import fit
 from tests.conftest import write_tiny

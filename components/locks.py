@@ -18,7 +18,7 @@ _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # a file system with
 
 
 @contextmanager
-def alone(lock: AnyPath, where: str, patience_s: float = _PATIENCE_S) -> Iterator[None]:
+def exclusive(lock: AnyPath, where: str, patience_s: float = _PATIENCE_S) -> Iterator[None]:
     """Let one process at a time into the block; a second one raises a Fault that names the first.
 
     The kernel releases the lock when its process ends, so a killed process leaves none behind. The file stays and

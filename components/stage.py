@@ -11,7 +11,7 @@ from components.asked import check_inputs
 from components.faults import Fault, faults_of_the_machine
 from components.files import exists, read_json, write_json
 from components.home import AnyPath
-from components.locks import alone
+from components.locks import exclusive
 from components.outputs import refuse_inputs_among_outputs, replaced, stage_outputs
 from components.params import Params, load_params
 from components.plan import check_plan
@@ -68,25 +68,25 @@ def run_stage(name: str, main: Callable[[Params, Clock], None]) -> None:
     misspelt key of the last stage is refused by the first. Inputs that were made for other params are refused
     (components/asked.py). A stage whose outputs another process is writing in this folder is refused, and so is one
     that would replace what a person has put among its outputs (components/outputs.py). Faults, Ctrl-C and SIGTERM end
-    it as `ends_well` says.
+    it as `exit_with_one_line` says.
     """
     parser = argparse.ArgumentParser(prog=f"python -m pipelines.{name}", description=main.__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
     arguments = parser.parse_args()
     clock = Clock(name)
-    with ends_well(name):
+    with exit_with_one_line(name):
         params = load_params(arguments.params)
         check_plan(params)
         check_inputs(name, params)
         refuse_inputs_among_outputs(user_paths(params))
-        here = alone(LOCKS / f"{name}.lock", f"the stage {name} of {Path.cwd()}")
+        here = exclusive(LOCKS / f"{name}.lock", f"the stage {name} of {Path.cwd()}")
         with here, replaced(name, stage_outputs(name, params)):
             main(params, clock)
             clock.save()
 
 
 @contextmanager
-def ends_well(name: str) -> Iterator[None]:
+def exit_with_one_line(name: str) -> Iterator[None]:
     """End the process as its block ended, with one line on stderr: a Fault with status 1, Ctrl-C 130, SIGTERM 143."""
     try:
         with sigterm_raises(), faults_of_the_machine():

@@ -11,7 +11,7 @@ from components.files import atomic_path, write_json
 from components.home import LOCAL, shared
 from components.outputs import replaced
 from components.params import load_tables, run_params
-from components.stage import TIMINGS, Clock, ends_well
+from components.stage import TIMINGS, Clock, exit_with_one_line
 from components.systems.judge import load_judge
 from components.tables.cell import Cell, plan_cell
 from components.training.loop import fit
@@ -42,7 +42,7 @@ if __name__ == "__main__":
     parser.add_argument("seed", type=int)
     parser.add_argument("--params", type=Path, default=PARAMS, help=f"default: {PARAMS}")
     arguments = parser.parse_args()
-    with ends_well("cell"):
+    with exit_with_one_line("cell"):
         name = f"{arguments.run}-{arguments.seed}"
         timed = Clock(name)
         with replaced(f"cell-{name}", [OUT / f"{name}.json", OUT / f"{name}.png"]):

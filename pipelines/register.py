@@ -7,8 +7,8 @@ from pathlib import Path
 from components.files import read_json, write_json
 from components.home import LOCAL, shared
 from components.params import Params
-from components.review.account import headline
-from components.review.desk import look
+from components.review.pictured import look
+from components.review.text import headline
 from components.search.outcome import read_search, read_trials
 from components.stage import Clock, run_stage
 from components.tracking.record import Outputs, gather

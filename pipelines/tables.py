@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from components.evaluation.evaluate import evaluate
 from components.evaluation.sides import open_sides
@@ -14,9 +13,9 @@ from components.files import atomic_path, read_json, write_json, write_text
 from components.home import LOCAL
 from components.outputs import replaced
 from components.params import load_tables
-from components.stage import ends_well
+from components.stage import exit_with_one_line
 from components.systems.judge import load_judge
-from components.tables.cell import strip
+from components.tables.cell import read_strip, strip
 from components.tables.config import TableConfig, TablesParams
 from components.tables.table import build_table, task_of
 from components.tables.write import as_json, markdown, sheet
@@ -64,22 +63,16 @@ def _strips(params: TablesParams, config: TableConfig, task: Task) -> dict[str, 
     seeds = params.cells.seed if points else params.cells.seed[:1]
     for label, row in config.rows.items():
         if row.run in params.cells.run:
-            strips[label] = np.concatenate([_strip(f"{row.run}-{seed}", config.direction) for seed in seeds], axis=1)
+            kept = [read_strip(CELLS, f"{row.run}-{seed}", config.direction) for seed in seeds]
+            strips[label] = np.concatenate(kept, axis=1)
     strips |= {task.target: strip(test, task.target, params.pictures)}
     return dict(zip(strips, strips.values() if points else to_one_size(list(strips.values())), strict=True))
-
-
-def _strip(cell: str, direction: str) -> np.ndarray:
-    """What a cell kept of one direction."""
-    directions = read_json(CELLS / f"{cell}.json")["strips"]
-    with Image.open(CELLS / f"{cell}.png", formats=("PNG",)) as image:
-        return np.split(np.asarray(image), len(directions))[directions.index(direction)]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m pipelines.tables", description=main.__doc__)
     parser.add_argument("--params", type=Path, default=PARAMS, help=f"default: {PARAMS}")
-    with ends_well("tables"):
+    with exit_with_one_line("tables"):
         params = load_tables(parser.parse_args().params)
         with replaced("tables", [OUT]):
             main(params)

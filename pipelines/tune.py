@@ -8,13 +8,13 @@ from typing import Any
 from components.cluster.tuner import Search, search
 from components.files import sha256_json
 from components.home import LOCAL, AnyPath, absolute, shared
-from components.locks import alone
+from components.locks import exclusive
 from components.params import Params, value_at, with_values
 from components.search.ledger import Ledger
-from components.search.meter import Measure, Meter, share_judge
 from components.search.outcome import find_winner, write_outcome
 from components.search.progress import SearchProgress, describe
 from components.search.space import Values
+from components.search.trial_objective import TrialMeasure, TrialObjective, share_judge
 from components.stage import Clock, run_stage
 from components.start import settled_start
 from components.training.run import Run, plan
@@ -33,16 +33,16 @@ def main(params: Params, clock: Clock) -> None:
     params = params.model_copy(update={"train": settled_start(params.train, params.register_.experiment)})
     whole = plan(params.system, params.train, SHARDS, LOCAL)
     places = (whole.shards, share_judge(JUDGE, absolute(shared() / "judges")), whole.task)
-    measure = Measure(config.objective, config.samples, params.evaluate, params.generate, *places)
+    measure = TrialMeasure(config.objective, config.samples, params.evaluate, params.generate, *places)
     with clock.part("open"):
-        objective = Meter(measure).objective
+        objective = TrialObjective(measure).objective
     start = {path: value_at(params, path) for path in config.space}
     key = [config.decisive(), trial_run(params, whole.shards, LOCAL, start, 0).key, objective.protocol.hash]
     folder = absolute(shared() / "tune" / sha256_json(key)[:16])
     ledger, make_run = Ledger(folder / "trials"), partial(trial_run, params, whole.shards, folder / "runs")
     work = Search(config, ledger, LOCAL / "ray", make_run, measure, start, objective.less_is_better)
     with (
-        alone(folder / "search.lock", str(folder)),
+        exclusive(folder / "search.lock", str(folder)),
         SearchProgress(ledger, config.num_trials, objective.figure) as progress,
         clock.part("search"),
     ):

@@ -11,7 +11,7 @@ from components.files import read_json
 from components.home import LOCAL, shared
 from components.models.generator import Generator
 from components.params import Params
-from components.search.meter import Measure, Meter
+from components.search.trial_objective import Measure, TrialObjective
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.stage import Clock
@@ -85,7 +85,7 @@ def test_a_system_goes_all_the_way(system, tmp_path, monkeypatch):
     trained = plan(params.system, params.train, data / "shards", shared() / "runs")
     assert trained.task == Task(target="photo", condition="kind" if conditional else None)
     measure = Measure(None, 4, params.evaluate, params.generate, trained.shards, data / "judge", trained.task)
-    meter = Meter(measure)
+    meter = TrialObjective(measure)
     assert meter.objective.figure == ("condition_accuracy" if conditional else "kid_efficientnet_lite0")
     assert meter(trained).steps == 2
     page = (data / "report/index.html").read_text()

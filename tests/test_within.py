@@ -20,11 +20,11 @@ from components.pages.curves import number
 from components.pages.demo.app import demo_app
 from components.pages.demo.models import load_easels, load_models
 from components.pages.study.algorithms import open_algorithms
-from components.pages.study.pictures import Pictures
+from components.pages.study.shown import Pictures
 from components.params import Params
 from components.plan import check_classes
-from components.review.kept import Kept
-from components.review.pictures import side_by_side
+from components.review.measured import MeasuredVersion
+from components.review.side_by_side import side_by_side
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.turns import open_turns
@@ -229,7 +229,7 @@ def test_a_review_shows_the_source_and_the_truth(made):
     measured = json.loads((made / "data/metrics/star_gan.json").read_text())[NAME]
     folder = made / f"data/generated/{NAME}"
     version = Version("tiny", 1, (), {}, "", "", "", 0)
-    kept = Kept(version, folder, read_card(folder / CARD), measured, {})
+    kept = MeasuredVersion(version, folder, read_card(folder / CARD), measured, {})
     test = Split(made / "data/shards", "test")
     for sample in side_by_side(made / "data/shards", kept, None, 3):
         source, asked = sample.key.split("-to-")

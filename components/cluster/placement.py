@@ -35,7 +35,7 @@ class Bundle:
 
 
 @dataclass(frozen=True)
-class Wish:
+class PlacementRequest:
     """How ranks are to lie on the nodes: the settings of TrainConfig that bear these names."""
 
     placement: Placement = "PACK"
@@ -44,7 +44,7 @@ class Wish:
     backend: str = "auto"
 
 
-def settle(nodes: list[Node], num: int, device: str, wish: Wish) -> Bundle:
+def settle(nodes: list[Node], num: int, device: str, asked: PlacementRequest) -> Bundle:
     """Choose what each of `num` ranks takes: as many CPUs as still let all ranks have a place.
 
     Args:
@@ -53,21 +53,21 @@ def settle(nodes: list[Node], num: int, device: str, wish: Wish) -> Bundle:
     Raises:
         Fault: the nodes cannot hold the ranks; it says what is missing.
     """
-    share = 1 / wish.workers_per_gpu
-    slots = sum(node.gpus for node in nodes) * wish.workers_per_gpu
+    share = 1 / asked.workers_per_gpu
+    slots = sum(node.gpus for node in nodes) * asked.workers_per_gpu
     gpus = share if device == "cuda" or (device == "auto" and slots >= num) else 0.0
     if gpus and slots < num:
         raise Fault(f"train.num_workers {num} needs as many GPUs; the cluster offers {slots} places on GPUs")
-    if wish.backend == "nccl" and not gpus:
+    if asked.backend == "nccl" and not gpus:
         raise Fault("train.backend nccl: needs a GPU for each rank; set it to auto or gloo")
     alone = gpus == 1  # nccl refuses two ranks on one GPU
-    backend = wish.backend if wish.backend != "auto" else "nccl" if alone else "gloo"
+    backend = asked.backend if asked.backend != "auto" else "nccl" if alone else "gloo"
     most = max((node.cpus for node in nodes), default=0)
-    for cpus in [wish.cpus_per_worker] if wish.cpus_per_worker else range(most, 0, -1):
+    for cpus in [asked.cpus_per_worker] if asked.cpus_per_worker else range(most, 0, -1):
         bundle = Bundle(cpus, gpus, backend)
-        if _fits(nodes, num, bundle, wish.placement):
+        if _fits(nodes, num, bundle, asked.placement):
             return bundle
-    raise Fault(_missing(nodes, num, wish))
+    raise Fault(_missing(nodes, num, asked))
 
 
 def describe(nodes: list[Node]) -> str:
@@ -90,10 +90,10 @@ def _places(node: Node, bundle: Bundle) -> int:
     return min(by_cpu, int(node.gpus // bundle.gpus)) if bundle.gpus else by_cpu
 
 
-def _missing(nodes: list[Node], num: int, wish: Wish) -> str:
-    each = wish.cpus_per_worker or 1
-    if wish.placement == "STRICT_SPREAD":
+def _missing(nodes: list[Node], num: int, asked: PlacementRequest) -> str:
+    each = asked.cpus_per_worker or 1
+    if asked.placement == "STRICT_SPREAD":
         return f"train.placement STRICT_SPREAD needs {num} nodes of {each} free CPUs; there are {describe(nodes)}"
-    where = " on one node" if wish.placement == "STRICT_PACK" else ""
+    where = " on one node" if asked.placement == "STRICT_PACK" else ""
     much = "as many CPUs" if each == 1 else f"{each} CPUs for each"
     return f"train.num_workers {num} needs {much}{where}; the cluster offers {describe(nodes)}"

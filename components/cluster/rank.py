@@ -40,7 +40,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Sign:
+class RankReport:
     """What a rank reports about itself when it is asked.
 
     Attributes:
@@ -91,11 +91,11 @@ def check_shared(shared: dict[AnyPath, str], who: str) -> None:
             )
 
 
-def sign() -> Sign:
+def sign() -> RankReport:
     """How far this process has come and where it is now; asked of it by name, from outside its training thread."""
     if _group is None:
-        return Sign(None, 0.0, "before the first line of the function", False)
-    pulse = _group.pulse
+        return RankReport(None, 0.0, "before the first line of the function", False)
+    pulse = _group.heartbeat
     frame = sys._current_frames().get(pulse.thread)
     stack = traceback.extract_stack(frame) if frame else []
     waits = any("torch/distributed/" in line.filename for line in stack[-4:]) or (
@@ -104,7 +104,7 @@ def sign() -> Sign:
     libraries = ("site-packages", sysconfig.get_path("stdlib"))
     own = [line for line in stack if not any(part in line.filename for part in libraries)] or stack
     place = f"{Path(own[-1].filename).name}:{own[-1].lineno} ({own[-1].name})" if own else "its end"
-    return Sign(pulse.step, time.monotonic() - pulse.at, place, waits)
+    return RankReport(pulse.step, time.monotonic() - pulse.at, place, waits)
 
 
 def hold() -> int:

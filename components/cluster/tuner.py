@@ -16,9 +16,9 @@ from components.cluster.workers import Workers
 from components.faults import Fault
 from components.search.config import TuneConfig
 from components.search.ledger import Ledger, Rung, Trial
-from components.search.meter import Measure, meter
 from components.search.outcome import finalists
 from components.search.space import Values, propose
+from components.search.trial_objective import TrialMeasure, meter
 from components.training.loop import fit
 from components.training.run import Run
 
@@ -40,7 +40,7 @@ class Search:
     ledger: Ledger
     folder: Path
     make_run: Callable[[Values, int], Run]
-    measure: Measure
+    measure: TrialMeasure
     start: Values
     less_is_better: bool
 

@@ -20,7 +20,7 @@ from ray.train.v2._internal.execution.callback import ControllerCallback, Worker
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from components.cluster.journal import Journal
-from components.cluster.rank import Sign, hold, kill, release, sign
+from components.cluster.rank import RankReport, hold, kill, release, sign
 from components.faults import Fault
 
 _PATIENCE_S = 5.0  # how long to wait for an answer of a suspected rank; a busy machine may be slow to answer
@@ -38,12 +38,12 @@ class _Watched:
     """
 
     worker: Any
-    sign: Sign | None = None
+    sign: RankReport | None = None
     heard: float = 0.0
     asked: Any = None
-    before: Sign | None = None
+    before: RankReport | None = None
 
-    def hear(self, sign: Sign, timeout_s: float) -> None:
+    def hear(self, sign: RankReport, timeout_s: float) -> None:
         """Take an answer."""
         self.sign, self.heard, self.asked = sign, time.monotonic(), None
         if sign.idle < timeout_s:

@@ -15,13 +15,13 @@ import torch
 from tqdm import tqdm
 
 from components.cluster.journal import Journal
-from components.cluster.placement import Bundle, Node, Wish, describe, settle
+from components.cluster.placement import Bundle, Node, PlacementRequest, describe, settle
 from components.cluster.rank import Function, Work, run_rank
 from components.cluster.session import ray_session
 from components.faults import Fault
 from components.files import sha256_file, write_json
 from components.home import AnyPath
-from components.locks import alone
+from components.locks import exclusive
 from components.scratch import scratch
 from components.shards.manifest import MANIFEST
 from components.training.group import Group
@@ -44,7 +44,7 @@ class Workers:
         folder: shared by all ranks, which is checked; ranks.json in it says where they ran.
         timeout_s: a rank that is waited for longer, or gives no sign of life for longer, is ended.
         max_failures: how often dead or hung workers are replaced.
-        wish: how the ranks are to lie on the nodes.
+        asked: how the ranks are to lie on the nodes.
         shared: more files that all ranks must see as this process does.
         title: the name that begins its lines on stderr.
         saves: the function heeds `group.stop`, so a first SIGTERM or Ctrl-C lets it end after a step, saved.
@@ -55,7 +55,7 @@ class Workers:
     folder: AnyPath
     timeout_s: float = 300
     max_failures: int = 2
-    wish: Wish = field(default_factory=Wish)
+    asked: PlacementRequest = field(default_factory=PlacementRequest)
     shared: tuple[AnyPath, ...] = ()
     title: str = "workers"
     saves: bool = False
@@ -64,10 +64,10 @@ class Workers:
     def of(cls, run: Run, title: str = "train") -> Self:
         """The workers that a run's params ask for."""
         train = run.train
-        wish = Wish(train.placement, train.cpus_per_worker, train.workers_per_gpu, train.backend)
+        asked = PlacementRequest(train.placement, train.cpus_per_worker, train.workers_per_gpu, train.backend)
         shared = (run.shards / MANIFEST, *files_of(run.system).values())
         return cls(
-            train.num_workers, train.device, run.folder, train.timeout_s, train.max_failures, wish, shared, title, True
+            train.num_workers, train.device, run.folder, train.timeout_s, train.max_failures, asked, shared, title, True
         )
 
     def run(self, function: Function, payload: Any) -> float:
@@ -81,7 +81,7 @@ class Workers:
                 not see the files that this process sees, or others are at work in the folder.
             Stopped: by SIGTERM or Ctrl-C.
         """
-        with alone(self.folder / LOCK, str(self.folder)):
+        with exclusive(self.folder / LOCK, str(self.folder)):
             if self.num == 0:
                 group = Group(device=_device(self.device))
                 with signals_answered(self.title, group.stop.ask if self.saves else None) as asked:
@@ -103,7 +103,7 @@ class Workers:
 
         os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "1")
         nodes = _nodes()
-        bundle = settle(nodes, self.num, self.device, self.wish)
+        bundle = settle(nodes, self.num, self.device, self.asked)
         # nccl ends a process whose collective takes too long; the watch is to speak first.
         patience = self.timeout_s + _NCCL_GRACE_S * (bundle.backend == "nccl")
         journal = Journal(own / "journal.jsonl")
@@ -116,7 +116,7 @@ class Workers:
                 num_workers=self.num,
                 use_gpu=bundle.gpus > 0,
                 resources_per_worker=bundle.resources,
-                placement_strategy=self.wish.placement,
+                placement_strategy=self.asked.placement,
             ),
             run_config=RunConfig(
                 name="ray",
@@ -148,7 +148,7 @@ class Workers:
             if type(error.controller_failure).__name__ == "WorkerGroupStartupTimeoutError":
                 what = f"{self.num} ranks of {bundle.cpus} CPUs" + (f" and {bundle.gpus:g} GPUs" if bundle.gpus else "")
                 raise Fault(
-                    f"no room for {what} ({self.wish.placement}); the cluster has {describe(_nodes())}"
+                    f"no room for {what} ({self.asked.placement}); the cluster has {describe(_nodes())}"
                 ) from error
             raise
         if asked:

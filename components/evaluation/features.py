@@ -13,7 +13,7 @@ from components.evaluation.config import EvaluateConfig, InceptionWeights
 from components.evaluation.inception import FEATURES, SIZE, Inception
 from components.evaluation.protocol import NetworkProtocol
 from components.faults import Fault
-from components.networks.frozen import load_into, read_weights
+from components.networks.frozen import load_into, read_state_dict
 from components.networks.lite0 import LITE0_SHA256, open_lite0
 from components.networks.tensors import compute_device, full_float32
 
@@ -82,7 +82,7 @@ def efficientnet_lite0() -> FeatureNetwork:
 def inception(weights: InceptionWeights) -> FeatureNetwork:
     """Inception 2015-12-05 from a file: its figures carry the published names, `fid`, `kid`, `inception_score`."""
     path = Path(weights.path).expanduser()
-    state, network = read_weights(path, weights.sha256), Inception()
+    state, network = read_state_dict(path, weights.sha256), Inception()
     load_into(network, state, path, "Inception 2015-12-05")
     protocol = NetworkProtocol(
         sha256=weights.sha256,

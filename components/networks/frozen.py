@@ -31,7 +31,7 @@ UNREADABLE = (
 )
 
 
-def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
+def read_state_dict(path: Path, sha256: str) -> dict[str, Tensor]:
     """The state dict in a .safetensors or .pth file.
 
     Raises:

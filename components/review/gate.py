@@ -11,7 +11,7 @@ from components.evaluation.objective import less_is_better
 from components.evaluation.protocol import require_comparable
 from components.faults import Fault
 from components.review.config import ReviewConfig
-from components.review.kept import Kept
+from components.review.measured import MeasuredVersion
 
 Word = Literal["better", "worse", "can't be told", "not comparable", "no champion yet", "champion"]
 Outcome = Literal["held", "broken", "open", "set aside"]
@@ -65,7 +65,7 @@ class Verdict:
     other_task: bool = False
 
 
-def judge(candidate: Kept, champion: Kept | None, config: ReviewConfig) -> Verdict:
+def judge(candidate: MeasuredVersion, champion: MeasuredVersion | None, config: ReviewConfig) -> Verdict:
     """Compare a candidate with the champion, or with the floors alone where there is none.
 
     The comparison is paired: replicate i of both is over the same images, since one protocol has the same draws.
@@ -93,7 +93,7 @@ def judge(candidate: Kept, champion: Kept | None, config: ReviewConfig) -> Verdi
     return Verdict(word, word == "better", _reasons(rules), rules, found)
 
 
-def another_task(candidate: Kept, champion: Kept) -> str | None:
+def another_task(candidate: MeasuredVersion, champion: MeasuredVersion) -> str | None:
     """How the two differ in what they make; None if they make the same."""
     a, b = candidate.card, champion.card
     sizes = ["x".join(map(str, card.target.height_width)) for card in (a, b)]
@@ -120,7 +120,7 @@ def _kind(domain: Domain | None) -> Domain | None:
     return domain and domain.model_copy(update={"size": None})
 
 
-def differences(candidate: Kept, champion: Kept) -> Iterator[Difference]:
+def differences(candidate: MeasuredVersion, champion: MeasuredVersion) -> Iterator[Difference]:
     """Every figure of the row `model` that both have, in the order of the candidate's."""
     for figure, entry in candidate.measured["rows"]["model"].items():
         other = champion.measured["rows"]["model"].get(figure, {})
@@ -129,7 +129,7 @@ def differences(candidate: Kept, champion: Kept) -> Iterator[Difference]:
             yield Difference(figure, float(entry["value"]), float(other["value"]), gain)
 
 
-def _gain(first: Kept, place: str, second: Kept, other: str) -> Figure | None:
+def _gain(first: MeasuredVersion, place: str, second: MeasuredVersion, other: str) -> Figure | None:
     """How much better the first's figure at ROW/FIGURE is than the second's; None where one has no such."""
     a, b = first.replicates.get(place), second.replicates.get(other)
     values = []
@@ -142,7 +142,7 @@ def _gain(first: Kept, place: str, second: Kept, other: str) -> Figure | None:
     return percentile(sign * (values[0] - values[1]), sign * (a - b))
 
 
-def _required(found: tuple[Difference, ...], candidate: Kept, config: ReviewConfig) -> Iterator[Rule]:
+def _required(found: tuple[Difference, ...], candidate: MeasuredVersion, config: ReviewConfig) -> Iterator[Rule]:
     by_name = {each.figure: each for each in found}
     for figure in config.require:
         if figure not in by_name:
@@ -157,7 +157,7 @@ def _required(found: tuple[Difference, ...], candidate: Kept, config: ReviewConf
             yield Rule("require", figure, "open", f"{figure}: no clear difference, {_by(gain)}")
 
 
-def _margins(found: tuple[Difference, ...], candidate: Kept, config: ReviewConfig) -> Iterator[Rule]:
+def _margins(found: tuple[Difference, ...], candidate: MeasuredVersion, config: ReviewConfig) -> Iterator[Rule]:
     by_name = {each.figure: each for each in found}
     for figure, margin in config.no_worse_than.items():
         if figure not in by_name:
@@ -174,7 +174,7 @@ def _margins(found: tuple[Difference, ...], candidate: Kept, config: ReviewConfi
             yield Rule("no_worse_than", figure, "open", text)
 
 
-def _floors(candidate: Kept, config: ReviewConfig) -> Iterator[Rule]:
+def _floors(candidate: MeasuredVersion, config: ReviewConfig) -> Iterator[Rule]:
     for figure, row in config.floors.items():
         gain = _gain(candidate, f"model/{figure}", candidate, f"{row}/{figure}")
         if gain is None:
@@ -190,7 +190,7 @@ def _floors(candidate: Kept, config: ReviewConfig) -> Iterator[Rule]:
             yield Rule("floors", figure, "open", f"{figure}: not clearly better than the row {row}: {words(gain)}")
 
 
-def _absent(candidate: Kept, figure: str) -> str:
+def _absent(candidate: MeasuredVersion, figure: str) -> str:
     """Why a rule on a metric is not asked of this version."""
     skipped = candidate.measured.get("skipped", {})
     kind = "pixels" if figure in PIXEL_FIGURES else figure.partition("_")[0]

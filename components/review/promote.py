@@ -5,7 +5,7 @@ from pathlib import Path
 
 from components.faults import Fault
 from components.review.config import ReviewConfig
-from components.review.review import AFTER, AGAINST, Review, Standing, review, settle
+from components.review.review import AFTER, AGAINST, ModelState, Review, review, settle
 from components.tracking.promotions import Promotion, append_promotion, champions
 from components.tracking.store import Store
 from components.tracking.versions import Version, fetch_version, find_version
@@ -31,22 +31,22 @@ def promote(
         Fault: no name or no reason; not reviewed against the present champion; refused by the gate.
     """
     by, why = _said("--by", by), _said("--why", why)
-    standing = settle(store, model)
+    state = settle(store, model)
     version = find_version(store, model, which)
-    if standing.champion and standing.champion.number == version.number:
-        if not standing.outside:
+    if state.champion and state.champion.number == version.number:
+        if not state.outside:
             raise Fault(f"{version.name} is the champion already")
         if not override:
-            raise Fault(f"{model}: {standing.notice}; --override puts that on record, a rollback undoes it")
+            raise Fault(f"{model}: {state.notice}; --override puts that on record, a rollback undoes it")
     else:
-        _require_seen(version, standing)
-    found = review(store, standing, version, config, folder)
+        _require_seen(version, state)
+    found = review(store, state, version, config, folder)
     reasons = "; ".join(found.verdict.reasons)
     if found.verdict.other_task:
         raise Fault(f"{version.name} is refused: {reasons}")
     if not (found.verdict.passed or override):
         raise Fault(f"{version.name} is refused: {found.verdict.word} ({reasons}); --override promotes it all the same")
-    record = _record("promotion", version, standing, by, why, found, overridden=not found.verdict.passed)
+    record = _record("promotion", version, state, by, why, found, overridden=not found.verdict.passed)
     append_promotion(store, model, record)
     return record
 
@@ -65,25 +65,25 @@ def rollback(store: Store, model: str, undone: str, by: str, why: str, folder: P
             changed.
     """
     by, why = _said("--by", by), _said("--why", why)
-    standing = settle(store, model)
-    now = str(standing.champion.number) if standing.champion else "none"
+    state = settle(store, model)
+    now = str(state.champion.number) if state.champion else "none"
     if undone != now:
-        last = standing.promotions[-1] if standing.promotions else None
+        last = state.promotions[-1] if state.promotions else None
         who = f", by {last.by} at {last.at} UTC" if last and str(last.after) == now else ""
         raise Fault(
             f"{model}: the champion is version {now}{who}, not version {undone}; nothing is rolled back: look at it "
             f"(pix2pipe review), then pix2pipe rollback {now}"
         )
-    stack = champions(standing.promotions)
-    back = stack[-1:] if standing.outside else stack[-2:-1]
+    stack = champions(state.promotions)
+    back = stack[-1:] if state.outside else stack[-2:-1]
     if not back:
-        said = f"{len(standing.promotions)} promotion{'s' if len(standing.promotions) != 1 else ''}"
+        said = f"{len(state.promotions)} promotion{'s' if len(state.promotions) != 1 else ''}"
         raise Fault(f"{model}: there is no champion to go back to; the record holds {said}")
     version = find_version(store, model, str(back[0]))
     fetch_version(store, version, folder / str(version.number))  # refuses what is not what was registered
     # Putting the record's own champion back undoes no record: it is one more of the same.
-    kind = "promotion" if standing.outside else "rollback"
-    record = _record(kind, version, standing, by, why, None)
+    kind = "promotion" if state.outside else "rollback"
+    record = _record(kind, version, state, by, why, None)
     append_promotion(store, model, record)
     return record
 
@@ -97,16 +97,16 @@ def _said(option: str, text: str) -> str:
     return said
 
 
-def _require_seen(version: Version, standing: Standing) -> None:
+def _require_seen(version: Version, state: ModelState) -> None:
     """Refuse a version that nobody has reviewed beside the present champion."""
     if AGAINST not in version.tags:
         raise Fault(f"{version.name} is not reviewed; pix2pipe review {version.number} does it")
-    if standing.mark.items() <= version.tags.items():
+    if state.mark.items() <= version.tags.items():
         return
-    seen, now = version.tags.get(AGAINST, "none"), standing.mark[AGAINST]
-    last = standing.promotions[-1] if standing.promotions else None
+    seen, now = version.tags.get(AGAINST, "none"), state.mark[AGAINST]
+    last = state.promotions[-1] if state.promotions else None
     who = ""
-    if last and standing.mark[AFTER] != version.tags.get(AFTER):
+    if last and state.mark[AFTER] != version.tags.get(AFTER):
         who = f" ({last.kind} of version {last.after} by {last.by} at {last.at})"
     before, after = (f"version {number}" if number != "none" else "none" for number in (seen, now))
     raise Fault(
@@ -116,23 +116,23 @@ def _require_seen(version: Version, standing: Standing) -> None:
 
 
 def _record(
-    kind: str, version: Version, standing: Standing, by: str, why: str, found: Review | None, overridden: bool = False
+    kind: str, version: Version, state: ModelState, by: str, why: str, found: Review | None, overridden: bool = False
 ) -> Promotion:
     reasons: list[str] = []
     for reason in found.verdict.reasons if found else ():
         if sum(map(len, reasons)) + len(reason) <= _REASONS:
             reasons.append(reason)
     return Promotion(
-        number=len(standing.promotions) + 1,
+        number=len(state.promotions) + 1,
         kind="rollback" if kind == "rollback" else "promotion",
         at=time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
         by=by,
         why=why,
-        before=standing.champion.number if standing.champion else None,
+        before=state.champion.number if state.champion else None,
         after=version.number,
         **{name: version.tags.get(name, "") for name in ("weights_sha256", "card_sha256", "metrics_sha256")},
         verdict=found.verdict.word if found else "rolled back",
         reasons=tuple(reasons),
         overridden=overridden,
-        outside=standing.outside,
+        outside=state.outside,
     )

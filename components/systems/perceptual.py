@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from components.faults import Fault
-from components.networks.frozen import load_into, read_weights
+from components.networks.frozen import load_into, read_state_dict
 from components.networks.lite0 import BLOCKS, Lite0Layers
 from components.networks.vgg import VGG, Depth, Pooling, vgg_layers
 from components.networks.vgg_edges import VGG_EDGES_SHA256, read_vgg_edges
@@ -145,7 +145,7 @@ def _vgg(config: VGGEdgesConfig | VGGConfig) -> nn.Module:
         state = read_vgg_edges(path)
     else:
         path = Path(config.path).expanduser()
-        whole = read_weights(path, config.sha256)
+        whole = read_state_dict(path, config.sha256)
         state = {name: value for name, value in whole.items() if not name.startswith("classifier.")}
     load_into(network, state, path, config.name)
     return _Normalised(network, *(_CAFFE if isinstance(config, VGGEdgesConfig) else _TORCHVISION))

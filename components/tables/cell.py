@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from components.evaluation.evaluate import evaluate
 from components.evaluation.points import read_points
 from components.evaluation.sides import open_sides
 from components.faults import Fault
+from components.files import read_json
 from components.home import AnyPath
 from components.models.asked import open_asked
 from components.models.generator import Generator
@@ -114,3 +116,10 @@ def strip(split: Split, domain: str, count: int) -> Strip:
     places = np.linspace(0, len(split) - 1, min(count, len(split))).round().astype(int).tolist()
     drawn = render(split.manifest.domains[domain], np.stack([split.picture(place, domain) for place in places]))
     return np.concatenate(list(drawn), axis=1)
+
+
+def read_strip(folder: Path, cell: str, direction: str) -> Strip:
+    """The pictures of one direction that a cell kept in a folder."""
+    directions = read_json(folder / f"{cell}.json")["strips"]
+    with Image.open(folder / f"{cell}.png", formats=("PNG",)) as image:
+        return np.split(np.asarray(image), len(directions))[directions.index(direction)]

@@ -15,7 +15,7 @@ Cells = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A row as it came out: by figure, its estimate; none of a run that was not run.
 
     Attributes:
@@ -46,7 +46,7 @@ class Table:
     config: TableConfig
     seeds: int
     protocol: str
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     lines: tuple[Line, ...]
 
 
@@ -89,15 +89,17 @@ def task_of(config: TableConfig, cells: Cells) -> Task:
     raise Fault(f"tables/params.yaml: tables: no run makes {config.direction}; name a task that one does")
 
 
-def _row(name: str, config: TableConfig, label: str, row: RowConfig, cells: Cells, reference: Mapping[str, Any]) -> Row:
+def _row(
+    name: str, config: TableConfig, label: str, row: RowConfig, cells: Cells, reference: Mapping[str, Any]
+) -> TableRow:
     if row.reference is not None:
         found = reference["rows"].get(row.reference, {})
         # Figures of real pictures do not depend on a seed, so they have no interval over seeds.
         figures = {f: Estimate(found[f]["value"], None, 1) for f in config.figures if f in found}
-        return Row(label, figures, row.paper)
+        return TableRow(label, figures, row.paper)
     assert row.run is not None
     if row.run not in cells:
-        return Row(label, {}, row.paper, "not run")
+        return TableRow(label, {}, row.paper, "not run")
     values: dict[str, list[float]] = {figure: [] for figure in config.figures}
     for cell in cells[row.run]:
         where = f"table {name}: run {row.run} with seed {cell['seed']}"
@@ -110,4 +112,4 @@ def _row(name: str, config: TableConfig, label: str, row: RowConfig, cells: Cell
                 reasons = "".join(f"; {why}" for part, why in measured.get("skipped", {}).items() if part in figure)
                 raise Fault(f"{where} has no metric {figure}{reasons}")
             values[figure].append(float(measured["figures"][figure]["value"]))
-    return Row(label, {figure: estimate(each) for figure, each in values.items()}, row.paper)
+    return TableRow(label, {figure: estimate(each) for figure, each in values.items()}, row.paper)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from components.tables.compare import Estimate
-from components.tables.table import Row, Table
+from components.tables.table import Table, TableRow
 
 _TITLES = {
     "kl": "KL",
@@ -88,7 +88,7 @@ def number(figure: str, value: float) -> str:
     return f"{value:.{ {'fid': 1, 'kid': 4, 'l1': 2, 'psnr': 2, 'modes': 1}.get(start, 3) }f}"
 
 
-def _figures(row: Row, figures: Sequence[str]) -> list[str]:
+def _figures(row: TableRow, figures: Sequence[str]) -> list[str]:
     if row.note:
         return [row.note, *[""] * (len(figures) - 1)]
     return [_estimate(figure, row.figures[figure]) if figure in row.figures else "" for figure in figures]
@@ -99,7 +99,7 @@ def _estimate(figure: str, value: Estimate) -> str:
     return number(figure, value.mean) + half
 
 
-def _paper(row: Row) -> str:
+def _paper(row: TableRow) -> str:
     return " / ".join("-" if value is None else f"{value:g}" for value in row.paper)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Self
 
 from components.faults import Fault
+from components.tracking.point_times import PointTimes
 from components.tracking.record import Point, alarm_tags
 from components.tracking.run import BATCH, find_run, log_points, make_run, points_of
-from components.tracking.stamps import Stamps
 from components.tracking.store import Store, faults_of_the_store, open_store
 
 _SECONDS = 5.0  # between two calls
@@ -93,7 +93,7 @@ class _Target:
 
     store: Store
     run_id: str
-    stamps: Stamps
+    stamps: PointTimes
     known: set[tuple[str, int]] = field(default_factory=set)
 
     @classmethod
@@ -106,7 +106,7 @@ class _Target:
         store = open_store(uri, home, experiment)
         with faults_of_the_store(uri):
             run = find_run(store, key) or make_run(store, key, name)
-            return cls(store, run.info.run_id, Stamps(home, key), set(points_of(store, run, run.data.metrics)))
+            return cls(store, run.info.run_id, PointTimes(home, key), set(points_of(store, run, run.data.metrics)))
 
     def send(self, points: list[Point]) -> None:
         """Log the points that are not there.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from PIL import Image
 
+from components.tracking.point_times import PointTimes
 from components.tracking.record import Point, Record
-from components.tracking.stamps import Stamps
 from components.tracking.store import Store, faults_of_the_store
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def log_record(store: Store, record: Record) -> str:
         return run.info.run_id
 
 
-def log_points(store: Store, run_id: str, points: Iterable[Point], stamps: Stamps | None = None) -> None:
+def log_points(store: Store, run_id: str, points: Iterable[Point], stamps: PointTimes | None = None) -> None:
     """Log metrics in as few calls as MLflow allows.
 
     Args:
@@ -115,7 +115,7 @@ def _log(store: Store, run: "Run", record: Record, present: dict[tuple[str, int]
     figures = dict(record.figures)
     if record.images_per_second is not None:
         figures["images_per_second"] = record.images_per_second
-    log_points(store, run_id, missing, Stamps(store.home, record.key))
+    log_points(store, run_id, missing, PointTimes(store.home, record.key))
     log_points(store, run_id, [Point(k, 0, value) for k, value in figures.items() if run.data.metrics.get(k) != value])
     # A param cannot be changed in MLflow. Those that decide the weights are the same for the same key; of the
     # rest (number of workers and the like) the first is kept.

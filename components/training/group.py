@@ -12,7 +12,7 @@ from components.training.stop import Stop
 
 
 @dataclass
-class Pulse:
+class Heartbeat:
     """How far this process has come, kept where a thread beside the training can read it.
 
     Attributes:
@@ -33,7 +33,7 @@ class Group:
     rank: int = 0
     world: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    pulse: Pulse = field(default_factory=Pulse)
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
     stop: Stop = field(default_factory=Stop)
 
     @property
@@ -49,8 +49,8 @@ class Group:
         """
         if step is not None:
             self.stop.begin(step)
-        self.pulse.at = time.monotonic()
-        self.pulse.step = step if step is not None else self.pulse.step or 0
+        self.heartbeat.at = time.monotonic()
+        self.heartbeat.step = step if step is not None else self.heartbeat.step or 0
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean of a tensor over all ranks, on every rank."""

@@ -14,7 +14,7 @@ from components import remote
 from components.files import faults_of_the_disk, read_bytes, write_text
 from components.home import AnyPath
 from components.training.alarms import ALARMS, Alarms
-from components.training.spool import Spool
+from components.training.uploaded_text import UploadedText
 
 LOG = "log.jsonl"
 
@@ -39,7 +39,7 @@ class Log:
         records = [record for record in read(folder) if record["step"] <= step]
         self._alarms = Alarms(records)
         text = "".join(json.dumps(record) + "\n" for record in records)
-        self._spool = Spool(self.path, text) if not isinstance(self.path, Path) else None
+        self._spool = UploadedText(self.path, text) if not isinstance(self.path, Path) else None
         if self._spool is None:
             write_text(self.path, text)
 

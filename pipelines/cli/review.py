@@ -7,10 +7,10 @@ from components.files import write_text
 from components.home import LOCAL
 from components.pages.review import build_page
 from components.params import Params, load_params
-from components.review.account import list_lines, review_lines
-from components.review.desk import look
+from components.review.pictured import look
 from components.review.promote import promote, rollback
-from components.review.review import find_standing
+from components.review.review import find_state
+from components.review.text import list_lines, review_lines
 from components.scratch import scratch
 from components.tracking.promotions import Promotion
 from components.tracking.store import Store, open_store, shown, tracking_uri
@@ -30,7 +30,7 @@ def show(chosen: argparse.Namespace) -> None:
     params, store, name = _open(chosen.model, chosen.params)
     which: str | None = chosen.version
     if which is None:
-        print(*list_lines(find_standing(store, name), name, shown(store.uri)), sep="\n")
+        print(*list_lines(find_state(store, name), name, shown(store.uri)), sep="\n")
         return
     seen = look(store, name, which, params.review, SHARDS, OUT)
     page = seen.folder / "index.html"

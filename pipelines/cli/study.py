@@ -14,8 +14,8 @@ from components.home import LOCAL
 from components.pages.serving import serve
 from components.pages.study.algorithms import Algorithm, open_algorithms
 from components.pages.study.config import Settings
-from components.pages.study.pictures import Pictures
 from components.pages.study.result import FIGURE, as_lines, make_result
+from components.pages.study.shown import ShownPictures
 from components.pages.study.study import Study
 from components.pages.study.votes import Votes
 from components.params import load_params
@@ -72,7 +72,7 @@ def _share(what: str, text: str | float) -> float:
     return share
 
 
-def _opened(chosen: argparse.Namespace, invited: bool) -> tuple[Settings, list[Algorithm], Pictures]:
+def _opened(chosen: argparse.Namespace, invited: bool) -> tuple[Settings, list[Algorithm], ShownPictures]:
     try:
         values = {name: getattr(chosen, name) for name in Settings.model_fields if name != "invited"}
         settings = Settings(**values, invited=invited)
@@ -84,7 +84,7 @@ def _opened(chosen: argparse.Namespace, invited: bool) -> tuple[Settings, list[A
         return open_store(tracking_uri(LOCAL), LOCAL, load_params(chosen.params).register_.experiment, make=False)
 
     algorithms = open_algorithms(chosen.algorithm, GENERATED, SHARDS, chosen.direction, WORK, store)
-    return settings, algorithms, Pictures(SHARDS, algorithms)
+    return settings, algorithms, ShownPictures(SHARDS, algorithms)
 
 
 def write_result(chosen: argparse.Namespace) -> None:

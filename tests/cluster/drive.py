@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from components.cluster.placement import Wish
+from components.cluster.placement import PlacementRequest
 from components.cluster.workers import Workers
 from components.faults import Fault
 from components.training.loop import fit
@@ -43,8 +43,8 @@ def main(what: dict[str, Any]) -> None:
         Workers.of(run).run(fit, run)
         return
     folder.mkdir(parents=True, exist_ok=True)
-    wish = Wish(what.get("placement", "STRICT_SPREAD"), what.get("cpus", 1))
-    workers = Workers(2, "cpu", folder, what["timeout_s"], what.get("max_failures", 0), wish)
+    asked = PlacementRequest(what.get("placement", "STRICT_SPREAD"), what.get("cpus", 1))
+    workers = Workers(2, "cpu", folder, what["timeout_s"], what.get("max_failures", 0), asked)
     workers.run(getattr(functions, what["function"]), folder)
 
 

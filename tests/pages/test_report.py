@@ -16,7 +16,7 @@ from playwright.sync_api import Browser
 
 from components.faults import Fault
 from components.pages.config import ReportConfig
-from components.pages.pictures import choose, over_time
+from components.pages.examples import choose, over_time
 from components.pages.report import Inputs, build_report
 from components.search.config import TuneConfig
 from components.search.outcome import write_outcome

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from components.cluster.workers import Workers
-from components.stage import ends_well
+from components.stage import exit_with_one_line
 from components.training import log
 from components.training.loop import fit
 from components.training.progress import Progress
@@ -68,7 +68,7 @@ def intact(run: Run) -> bool:
 def main(what: dict[str, Any]) -> None:
     """Train as the train stage does."""
     run = small_run(Path(what["shards"]), Path(what["folder"]) / "runs", **what["train"])
-    with ends_well("train"), Progress(run, "train"):
+    with exit_with_one_line("train"), Progress(run, "train"):
         Workers.of(run).run(fit, run)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from components.cluster.workers import Workers
-from components.stage import ends_well
+from components.stage import exit_with_one_line
 from components.training import checkpoint, log, loop
 from components.training.group import Group
 from components.training.loop import fit
@@ -47,7 +47,7 @@ def raised(owner: object, name: str, at: int, signums: Signals, monkeypatch: pyt
 
 def stopped(run: Run) -> int:
     """Train as a stage does; gives the status it ends with."""
-    with pytest.raises(SystemExit) as ended, ends_well("train"):
+    with pytest.raises(SystemExit) as ended, exit_with_one_line("train"):
         Workers.of(run).run(fit, run)
     return int(str(ended.value.code))
 
@@ -126,7 +126,7 @@ def test_sigterm_outside_of_a_training_ends_a_stage_with_143(capfd, tmp_path):
         finally:
             (tmp_path / "cleaned").touch()
 
-    with pytest.raises(SystemExit) as ended, ends_well("shard"):
+    with pytest.raises(SystemExit) as ended, exit_with_one_line("shard"):
         work()
     assert ended.value.code == 143
     assert capfd.readouterr().err == "shard: stopped by SIGTERM; `dvc repro` goes on from here\n"

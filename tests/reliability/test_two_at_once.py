@@ -16,7 +16,7 @@ from components.cluster import workers
 from components.domain import Domain, sized
 from components.faults import Fault
 from components.files import read_json
-from components.locks import alone
+from components.locks import exclusive
 from components.shards import cache
 from components.shards.reader import Split
 from components.shards.writer import write_set
@@ -30,8 +30,8 @@ ROOT = Path(__file__).parents[2]
 HOLD = """
 import sys
 from pathlib import Path
-from components.locks import alone
-with alone(Path(sys.argv[1]), "here"):
+from components.locks import exclusive
+with exclusive(Path(sys.argv[1]), "here"):
     print("inside", flush=True)
     sys.stdin.read()
 """
@@ -101,7 +101,7 @@ def test_a_killed_holder_leaves_the_place_free(tmp_path, tally, held):
         holder = held(lock)
 
         def enter(patience: float) -> None:
-            with alone(lock, "data/place", patience):
+            with exclusive(lock, "data/place", patience):
                 pass
 
         said = refusal(partial(enter, 0.1))
@@ -114,7 +114,7 @@ def test_a_killed_holder_leaves_the_place_free(tmp_path, tally, held):
 @PROMISE
 def test_a_stage_is_refused_while_another_process_runs_it(tmp_path, tally, held, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stage, "alone", partial(alone, patience_s=0.1))
+    monkeypatch.setattr(stage, "exclusive", partial(exclusive, patience_s=0.1))
     monkeypatch.setattr(sys, "argv", ["train"])
     Path("params.yaml").write_text(yaml.safe_dump(SMALL))
     began: list[object] = []
@@ -130,7 +130,7 @@ def test_a_stage_is_refused_while_another_process_runs_it(tmp_path, tally, held,
 
 @PROMISE
 def test_a_run_is_refused_while_another_process_trains_it(tmp_path, tiny_shards, tally, held, monkeypatch):
-    monkeypatch.setattr(workers, "alone", partial(alone, patience_s=0.1))
+    monkeypatch.setattr(workers, "exclusive", partial(exclusive, patience_s=0.1))
     run = small_run(tiny_shards, tmp_path)
     holder = held(run.folder / workers.LOCK)
     began: list[object] = []

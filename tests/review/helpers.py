@@ -20,7 +20,7 @@ import pytest
 
 from components.files import read_json, write_json
 from components.review.config import ReviewConfig
-from components.review.desk import Seen, look
+from components.review.pictured import PicturedReview, look
 from components.tracking.config import RegisterConfig
 from components.tracking.record import Outputs, gather
 from components.tracking.registry import register_all
@@ -72,7 +72,7 @@ class Project:
             register_all(self.store, run_id, outputs, RegisterConfig(model="tiny"))["labels_to_photo"]["version"]
         )
 
-    def look(self, version: int | str) -> Seen:
+    def look(self, version: int | str) -> PicturedReview:
         """Review a version as the stage and the command do."""
         return look(self.store, "tiny", str(version), self.rules, self.root / "data/shards", self.root / "seen")
 

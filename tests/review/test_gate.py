@@ -13,7 +13,7 @@ from components.evaluation.intervals import draws, mean_figure
 from components.models.card import Card
 from components.review.config import ReviewConfig, figure_names
 from components.review.gate import judge, words
-from components.review.kept import Kept
+from components.review.measured import MeasuredVersion
 from components.task import Task
 from components.tracking.versions import Version
 from tests.stage_outputs import SYSTEM
@@ -23,7 +23,7 @@ PSNR = ReviewConfig(require=("psnr",), no_worse_than={"l1": 0.5}, floors={"psnr"
 _HARD = np.random.default_rng(0).normal(0, 4, 100)  # how hard each of 100 test images is, for any model
 
 
-def kept(number: int, psnr: float = 20.0, l1: float = 9.0, protocol: str = "a", **card: Any) -> Kept:
+def kept(number: int, psnr: float = 20.0, l1: float = 9.0, protocol: str = "a", **card: Any) -> MeasuredVersion:
     """A version whose figures are means over 100 images that are as hard for it as for any other."""
     own = np.random.default_rng(number).normal(0, 0.2, 100)
     counts = draws(100, 400, 0)
@@ -49,7 +49,7 @@ def kept(number: int, psnr: float = 20.0, l1: float = 9.0, protocol: str = "a", 
     measured = {"protocol": {"hash": protocol, "seed": protocol}, "rows": rows, "skipped": {"fcn": "no judge"}}
     version = Version("tiny", number, (), {}, "", "", "run", 0)
     replicates = {place: figure.replicates for place, figure in figures.items() if figure.replicates is not None}
-    return Kept(version, Path(), Card.model_validate(values | card), measured, replicates)
+    return MeasuredVersion(version, Path(), Card.model_validate(values | card), measured, replicates)
 
 
 def test_pairing_tells_apart_what_intervals_of_each_alone_do_not() -> None:

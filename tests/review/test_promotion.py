@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from components.faults import Fault
 from components.models.card import CARD, WEIGHTS
 from components.review.promote import promote, rollback
-from components.review.review import AGAINST, find_standing
+from components.review.review import AGAINST, find_state
 from components.shards.reader import Split
 from components.tracking import promotions
 from components.tracking.promotions import Promotion, append_promotion, champions, read_promotions
@@ -79,7 +79,7 @@ def test_two_reviewed_one_promoted_one_refused_one_rolled_back(project: Project,
     first = project.register()
     with pytest.raises(Fault, match="tiny version 1 is not reviewed; pix2pipe review 1 does it"):
         do(project, first)
-    assert find_standing(project.store, "tiny").champion is None
+    assert find_state(project.store, "tiny").champion is None
     project.look(first)
     assert tags(project, first)[VERDICT] == "no champion yet"
     with pytest.raises(Fault, match="no champion to go back to; the record holds 0 promotions"):
@@ -198,13 +198,13 @@ def test_a_promotion_between_its_record_and_its_alias_is_finished_and_not_undone
     with monkeypatch.context() as cut:
         cut.setattr(promotions, "finish_promotion", lambda *_: None)
         do(project, 2, override=True)
-    standing = find_standing(store, "tiny")
-    assert (project.champion(), standing.outside) == (1, "")
-    assert "by Ann is on record and not finished" in standing.notice
+    state = find_state(store, "tiny")
+    assert (project.champion(), state.outside) == (1, "")
+    assert "by Ann is on record and not finished" in state.notice
     with pytest.raises(Fault, match=r"the champion is version 2, by Ann at .* not version 1; nothing is rolled back"):
         rollback(store, "tiny", "1", "Cy", "saw version 1", tmp_path)
     assert project.champion() == 2
-    assert find_standing(store, "tiny").notice == ""
+    assert find_state(store, "tiny").notice == ""
     assert [each.by for each in read_promotions(store, "tiny")[before:]] == ["Ann"]
     assert project.look(2).review.verdict.passed == (tags(project, 2)[GATE] == "passed")  # as the list says
     assert rollback(store, "tiny", "2", "Cy", "saw version 2", tmp_path).kind == "rollback"
@@ -212,22 +212,22 @@ def test_a_promotion_between_its_record_and_its_alias_is_finished_and_not_undone
 
 def test_an_alias_moved_by_hand_is_seen_said_and_undone(project: Project, tmp_path: Path) -> None:
     assert project.champion() == 1
-    assert find_standing(project.store, "tiny").notice == ""
+    assert find_state(project.store, "tiny").notice == ""
     project.look(2)
     MlflowClient(project.store.uri).set_registered_model_alias("tiny", "champion", "3")
-    standing = find_standing(project.store, "tiny")
-    assert "the alias champion is on version 3 and the record says version 1" in standing.notice
-    assert "moved outside pix2pipe" in project.look(2).review.standing.notice
+    state = find_state(project.store, "tiny")
+    assert "the alias champion is on version 3 and the record says version 1" in state.notice
+    assert "moved outside pix2pipe" in project.look(2).review.state.notice
     with pytest.raises(Fault, match=r"on version 3 and the record says version 1.*--override puts that on record"):
         do(project, 3)
     record = do(project, 2, override=True)
     assert (record.before, record.outside) == (3, "3")
     MlflowClient(project.store.uri).delete_registered_model_alias("tiny", "champion")
-    assert "on no version and the record says version 2" in find_standing(project.store, "tiny").notice
+    assert "on no version and the record says version 2" in find_state(project.store, "tiny").notice
     back = rollback(project.store, "tiny", "none", "Bo", "it was taken away", tmp_path)
     assert (back.kind, back.before, back.after, back.outside) == ("promotion", None, 2, "none")
     assert rollback(project.store, "tiny", "2", "Bo", "and before that", tmp_path).after == 1
-    assert find_standing(project.store, "tiny").notice == ""
+    assert find_state(project.store, "tiny").notice == ""
 
 
 def test_another_protocol_or_a_champion_without_its_files_is_not_comparable(project: Project) -> None:
@@ -291,7 +291,7 @@ def test_unknown_versions_and_models(project: Project) -> None:
     with pytest.raises(Fault, match="tiny has no version 99; there are"):
         do(project, 99)
     with pytest.raises(Fault, match="the registry has no model other"):
-        find_standing(project.store, "other")
+        find_state(project.store, "other")
 
 
 def test_a_worse_class_iou_within_its_margin_is_let_through(project: Project) -> None:

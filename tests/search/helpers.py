@@ -12,8 +12,8 @@ from components.files import write_json
 from components.models.card import GenerateConfig
 from components.search.config import TuneConfig
 from components.search.ledger import Ledger
-from components.search.meter import Measure
 from components.search.space import Values
+from components.search.trial_objective import TrialMeasure
 from components.training.run import Run
 from tests.conftest import TO_PHOTO
 from tests.training.helpers import small_run
@@ -51,7 +51,7 @@ def small_search(shards: Path, folder: Path, **config: Any) -> Search:
         "max_concurrent": 2,
     }
     tune = TuneConfig.model_validate(settings | {"reduction_factor": 2} | config)
-    measure = Measure(
+    measure = TrialMeasure(
         tune.objective,
         tune.samples,
         EvaluateConfig(num_bootstrap=40),

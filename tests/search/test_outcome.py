@@ -13,8 +13,8 @@ from components.faults import Fault
 from components.models.card import GenerateConfig
 from components.search.config import TuneConfig
 from components.search.ledger import Ledger, Rung, Trial
-from components.search.meter import Measure
 from components.search.outcome import find_winner, read_winner, write_outcome
+from components.search.trial_objective import TrialMeasure
 from components.shards.reader import Split
 from components.shards.writer import write_set
 from tests.conftest import TO_LABELS, TO_PHOTO
@@ -114,8 +114,8 @@ def test_some_samples_are_a_protocol_of_their_own_and_the_rest_is_not_looked_at(
 
 
 def test_measures_may_be_kept_whatever_mixture_of_styles_they_ask_for():
-    def measure(**style: float) -> Measure:
-        return Measure(None, 4, EvaluateConfig(), GenerateConfig(style=style), Path("a"), Path("b"), TO_PHOTO)
+    def measure(**style: float) -> TrialMeasure:
+        return TrialMeasure(None, 4, EvaluateConfig(), GenerateConfig(style=style), Path("a"), Path("b"), TO_PHOTO)
 
     assert len({measure(), measure(), measure(brick=1.0), measure(brick=1.0)}) == 2
 

@@ -149,7 +149,7 @@ def test_a_run_resumed_from_a_root_is_bitwise_the_uninterrupted_local_one(
 
 
 def test_no_step_waits_for_the_log_and_a_checkpoint_finds_it_whole(root, proxy, monkeypatch):
-    monkeypatch.setattr("components.training.spool._UPLOAD_S", 0.05)
+    monkeypatch.setattr("components.training.uploaded_text._UPLOAD_S", 0.05)
     with log.Log(root, 0) as writer:
         follower = log.Follower(root)
         assert follower.new() == []

@@ -15,7 +15,7 @@ import pytest
 
 from components.faults import Fault
 from components.review.promote import promote
-from components.review.review import find_standing
+from components.review.review import find_state
 from components.shards.reader import Split
 from components.tracking.config import RegisterConfig
 from components.tracking.promotions import read_promotions
@@ -53,10 +53,10 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_shards: Path) -> Path
     root = build_outputs(tmp_path_factory.mktemp("places") / "project", tiny_shards)
     register(root)
     store = store_of(root)
-    standing = find_standing(store, MODEL)
+    state = find_state(store, MODEL)
     store.client.set_model_version_tag(MODEL, "1", "review.champion", "none")
     store.client.set_model_version_tag(MODEL, "1", "review.after_promotion", "0")
-    assert standing.champion is None
+    assert state.champion is None
     promote(store, MODEL, "1", "Ann", "the first", RULES, root / "files", override=True)
     return root
 
@@ -80,9 +80,9 @@ def test_a_copy_has_its_own_registry_and_the_original_keeps_its(project, tmp_pat
     assert ["moved or copied" in line for line in said] == [True]  # and no warning of MLflow's
     assert contents(project / ".pix2pipe") == before
     store = store_of(copy)
-    assert find_standing(store, MODEL).champion.number == 1
+    assert find_state(store, MODEL).champion.number == 1
     assert [each.by for each in read_promotions(store, MODEL)] == ["Ann"]
-    for version in find_standing(store, MODEL).versions:
+    for version in find_state(store, MODEL).versions:
         artifacts = fetch_version(store, version, tmp_path / "brought" / str(version.number))
         assert (artifacts / "generator.json").is_file()
     with sqlite3.connect(copy / ".pix2pipe/mlflow.db") as connection:

@@ -90,11 +90,11 @@ def test_bfloat16_trains_other_weights_that_are_still_float32(tiny_shards, tmp_p
 
 def test_a_step_is_a_sign_of_life(tiny_shards, tmp_path):
     group = Group()
-    born = group.pulse.at
-    assert group.pulse.step is None
+    born = group.heartbeat.at
+    assert group.heartbeat.step is None
     fit(small_run(tiny_shards, tmp_path, steps=3), group)
-    assert group.pulse.step == 2
-    assert group.pulse.at > born
+    assert group.heartbeat.step == 2
+    assert group.heartbeat.at > born
 
 
 def test_two_ranks_on_one_gpu_cannot_ask_for_nccl():

@@ -14,10 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from components.domain import Picture
-from components.pages.demo.desk import Desk
 from components.pages.demo.models import Easel
 from components.pages.demo.samples import Samples
 from components.pages.demo.upload import MAX_BYTES, decode_upload
+from components.pages.demo.worker import Worker
 from components.pages.guard import Bodies, Guard
 from components.pages.templates import template
 
@@ -41,7 +41,7 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)  # FastAPI's own pages load scripts from elsewhere
     # Separate, so that slow uploads do not delay the translation of strokes.
-    desk, uploads = Desk(), Bodies(most_held=5 * MAX_BYTES)
+    worker, uploads = Worker(), Bodies(most_held=5 * MAX_BYTES)
     strokes = Bodies(most_held=64 * max(easel.bytes for easel in easels), seconds=5)
     by_direction = {easel.name: easel for easel in easels}
     page = _page(easels, note)
@@ -66,7 +66,7 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
             if len(body) != easel.bytes:
                 raise HTTPException(422, f"{len(body)} bytes; a source has {easel.bytes}")
             source = np.frombuffer(body, np.uint8).reshape(easel.shape)
-            made, seconds = await desk.do(lambda: _timed(easel, source))
+            made, seconds = await worker.do(lambda: _timed(easel, source))
         return {
             "pictures": [text_of(picture) for picture in made],
             "weights": [model.card.weights_sha256 for model in easel.models],
@@ -77,7 +77,7 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
     async def upload(direction: str, request: Request) -> dict[str, Any]:
         easel = find(direction)
         async with uploads.read(request, _RAW, MAX_BYTES) as body:
-            made = await desk.do(lambda: decode_upload(body, easel.source))
+            made = await worker.do(lambda: decode_upload(body, easel.source))
         return {"source": text_of(made)}
 
     @app.get("/sample/{direction}")
@@ -87,7 +87,7 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
         if not isinstance(samples, Samples):
             raise HTTPException(404, samples)
         number = random.randrange(len(samples))
-        key, source, truth = await desk.do(lambda: samples.read(number))
+        key, source, truth = await worker.do(lambda: samples.read(number))
         shown = None if truth is None else text_of(easel.render(truth[None])[0])
         return {"key": key, "number": number + 1, "source": text_of(source), "truth": shown}
 

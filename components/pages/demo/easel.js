@@ -1,5 +1,5 @@
 import { Drawing } from "./drawing.js";
-import { follow } from "./hand.js";
+import { follow } from "./pointer.js";
 import { Newest, ask, bytesOf } from "./newest.js";
 
 /** One section of the page: a drawing, its tools, and what the models make of it. */

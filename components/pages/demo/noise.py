@@ -13,8 +13,8 @@ from starlette.types import ASGIApp
 
 from components.domain import Picture
 from components.pages.demo.app import ASSETS, asset_of, text_of
-from components.pages.demo.desk import Desk
 from components.pages.demo.models import Model
+from components.pages.demo.worker import Worker
 from components.pages.guard import Guard
 from components.pages.templates import template
 from components.tasks.encoding import render
@@ -32,7 +32,7 @@ def noise_app(models: Sequence[Model], note: str, host: str) -> ASGIApp:
         host: that it will be bound to, as it was given.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    desk, card = Desk(), models[0].card
+    worker, card = Worker(), models[0].card
     classes = card.condition.classes if card.condition else ()
     page = template(_HERE, "noise.html").render(models=models, card=card, classes=classes, note=note, most=_MOST)
 
@@ -50,7 +50,7 @@ def noise_app(models: Sequence[Model], note: str, host: str) -> ASGIApp:
             raise HTTPException(422, f"seeds are integers from 0 to {_MOST}, and the way from 0 to 100")
         if not 0 <= kind < max(1, len(classes)):
             raise HTTPException(422, f"give a class from 0 to {max(0, len(classes) - 1)}")
-        pictures, seconds = await desk.do(lambda: _timed(models, seed, towards, percent / 100, kind))
+        pictures, seconds = await worker.do(lambda: _timed(models, seed, towards, percent / 100, kind))
         weights = [model.card.weights_sha256 for model in models]
         return {"pictures": [text_of(picture) for picture in pictures], "weights": weights, "seconds": seconds}
 

@@ -10,7 +10,7 @@ from components.pages.study.result import FIGURE
 
 
 @dataclass(frozen=True)
-class Row:
+class ResultRow:
     """One algorithm: its bar on a scale from 0 to 100, None where nobody has finished; and who took part."""
 
     name: str
@@ -26,7 +26,7 @@ class View:
     """What the report says of a study."""
 
     protocol: dict[str, Any]
-    rows: list[Row]
+    rows: list[ResultRow]
     exposure: dict[str, float] | None
 
 
@@ -43,14 +43,14 @@ def view_study(file: Path | None) -> View | None:
     return View(result["protocol"], rows, result.get("exposure_ms"))
 
 
-def _row(name: str, row: dict[str, Any]) -> Row:
+def _row(name: str, row: dict[str, Any]) -> ResultRow:
     figure = row.get(FIGURE)
     counts = (row["participants"], row["set_aside"], row["incomplete"])
     if figure is None:
-        return Row(name, None, "", *counts)
+        return ResultRow(name, None, "", *counts)
     value, low, high = (float(figure[end]) for end in ("value", "low", "high"))
     about = f"generated pictures of {name} taken for real"
     bar = Bar(
         name, name, about, f"{value:.1f} %", f"{low:.1f} to {high:.1f} %", value, low, high, str(figure.get("note", ""))
     )
-    return Row(name, bar, f"{figure['std']:.1f}", *counts)
+    return ResultRow(name, bar, f"{figure['std']:.1f}", *counts)

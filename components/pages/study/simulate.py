@@ -13,8 +13,8 @@ from components.pages.study.algorithms import Algorithm
 from components.pages.study.app import make_app
 from components.pages.study.client import Client
 from components.pages.study.config import SIDES, Settings
-from components.pages.study.pictures import Pictures
 from components.pages.study.result import make_result
+from components.pages.study.shown import ShownPictures
 from components.pages.study.study import Study
 from components.pages.study.votes import Votes
 from components.scratch import scratch
@@ -37,7 +37,7 @@ class Crowd:
 
 
 def simulate(
-    settings: Settings, algorithms: list[Algorithm], pictures: Pictures, crowd: Crowd, seed: int = 0
+    settings: Settings, algorithms: list[Algorithm], pictures: ShownPictures, crowd: Crowd, seed: int = 0
 ) -> dict[str, Any]:
     """Hold a whole study with scripted participants, on a server and a database of its own; gives its result.
 

@@ -10,8 +10,8 @@ from typing import Any
 from components.files import sha256_json
 from components.pages.study.algorithms import Algorithm
 from components.pages.study.config import EXPOSURE_MS, Settings
-from components.pages.study.pictures import Pictures
 from components.pages.study.plan import Pair, make_plan
+from components.pages.study.shown import ShownPictures
 from components.pages.study.votes import Vote, Votes
 
 _PAIR_SECONDS = 4  # about what a person takes for one
@@ -48,7 +48,7 @@ class Study:
         self,
         settings: Settings,
         algorithms: list[Algorithm],
-        pictures: Pictures,
+        pictures: ShownPictures,
         votes: Votes,
         random: Random | None = None,
     ) -> None:

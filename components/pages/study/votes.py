@@ -37,7 +37,7 @@ class Busy(Fault):
 
 
 @dataclass(frozen=True)
-class Standing:
+class ParticipantState:
     """Where a participant is.
 
     Attributes:
@@ -160,7 +160,7 @@ class Votes:
         with self._reading() as database:
             return int(database.execute("SELECT COUNT(*) FROM sessions").fetchone()[0])
 
-    def standing(self, token: str) -> Standing | None:
+    def standing(self, token: str) -> ParticipantState | None:
         """Where the session of a token is; None where there is none."""
         with self._reading() as database:
             return _standing(database, token)
@@ -235,7 +235,7 @@ class Votes:
         return self._transaction("BEGIN IMMEDIATE")
 
 
-def _standing(database: sqlite3.Connection, token: str) -> Standing | None:
+def _standing(database: sqlite3.Connection, token: str) -> ParticipantState | None:
     row = database.execute(
         "SELECT id, algorithm, (SELECT COUNT(*) FROM votes WHERE session = id) FROM sessions WHERE token = ?", (token,)
     ).fetchone()
@@ -246,5 +246,5 @@ def _standing(database: sqlite3.Connection, token: str) -> Standing | None:
     ).fetchone()
     session, algorithm, position = row
     if pair is None:
-        return Standing(session, algorithm, position, None, None)
-    return Standing(session, algorithm, position, Pair(*pair[:4]), pair[4])
+        return ParticipantState(session, algorithm, position, None, None)
+    return ParticipantState(session, algorithm, position, Pair(*pair[:4]), pair[4])

@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 
 from components.faults import Fault
 from components.pages.demo.app import demo_app
-from components.pages.demo.desk import Desk
 from components.pages.demo.models import Model
+from components.pages.demo.worker import Worker
 from tests.pages.demo.served import make_easel, make_model, served
 from tests.pages.loop import run
 
@@ -123,14 +123,14 @@ def test_what_is_not_asked_for_is_refused(
 
 def test_few_wait_at_the_desk_and_a_fault_is_one_line() -> None:
     async def crowd() -> list[object]:
-        desk, gate = Desk(most_waiting=2), asyncio.Event()
+        worker, gate = Worker(most_waiting=2), asyncio.Event()
         loop = asyncio.get_running_loop()
-        first = [asyncio.ensure_future(desk.do(lambda: asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()))]
-        first.append(asyncio.ensure_future(desk.do(lambda: 7)))
+        first = [asyncio.ensure_future(worker.do(lambda: asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()))]
+        first.append(asyncio.ensure_future(worker.do(lambda: 7)))
         await asyncio.sleep(0)
-        refused = await asyncio.gather(desk.do(lambda: 8), return_exceptions=True)
+        refused = await asyncio.gather(worker.do(lambda: 8), return_exceptions=True)
         gate.set()
-        return [*refused, *await asyncio.gather(*first), await desk.do(lambda: 9)]
+        return [*refused, *await asyncio.gather(*first), await worker.do(lambda: 9)]
 
     refused, *made = run(crowd())
     assert isinstance(refused, HTTPException)
@@ -141,4 +141,4 @@ def test_few_wait_at_the_desk_and_a_fault_is_one_line() -> None:
         raise Fault("label 9 is outside")
 
     with pytest.raises(HTTPException, match="422: label 9 is outside"):
-        run(Desk().do(fault))
+        run(Worker().do(fault))

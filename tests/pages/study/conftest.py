@@ -8,7 +8,7 @@ import pytest
 
 from components.pages.study.algorithms import Algorithm
 from components.pages.study.client import Client
-from components.pages.study.pictures import Pictures
+from components.pages.study.shown import ShownPictures
 from tests.conftest import write_tiny
 from tests.pages.study.helpers import open_tiny
 
@@ -20,13 +20,13 @@ def study_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def one(tmp_path_factory: pytest.TempPathFactory, study_shards: Path) -> tuple[list[Algorithm], Pictures]:
+def one(tmp_path_factory: pytest.TempPathFactory, study_shards: Path) -> tuple[list[Algorithm], ShownPictures]:
     """One algorithm and its pictures."""
     return open_tiny(tmp_path_factory.mktemp("one"), study_shards)
 
 
 @pytest.fixture(scope="session")
-def two(tmp_path_factory: pytest.TempPathFactory, study_shards: Path) -> tuple[list[Algorithm], Pictures]:
+def two(tmp_path_factory: pytest.TempPathFactory, study_shards: Path) -> tuple[list[Algorithm], ShownPictures]:
     """Two algorithms and their pictures."""
     return open_tiny(tmp_path_factory.mktemp("two"), study_shards, 2)
 

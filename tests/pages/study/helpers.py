@@ -9,7 +9,7 @@ from components.files import write_json
 from components.models.card import CARD, Card
 from components.pages.study.algorithms import Algorithm, open_algorithms
 from components.pages.study.config import Settings
-from components.pages.study.pictures import Pictures
+from components.pages.study.shown import ShownPictures
 from components.pages.study.study import Study
 from components.pages.study.votes import Votes
 from components.shards.manifest import Manifest
@@ -60,15 +60,19 @@ def no_store() -> None:
     raise AssertionError("no version was named")
 
 
-def open_tiny(root: Path, shards: Path, count: int = 1) -> tuple[list[Algorithm], Pictures]:
+def open_tiny(root: Path, shards: Path, count: int = 1) -> tuple[list[Algorithm], ShownPictures]:
     """So many algorithms, named a, b …, and their pictures."""
     named = [f"{name}={write_generated(root / name, shards, 10 + 5 * i)}" for i, name in enumerate("abcd"[:count])]
     algorithms = open_algorithms(named, root, shards, None, root / "work", no_store)  # type: ignore[arg-type]
-    return algorithms, Pictures(shards, algorithms)
+    return algorithms, ShownPictures(shards, algorithms)
 
 
 def make_study(
-    votes: Path, opened: tuple[list[Algorithm], Pictures], settings: Settings = SMALL, seed: int = 0, wait: float = 30
+    votes: Path,
+    opened: tuple[list[Algorithm], ShownPictures],
+    settings: Settings = SMALL,
+    seed: int = 0,
+    wait: float = 30,
 ) -> Study:
     """A study with its votes in a file."""
     return Study(settings, *opened, Votes(votes, wait), Random(seed))

@@ -11,8 +11,8 @@ from components.files import write_json
 from components.pages.config import ReportConfig
 from components.pages.report import build_report
 from components.pages.study.algorithms import open_algorithms
-from components.pages.study.pictures import Pictures
 from components.pages.study.result import FIGURE
+from components.pages.study.shown import ShownPictures
 from components.shards.reader import Split
 from components.tracking.config import RegisterConfig
 from components.tracking.record import Outputs, gather
@@ -106,7 +106,7 @@ def test_both_directions_can_be_asked_about(tmp_path: Path, tiny_shards: Path):
     assert {algorithm.card.name for algorithm in forward} == {"labels_to_photo"}
     back = open_algorithms([], generated, shards, "photo_to_labels", tmp_path, no_store)  # type: ignore[arg-type]
     assert back[0].about()["makes"]
-    assert len(Pictures(shards, back).everything(back[0].name)) == 8  # label maps, drawn in their palette
+    assert len(ShownPictures(shards, back).everything(back[0].name)) == 8  # label maps, drawn in their palette
     mixed = [f"first={generated}", f"other={generated / 'photo_to_labels'}"]
     with pytest.raises(Fault, match="other: translates photo_to_labels, but the study is about labels_to_photo"):
         open_algorithms(mixed, generated, shards, None, tmp_path, no_store)  # type: ignore[arg-type]
@@ -119,7 +119,7 @@ def test_both_directions_can_be_asked_about(tmp_path: Path, tiny_shards: Path):
 def test_without_pairs_any_true_picture_stands_beside(tmp_path: Path, tiny_sides: Path):
     generated = write_generated(tmp_path / "made", tiny_sides, 10)
     algorithms = open_algorithms([], generated, tiny_sides, None, tmp_path, no_store)  # type: ignore[arg-type]
-    pictures = Pictures(tiny_sides, algorithms)
+    pictures = ShownPictures(tiny_sides, algorithms)
     assert not pictures.paired
     samples = pictures.samples(Random(0))
     assert len(samples) == 6  # 6 labels, 9 photos
@@ -133,4 +133,4 @@ def test_a_set_of_other_samples_is_refused(tmp_path: Path, tiny_shards: Path, st
     generated = write_generated(tmp_path / "made", study_shards, 10)
     algorithms = open_algorithms([], generated, tiny_shards, None, tmp_path, no_store)  # type: ignore[arg-type]
     with pytest.raises(Fault, match=r"sample tiny_test_\d+ is not in"):
-        Pictures(tiny_shards, algorithms)
+        ShownPictures(tiny_shards, algorithms)

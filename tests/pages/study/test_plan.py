@@ -8,8 +8,8 @@ import pytest
 
 from components.faults import Fault
 from components.pages.study.config import Settings
-from components.pages.study.pictures import encode_picture, obvious
 from components.pages.study.plan import make_plan
+from components.pages.study.shown import encode_picture, obvious
 from tests.pages.study.helpers import SMALL, make_study
 
 SAMPLES = [(f"r{i}", f"f{i}") for i in range(70)]

@@ -18,7 +18,7 @@ from components.tracking.versions import Version
 
 
 @dataclass(frozen=True)
-class Kept:
+class MeasuredVersion:
     """A version's files, each with the sha256 that it was registered with.
 
     Attributes:
@@ -34,7 +34,7 @@ class Kept:
     replicates: dict[str, Tensor]
 
 
-def read_kept(version: Version, folder: Path) -> Kept:
+def read_measured(version: Version, folder: Path) -> MeasuredVersion:
     """Read what `fetch_version` brought.
 
     Raises:
@@ -64,4 +64,4 @@ def read_kept(version: Version, folder: Path) -> Kept:
     except (OSError, pa.ArrowException) as error:
         raise Fault(f"{version.name}: the artifact {table.name} cannot be read ({error})") from error
     replicates = {name: torch.tensor(values, dtype=torch.float64) for name, values in columns.items()}
-    return Kept(version, folder, read_card(folder / CARD), content, replicates)
+    return MeasuredVersion(version, folder, read_card(folder / CARD), content, replicates)

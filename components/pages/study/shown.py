@@ -30,7 +30,7 @@ def encode_picture(picture: Picture) -> bytes:
     return file.getvalue()
 
 
-class Pictures:
+class ShownPictures:
     """What a study may show: true test pictures, and what each algorithm made of the same samples.
 
     Where the data holds no pairs, any true picture stands beside any generated one.

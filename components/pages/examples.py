@@ -58,7 +58,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Row:
+class StepRow:
     """One row of the pictures over time."""
 
     label: str
@@ -143,7 +143,7 @@ def evenly(samples: int, count: int) -> list[int]:
     return np.unique(np.linspace(0, samples - 1, min(samples, count)).round().astype(int)).tolist()
 
 
-def over_time(folder: Path, count: int, parts: Sequence[str], place: int = 0, places: int = 1) -> list[Row]:
+def over_time(folder: Path, count: int, parts: Sequence[str], place: int = 0, places: int = 1) -> list[StepRow]:
     """Sample grids as one column: the sources, the generated row of each step and the truth, as there are.
 
     Args:
@@ -162,9 +162,9 @@ def over_time(folder: Path, count: int, parts: Sequence[str], place: int = 0, pl
     rows = []
     for file in (files[i] for i in evenly(len(files), count)):
         step = int(file.stem.removeprefix("step_"))
-        rows.append(Row(f"step {step:,}", row(file, "made")))
-    first = [Row("source", row(files[-1], "source"))] if "source" in parts else []
-    last = [Row("real", row(files[-1], "real"))] if "real" in parts else []
+        rows.append(StepRow(f"step {step:,}", row(file, "made")))
+    first = [StepRow("source", row(files[-1], "source"))] if "source" in parts else []
+    last = [StepRow("real", row(files[-1], "real"))] if "real" in parts else []
     return [*first, *rows, *last]
 
 

@@ -1,4 +1,4 @@
-"""Meter: the objective of a training run as it stands."""
+"""TrialObjective: the objective of a training run as it stands."""
 
 import hashlib
 import math
@@ -25,7 +25,7 @@ _FEATURES = Path("~/.cache/pix2pipe/features")  # of real pictures: taken once o
 
 
 @dataclass(frozen=True)
-class Measure:
+class TrialMeasure:
     """How every trial of a search is measured; picklable and hashable.
 
     Attributes:
@@ -45,14 +45,14 @@ class Measure:
         return hash((self.figure, self.samples, self.shards, self.judge, self.task))  # mixtures of styles have none
 
 
-class Meter:
+class TrialObjective:
     """Makes val pictures with the first use of a run's newest checkpoint, and measures them.
 
     Raises:
         Fault: the metric cannot be measured on this data.
     """
 
-    def __init__(self, measure: Measure) -> None:
+    def __init__(self, measure: TrialMeasure) -> None:
         train, val, sources = open_sides(measure.shards, measure.task, "val")
         with scratch() as name:
             for file in listed(measure.judge):
@@ -93,6 +93,6 @@ def share_judge(folder: Path, root: AnyPath) -> AnyPath:
 
 
 @lru_cache(maxsize=1)
-def meter(measure: Measure) -> Meter:
+def meter(measure: TrialMeasure) -> TrialObjective:
     """A meter, opened once in a process that runs one trial after another."""
-    return Meter(measure)
+    return TrialObjective(measure)

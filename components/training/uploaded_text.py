@@ -1,4 +1,4 @@
-"""Spool: a text that grows, kept whole as one object of a store that cannot append."""
+"""UploadedText: a text that grows, kept whole as one object of a store that cannot append."""
 
 import tempfile
 import threading
@@ -15,7 +15,7 @@ _UPLOAD_S = 5.0  # between two uploads
 _UPLOAD_SHARE = 0.05  # of the time, at most: a long text is uploaded less often
 
 
-class Spool:
+class UploadedText:
     """Lines kept in a local file, and uploaded as one object from a thread.
 
     Args:

@@ -1,4 +1,4 @@
-"""Desk: the one thread that decodes and translates, and a limit on the requests that wait for it."""
+"""Worker: the one thread that decodes and translates, and a limit on the requests that wait for it."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from components.faults import Fault
 _Made = TypeVar("_Made")
 
 
-class Desk:
+class Worker:
     """Does one thing at a time, so that two pages do not compute against each other on the same cores.
 
     A Fault means that the request was at fault.
@@ -20,7 +20,7 @@ class Desk:
 
     def __init__(self, most_waiting: int = 8) -> None:
         self._most, self._waiting = most_waiting, 0
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="desk")
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="worker")
 
     async def do(self, work: Callable[[], _Made]) -> _Made:
         """Run `work` in the thread.

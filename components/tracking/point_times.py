@@ -1,4 +1,4 @@
-"""Stamps: the times of a run's points, kept on disk, so that MLflow recognises a point that is sent again."""
+"""PointTimes: the times of a run's points, kept on disk, so that MLflow recognises a point that is sent again."""
 
 import json
 import time
@@ -9,7 +9,7 @@ from components.files import faults_of_the_disk
 from components.tracking.record import Point
 
 
-class Stamps:
+class PointTimes:
     """When each row of metrics was first seen, in a file that is only appended to.
 
     MLflow keeps a point once for each name, step, value and time. A server that was stopped may carry out a call long

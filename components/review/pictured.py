@@ -8,10 +8,10 @@ from PIL import Image
 from components.faults import Fault
 from components.files import atomic_path
 from components.home import AnyPath
-from components.review.account import markdown
 from components.review.config import ReviewConfig
-from components.review.pictures import Sample, grid, side_by_side
-from components.review.review import Review, find_standing, keep_verdict, review
+from components.review.review import Review, find_state, keep_verdict, review
+from components.review.side_by_side import Sample, grid, side_by_side
+from components.review.text import markdown
 from components.scratch import scratch
 from components.tracking.lineage import Lineage, find_lineage, keep_picture
 from components.tracking.record import plain_name
@@ -20,7 +20,7 @@ from components.tracking.versions import find_version
 
 
 @dataclass(frozen=True)
-class Seen:
+class PicturedReview:
     """A review with its pictures.
 
     Attributes:
@@ -38,7 +38,7 @@ class Seen:
     @property
     def columns(self) -> dict[str, str]:
         """What the columns of the pictures are called."""
-        card, champion = self.review.candidate.card, self.review.standing.champion
+        card, champion = self.review.candidate.card, self.review.state.champion
         return {
             "source": card.task.source or "",
             "champion": f"version {champion.number}, champion" if champion else "champion",
@@ -47,7 +47,7 @@ class Seen:
         }
 
 
-def look(store: Store, model: str, which: str, config: ReviewConfig, shards: AnyPath, out: Path) -> Seen:
+def look(store: Store, model: str, which: str, config: ReviewConfig, shards: AnyPath, out: Path) -> PicturedReview:
     """Review a version, write the pictures below `out`, and keep verdict and pictures with it in MLflow.
 
     Args:
@@ -56,21 +56,21 @@ def look(store: Store, model: str, which: str, config: ReviewConfig, shards: Any
     Raises:
         Fault: no such version, its files are missing or changed, or MLflow refuses.
     """
-    version, standing = find_version(store, model, which), find_standing(store, model)
+    version, state = find_version(store, model, which), find_state(store, model)
     lineage = find_lineage(store, version)
     name = f"{plain_name(model)}_v{version.number}"
     with scratch() as temporary:
-        found = review(store, standing, version, config, Path(temporary))
-        seen = Seen(found, lineage, out / name)
+        found = review(store, state, version, config, Path(temporary))
+        seen = PicturedReview(found, lineage, out / name)
         try:
             samples = side_by_side(shards, found.candidate, found.against, config.pictures)
         except Fault as fault:
-            seen = Seen(found, lineage, out / name, excuse=str(fault))
+            seen = PicturedReview(found, lineage, out / name, excuse=str(fault))
         else:
             picture = out / name / f"{name}.png"
             with atomic_path(picture) as part:
                 Image.fromarray(grid(samples, seen.columns)).save(part, format="PNG", optimize=True)
-            seen = Seen(found, lineage, out / name, samples, picture)
+            seen = PicturedReview(found, lineage, out / name, samples, picture)
     kept = keep_picture(store, version, seen.picture) if seen.picture else ""
     keep_verdict(store, found, markdown(found, lineage, kept))
     return seen

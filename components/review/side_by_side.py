@@ -13,7 +13,7 @@ from components.faults import Fault
 from components.home import AnyPath
 from components.models.asked import open_asked
 from components.models.generator import Generator
-from components.review.kept import Kept
+from components.review.measured import MeasuredVersion
 from components.tasks.encoding import render, to_one_size
 
 _CELL = 128  # least height of a picture in the grid, pixels
@@ -28,7 +28,9 @@ class Sample:
     pictures: dict[str, NDArray[np.uint8]]
 
 
-def side_by_side(shards: AnyPath, candidate: Kept, champion: Kept | None, count: int) -> list[Sample]:
+def side_by_side(
+    shards: AnyPath, candidate: MeasuredVersion, champion: MeasuredVersion | None, count: int
+) -> list[Sample]:
     """Test samples, evenly spread, with what each version makes of them; `truth` where the data has pairs.
 
     Raises:

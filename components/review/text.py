@@ -1,31 +1,31 @@
 """A review in words: lines for a terminal, markdown for MLflow's page of the version."""
 
 from components.review.gate import Difference, words
-from components.review.review import AGAINST, Review, Standing
+from components.review.review import AGAINST, ModelState, Review
 from components.tracking.lineage import Lineage
 from components.tracking.versions import GATE, VERDICT, Version
 
 _LONGEST = 4900  # characters; MLflow's database has room for 5,000
 
 
-def list_lines(standing: Standing, model: str, where: str) -> list[str]:
+def list_lines(state: ModelState, model: str, where: str) -> list[str]:
     """Every version with its verdict, the newest first."""
-    champion = f"the champion is version {standing.champion.number}" if standing.champion else "no champion yet"
+    champion = f"the champion is version {state.champion.number}" if state.champion else "no champion yet"
     lines = [f"{model} at {where}: {champion}"]
-    if standing.notice:
-        lines.append(f"note: {standing.notice}")
-    for each in reversed(standing.promotions):
-        if standing.champion and each.after == standing.champion.number:
+    if state.notice:
+        lines.append(f"note: {state.notice}")
+    for each in reversed(state.promotions):
+        if state.champion and each.after == state.champion.number:
             lines.append(f"  {each.kind} by {each.by}, {each.at} UTC: {each.why}")
             break
     rows: list[tuple[str, ...]] = [("version", "aliases", "verdict", "beside", "gate")]
-    for version in standing.versions:
+    for version in state.versions:
         rows.append(
             (
                 str(version.number),
                 " ".join(version.aliases) or "-",
                 version.tags.get(VERDICT, "not reviewed"),
-                _beside(version, standing),
+                _beside(version, state),
                 version.tags.get(GATE, "-"),
             )
         )
@@ -36,11 +36,11 @@ def review_lines(review: Review) -> list[str]:
     """One version: its verdict, the reasons, and every metric beside the champion's."""
     verdict = review.verdict
     lines = [f"{headline(review)}; the gate {'is passed' if verdict.passed else 'is not passed'}"]
-    if review.standing.notice:
-        lines.append(f"note: {review.standing.notice}")
+    if review.state.notice:
+        lines.append(f"note: {review.state.notice}")
     lines += [f"  - {reason}" for reason in verdict.reasons]
-    if verdict.differences and review.standing.champion:
-        other = f"version {review.standing.champion.number}"
+    if verdict.differences and review.state.champion:
+        other = f"version {review.state.champion.number}"
         rows: list[tuple[str, ...]] = [("figure", f"version {review.version.number}", other, "better by (95 %)", "")]
         rows += [
             (d.figure, f"{d.candidate:.4g}", f"{d.champion:.4g}", words(d.gain), mark(d)) for d in verdict.differences
@@ -51,7 +51,7 @@ def review_lines(review: Review) -> list[str]:
 
 def headline(review: Review) -> str:
     """The verdict in a line."""
-    name, word, champion = review.version.name, review.verdict.word, review.standing.champion
+    name, word, champion = review.version.name, review.verdict.word, review.state.champion
     if word == "champion":
         return f"{name} is the champion"
     if word == "no champion yet" or champion is None:
@@ -81,8 +81,8 @@ def markdown(review: Review, lineage: Lineage, picture: str = "") -> str:
     if picture:
         links.insert(0, f"[side by side]({lineage.files}/{picture})")
     parts += ["", f"Pictures and files of the run: {' · '.join(links)}; [params and curves]({lineage.page})", ""]
-    if verdict.differences and review.standing.champion:
-        parts += [f"| metric | this | version {review.standing.champion.number} | better by (95 %) | |"]
+    if verdict.differences and review.state.champion:
+        parts += [f"| metric | this | version {review.state.champion.number} | better by (95 %) | |"]
         parts += ["| --- | --- | --- | --- | --- |"]
         parts += [
             f"| {d.figure} | {d.candidate:.4g} | {d.champion:.4g} | {words(d.gain)} | {mark(d)} |"
@@ -97,11 +97,11 @@ def markdown(review: Review, lineage: Lineage, picture: str = "") -> str:
     return "\n".join([*parts, *ends])
 
 
-def _beside(version: Version, standing: Standing) -> str:
+def _beside(version: Version, state: ModelState) -> str:
     """What a verdict was about, and whether that is still the champion."""
     if AGAINST not in version.tags:
         return "-"
-    now = standing.mark.items() <= version.tags.items()
+    now = state.mark.items() <= version.tags.items()
     against = version.tags[AGAINST]
     named = "none" if against == "none" else f"version {against}"
     return named if now else f"{named}, until a promotion since"
