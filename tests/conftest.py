@@ -1,6 +1,7 @@
 """Fixtures that all rooms share."""
 
 import gc
+import os
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -82,6 +83,16 @@ def write_kinds(root: Path, counts: tuple[int, int, int] = (24, 8, 8)) -> Path:
     task = Task(target="photo", condition="kind")
     write_set(root, "kinds", sized(domains, (32, 32)), task, splits, samples_per_shard=8)
     return root
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_registry_of_another_file() -> Iterator[None]:
+    """MLflow leaves the address of its store in the environment, where the processes that tests start would find it."""
+    before = os.environ.pop("MLFLOW_TRACKING_URI", None)
+    yield
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    if before is not None:
+        os.environ["MLFLOW_TRACKING_URI"] = before
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from components.files import read_json
 from components.home import shared
 from components.models.generator import Generator
 from components.params import Params
-from components.search.trial_objective import Measure, TrialObjective
+from components.search.trial_objective import TrialMeasure, TrialObjective
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.stage import Clock
@@ -76,7 +76,7 @@ def test_both_directions_go_all_the_way(shards, tmp_path, monkeypatch):
     if shards == "pairs":
         assert metrics["photo_to_labels"]["rows"]["model"]["labels_pixel_accuracy"]["value"] <= 1
     trained = plan(params.system, params.train, data / "shards", shared() / "runs")
-    measure = Measure(None, 4, params.evaluate, params.generate, trained.shards, data / "judge", trained.task)
+    measure = TrialMeasure(None, 4, params.evaluate, params.generate, trained.shards, data / "judge", trained.task)
     rung = TrialObjective(measure)(trained)  # as a search would measure it, by the task's own direction
     assert rung.steps == 2
     assert rung.low <= rung.value <= rung.high

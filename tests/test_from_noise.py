@@ -11,7 +11,7 @@ from components.files import read_json
 from components.home import LOCAL, shared
 from components.models.generator import Generator
 from components.params import Params
-from components.search.trial_objective import Measure, TrialObjective
+from components.search.trial_objective import TrialMeasure, TrialObjective
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.stage import Clock
@@ -84,7 +84,7 @@ def test_a_system_goes_all_the_way(system, tmp_path, monkeypatch):
     assert len({picture.tobytes() for picture in expected}) == len(test)  # another seed is another picture
     trained = plan(params.system, params.train, data / "shards", shared() / "runs")
     assert trained.task == Task(target="photo", condition="kind" if conditional else None)
-    measure = Measure(None, 4, params.evaluate, params.generate, trained.shards, data / "judge", trained.task)
+    measure = TrialMeasure(None, 4, params.evaluate, params.generate, trained.shards, data / "judge", trained.task)
     meter = TrialObjective(measure)
     assert meter.objective.figure == ("condition_accuracy" if conditional else "kid_efficientnet_lite0")
     assert meter(trained).steps == 2

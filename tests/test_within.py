@@ -20,7 +20,7 @@ from components.pages.curves import number
 from components.pages.demo.app import demo_app
 from components.pages.demo.models import load_easels, load_models
 from components.pages.study.algorithms import open_algorithms
-from components.pages.study.shown import Pictures
+from components.pages.study.shown import ShownPictures
 from components.params import Params
 from components.plan import check_classes
 from components.review.measured import MeasuredVersion
@@ -194,7 +194,7 @@ def test_translate_asks_for_one_class_or_for_each(made, tmp_path, monkeypatch):
 
 def test_people_are_shown_the_true_picture_of_what_was_made(made):
     algorithms = open_algorithms([], made / "data/generated", made / "data/shards", None, made / "work", no_store)
-    pictures = Pictures(made / "data/shards", algorithms)
+    pictures = ShownPictures(made / "data/shards", algorithms)
     assert pictures.paired
     pairs = pictures.samples(Random(0))
     assert len(pairs) == 8

@@ -9,7 +9,7 @@ import pytest
 import tqdm.std
 
 from components.cluster import watch
-from components.cluster.rank import Sign
+from components.cluster.rank import RankReport
 from components.cluster.workers import Workers
 from components.files import read_json
 from components.pages.times import read_times
@@ -77,7 +77,7 @@ def test_a_rank_is_taken_for_hung_by_no_clock_but_the_monotonic_one(tally, jumps
     monkeypatch.setattr(time, "monotonic", lambda: next(steady))
     watched = watch._Watched(worker=None)
     for step in range(20):
-        watched.sign, watched.heard = Sign(step, 0.25, "loop.py:62 (fit)", waits=False), time.monotonic()
+        watched.sign, watched.heard = RankReport(step, 0.25, "loop.py:62 (fit)", waits=False), time.monotonic()
         tally.count(watched.idle == 0.75, f"{jumps}: idle for {watched.idle} s")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from components.review.review import find_standing
+from components.review.review import find_state
 from components.tracking.store import Store, open_store
 from tests.review.helpers import MLFLOW_WARNS
 from tests.test_graph import Project, start
@@ -49,7 +49,7 @@ class Versioned(Project):
     def registered(self) -> dict[str, Any]:
         """What version.json says, which must be what the registry has."""
         made = json.loads((self.folder / "data/registered/version.json").read_text())["versions"]["labels_to_photo"]
-        versions = {version.number: version for version in find_standing(self.store(), "tiny").versions}
+        versions = {version.number: version for version in find_state(self.store(), "tiny").versions}
         assert versions[made["version"]].tags["key"] == made["key"]
         assert versions[made["version"]].tags["weights_sha256"] == made["weights_sha256"]
         run = json.loads((self.folder / "data/runs/run.json").read_text())

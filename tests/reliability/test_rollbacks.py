@@ -8,7 +8,7 @@ import pytest
 
 from components.faults import Fault
 from components.review.promote import promote, rollback
-from components.review.review import find_standing
+from components.review.review import find_state
 from components.tracking import promotions
 from components.tracking.store import open_store
 from components.tracking.versions import find_version, note_version
@@ -37,13 +37,13 @@ def test_a_rollback_undoes_what_its_author_saw_or_nothing(tally, tmp_path, tiny_
     monkeypatch.setattr(promotions, "_write", slow_write)
 
     def promoted(version: int, by: str) -> None:
-        standing = find_standing(store, "tiny")
-        note_version(store, find_version(store, "tiny", str(version)), standing.mark, "seen")
+        state = find_state(store, "tiny")
+        note_version(store, find_version(store, "tiny", str(version)), state.mark, "seen")
         promote(store, "tiny", str(version), by, "better", RULES, tmp_path / by, override=True)
 
     promoted(1, "Ann")
     for turn in range(ROUNDS):
-        current = find_standing(store, "tiny").champion.number
+        current = find_state(store, "tiny").champion.number
         other = chance.choice([version for version in (1, 2, 3) if version != current])
         before = len(promotions.read_promotions(store, "tiny"))
         said: list[str] = []
@@ -63,11 +63,11 @@ def test_a_rollback_undoes_what_its_author_saw_or_nothing(tally, tmp_path, tiny_
             thread.start()
         for thread in threads:
             thread.join()
-        standing = find_standing(store, "tiny")
-        new = standing.promotions[before:]
+        state = find_state(store, "tiny")
+        new = state.promotions[before:]
         honest = all(each.kind == "rollback" and each.before == current for each in new if each.by == "Roller")
         honest &= all(each.kind == "promotion" and each.after == other for each in new if each.by == "Ann")
-        settled = standing.champion.number == standing.promotions[-1].after and not standing.notice
+        settled = state.champion.number == state.promotions[-1].after and not state.notice
         no_more = len(new) + len(said) == 2 and all("\n" not in line for line in said)
         tally.count(
             honest and settled and no_more, f"{turn}: {[(e.by, e.kind, e.before, e.after) for e in new]} {said}"

@@ -140,7 +140,7 @@ def test_no_damage_of_a_file_is_more_than_a_fault(tally, tmp_path: Path, count: 
         path, ends = tmp_path / f"weights{suffix}", set()
         for what, data in damaged(content, count, seed=number):
             path.write_bytes(data)
-            end = how_it_ends(lambda path=path: frozen.read_weights(path, sha256_file(path)), path)
+            end = how_it_ends(lambda path=path: frozen.read_state_dict(path, sha256_file(path)), path)
             tally.count(end != "astray", f"features {suffix}: {what}")
             if suffix == ".safetensors":
                 end = how_it_ends(lambda path=path: read_weights(path, good, "a network"), path, shapes)

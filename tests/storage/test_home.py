@@ -62,7 +62,10 @@ def test_what_cannot_be_used_is_said(root, monkeypatch):
     cases = [
         ({"PIX2PIPE_ROOT": "foo://x"}, "PIX2PIPE_ROOT=foo://x: Unsupported filesystem: 'foo'; give a folder"),
         ({"PIX2PIPE_ROOT": "gs://x/y"}, "PIX2PIPE_ROOT=gs://x/y: Please install gcsfs"),
-        ({"PIX2PIPE_ROOT": "s3://nobody-made-it/x"}, "PIX2PIPE_ROOT=s3://nobody-made-it/x: no such bucket; make it"),
+        (
+            {"PIX2PIPE_ROOT": "s3://nobody-made-it/x"},
+            "PIX2PIPE_ROOT=s3://nobody-made-it/x: there is no such bucket",
+        ),
         (
             {"PIX2PIPE_ROOT": f"s3://{BUCKET}/x", "AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
             f"PIX2PIPE_ROOT=s3://{BUCKET}/x: Unable to locate credentials; see the credentials and the endpoint",
