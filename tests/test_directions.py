@@ -81,7 +81,7 @@ def test_both_directions_go_all_the_way(shards, tmp_path, monkeypatch):
     assert rung.steps == 2
     assert rung.low <= rung.value <= rung.high
     page = (data / "report/index.html").read_text()
-    for part in ("How good it is", "Test pictures", "All figures"):
+    for part in ("How good it is", "Test pictures", "All metrics"):
         assert f"{part}: labels to photo</h2>" in page
         assert f"{part}: photo to labels</h2>" in page
     assert "tiny version 1 (candidate), tiny-photo-to-labels version 1 (candidate)" in page
