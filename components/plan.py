@@ -117,24 +117,14 @@ def check_shards(params: Params, manifest: Manifest) -> None:
         "shard.derive": (sorted(data.domains), sorted(manifest.domains)),
         "shard.task": (data.task, manifest.task),
     }
-    differing |= {
-        f"shard.cut.image_size, the size of {name}": (data.domains[name].size, domain.size)
-        for name, domain in manifest.domains.items()
-        if name in data.domains
-    }
-    differing |= {
-        f"the classes and colours of {name}": (_drawn(data.domains[name]), _drawn(domain))
-        for name, domain in manifest.domains.items()
-        if name in data.domains
-    }
-    differing |= {
-        f"ignore, range and bands of {name}": (_read_as(data.domains[name]), _read_as(domain))
-        for name, domain in manifest.domains.items()
-        if name in data.domains
-    }
-    for param, (asked, found) in differing.items():
-        if asked != found:
-            both = "" if isinstance(found, dict) else f": now {_brief(asked)}, made with {_brief(found)}"
+    for name, domain in manifest.domains.items():
+        if (asked := data.domains.get(name)) is not None:
+            differing[f"shard.cut.image_size, the size of {name}"] = asked.size, domain.size
+            differing[f"the classes and colours of {name}"] = _drawn(asked), _drawn(domain)
+            differing[f"ignore, range and bands of {name}"] = _read_as(asked), _read_as(domain)
+    for param, (now, made) in differing.items():
+        if now != made:
+            both = "" if isinstance(made, dict) else f": now {_brief(now)}, made with {_brief(made)}"
             raise Fault(f"{SHARDS} was made with other params ({param}{both}); run dvc repro -f shard")
 
 

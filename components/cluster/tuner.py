@@ -18,7 +18,7 @@ from components.search.config import TuneConfig
 from components.search.ledger import Ledger, Rung, Trial
 from components.search.outcome import finalists
 from components.search.space import Values, propose
-from components.search.trial_objective import TrialMeasure, meter
+from components.search.trial_objective import TrialMeasure, objective_of
 from components.training.loop import fit
 from components.training.run import Run
 
@@ -195,6 +195,6 @@ def _trial(config: dict[str, Any], work: Search) -> None:
         rung = next((rung for rung in known if rung.steps == steps), None)
         if rung is None:
             workers.run(partial(fit, until=steps), run)
-            rung = meter(work.measure)(run)
+            rung = objective_of(work.measure)(run)
         spent = time.perf_counter() - began
         tune.report({**rung.model_dump(), "seconds": spent, "key": run.key})

@@ -15,7 +15,7 @@ from components.evaluation.intervals import PERCENT, Figure
 from components.evaluation.measure import Measured, Measurer, Subset, Truth
 from components.evaluation.points import assign, point_figures, read_points
 from components.evaluation.protocol import Protocol, SampleProtocol
-from components.evaluation.reading import reading_of
+from components.evaluation.reading import Reading, reading_of
 from components.evaluation.rows import build_rows, check_generated
 from components.evaluation.verdict import summarise
 from components.evaluation.within import open_within
@@ -77,7 +77,7 @@ def evaluate(
         rows["real"] = replace(rows["real"], score=False, labels=False)
     looked = [row for name, row in rows.items() if name in {"real", *wanted}]
     networks = open_networks(config)
-    truth, skipped = open_truth(Subset(test), task, judge, None if sources is None else Subset(sources))
+    truth, reading = open_truth(Subset(test), task, judge, None if sources is None else Subset(sources))
     with tqdm(total=sum(row.count for row in looked), unit="picture", desc="evaluate") as bar:
         measurer = Measurer(networks, truth, config.batch_size, cache, bar)
         measured = {row.name: measurer.measure(row) for row in looked}
@@ -88,8 +88,8 @@ def evaluate(
     given = next((rows[name].domain for name in ("input", "bicubic") if name in rows), None)
     summary = summarise(figures, list(networks), given, rows["model"].domain)
     metrics = {"protocol": protocol.as_json(), "rows": rows_json, "summary": summary}
-    if skipped:
-        metrics["skipped"] = skipped
+    if reading.skipped:
+        metrics["skipped"] = dict(reading.skipped)
     keys = truth.asked.keys if task.source is not None else generated.keys
     table = _per_sample(measured["model"], measured["real"], truth, keys) | copied
     return Evaluation(metrics, table, _replicates(figures))
@@ -145,10 +145,8 @@ def _evaluate_within(
     return Evaluation(metrics, _per_sample(model, beside, within.truth, within.turns.keys), _replicates(figures))
 
 
-def open_truth(
-    test: Subset, task: Task, judge: Judge | None, sources: Subset | None = None
-) -> tuple[Truth, dict[str, str]]:
-    """What can be compared, and by which judge; and the reasons for what cannot."""
+def open_truth(test: Subset, task: Task, judge: Judge | None, sources: Subset | None = None) -> tuple[Truth, Reading]:
+    """What can be compared, and by which judge; and the reading of the task that says so, and what cannot."""
     domains, judged = test.split.domains, None if judge is None else judge.card.task
     reading = reading_of(task, domains, judged, aligned=sources is None)
     if judge is not None and reading.by_judge and judge.classes != domains[reading.labels or ""].classes:
@@ -165,7 +163,7 @@ def open_truth(
         translated=task.source is not None,
         border=reading.border,
     )
-    return truth, dict(reading.skipped)
+    return truth, reading
 
 
 def make_protocol(

@@ -15,7 +15,7 @@ from components.evaluation.figures import figures_of
 from components.evaluation.intervals import Figure
 from components.evaluation.measure import Measured, Measurer, Subset
 from components.evaluation.protocol import Protocol
-from components.evaluation.reading import Reading, measurable
+from components.evaluation.reading import measurable
 from components.evaluation.rows import Row
 from components.faults import Fault
 from components.shards.reader import Split
@@ -70,10 +70,8 @@ class Objective:
     ) -> None:
         self._config, self._cache = config, cache
         asked = None if sources is None else _spread(sources, samples)
-        self._truth, skipped = open_truth(_spread(val, samples), task, judge, asked)
+        self._truth, reading = open_truth(_spread(val, samples), task, judge, asked)
         self._domain = val.domains[task.target]
-        border = self._truth.border
-        reading = Reading(self._truth.labels, self._truth.judge is not None, self._truth.paired, skipped, border)
         known = measurable(task, val.domains, reading, config.suffixes, figure)
         self.figure = figure or known.default
         self._asks = {

@@ -95,11 +95,12 @@ def init_normal(network: nn.Module, std: float = 0.02) -> nn.Module:
     return network
 
 
-def init_he(network: nn.Module) -> nn.Module:
-    """Initialise for ReLU by He's uniform distribution, as the code of WGAN-GP does; biases 0."""
+def init_he(network: nn.Module, normal: bool = False) -> nn.Module:
+    """Initialise for ReLU by He's distribution, uniform as in the code of WGAN-GP or normal; biases 0."""
+    draw = nn.init.kaiming_normal_ if normal else nn.init.kaiming_uniform_
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
+            draw(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     return network

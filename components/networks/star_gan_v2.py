@@ -163,16 +163,6 @@ def chosen(of_each: Tensor, condition: Tensor) -> Tensor:
     return (of_each * condition.to(of_each.dtype)[:, :, None]).sum(dim=1)
 
 
-def init_relu(network: nn.Module) -> nn.Module:
-    """Initialise for ReLU by He's normal distribution, as the authors do; biases 0."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-    return network
-
-
 def _level(width: int) -> Block:
     return Block(width, width, normed=True, down=False)
 

@@ -1,4 +1,4 @@
-"""The desk: reviews a version, makes its pictures, and keeps the verdict with it."""
+"""Reviews a version, makes its pictures, and keeps the verdict with it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

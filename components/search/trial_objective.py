@@ -93,6 +93,6 @@ def share_judge(folder: Path, root: AnyPath) -> AnyPath:
 
 
 @lru_cache(maxsize=1)
-def meter(measure: TrialMeasure) -> TrialObjective:
-    """A meter, opened once in a process that runs one trial after another."""
+def objective_of(measure: TrialMeasure) -> TrialObjective:
+    """The objective, opened once in a process that runs one trial after another."""
     return TrialObjective(measure)

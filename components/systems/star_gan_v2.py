@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from components.faults import Fault
 from components.networks import across_ranks
+from components.networks.layers import init_he
 from components.networks.noise import latents
-from components.networks.star_gan_v2 import Mapping, StyledGenerator, Trunk, init_relu
+from components.networks.star_gan_v2 import Mapping, StyledGenerator, Trunk
 from components.objectives.adversarial import ADVERSARIAL
 from components.objectives.penalties import R1Config, penalty
 from components.systems.moment import Course
@@ -167,7 +168,7 @@ def make_networks(config: StarGANv2Config, shape: Shape) -> nn.ModuleDict:
         "discriminator": Trunk(channels, 1, classes, shape.target.height_width, deep),
     }
     networks["mapping"].register_buffer(WEIGHT, torch.zeros(()), persistent=False)
-    return nn.ModuleDict({name: init_relu(network) for name, network in networks.items()})
+    return nn.ModuleDict({name: init_he(network, normal=True) for name, network in networks.items()})
 
 
 def diversity_weight(config: StarGANv2Config, moment: Moment) -> float:

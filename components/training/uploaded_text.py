@@ -28,7 +28,7 @@ class UploadedText:
 
     def __init__(self, path: UPath, text: str) -> None:
         self._path = path
-        self._file = tempfile.TemporaryFile("w+b", prefix="pix2pipe-")  # noqa: SIM115 (closed with the spool)
+        self._file = tempfile.TemporaryFile("w+b", prefix="pix2pipe-")  # noqa: SIM115 (closed with the text)
         self._file.write(text.encode())
         self._uploaded = 0  # bytes of it that are there
         if not text:

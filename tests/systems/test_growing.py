@@ -36,6 +36,7 @@ from components.training.group import Group
 from components.training.loop import fit
 from components.training.run import Run
 from tests.reliability.ranks import together
+from tests.staged import fit_whole_and_cut
 from tests.systems.test_every_system import assert_same_weights, run_of
 from tests.training.helpers import weights_of
 
@@ -386,21 +387,13 @@ def grown_runs(name, shards, folder) -> tuple[Run, list[Run]]:
     return whole, cuts
 
 
-def cut_main(group: Group, whole: Run, cuts: list[Run]) -> None:
-    fit(whole, group)
-    for until, run in zip(CUTS, cuts, strict=True):
-        fit(run, group, until=until)
-        group.mean(torch.zeros(1))  # no rank goes on before the first has written the checkpoint
-        fit(run, group)
-
-
 @pytest.mark.parametrize(
     ("name", "world"),
     [("pg_gan", 1), ("style_gan", 2), *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW)],
 )
 def test_a_resume_at_each_side_of_each_change_is_exact(tiny_shards, tmp_path, name, world):
     whole, cuts = grown_runs(name, tiny_shards, tmp_path)
-    together(world, tmp_path, cut_main, whole, cuts)
+    together(world, tmp_path, fit_whole_and_cut, whole, cuts, CUTS)
     for run in cuts:
         assert_same_weights(whole, run)
 

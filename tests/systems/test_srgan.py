@@ -17,10 +17,9 @@ from components.plan import check_plan
 from components.systems import build
 from components.systems.srgan import SRGANConfig, in_resnet, scale_of, srgan
 from components.systems.system import Moment, Shape
-from components.training.group import Group
-from components.training.loop import fit
 from components.training.run import Run
 from tests.reliability.ranks import together
+from tests.staged import fit_whole_and_cut, weights_after
 from tests.systems.test_every_system import SMALL, run_of
 from tests.systems.test_pairs import taken
 from tests.training.helpers import weights_of
@@ -195,13 +194,6 @@ def test_params_of_other_sizes_are_refused_before_anything_runs(size, factor, sa
         check_plan(parse_params(values, "params.yaml"))
 
 
-def rank_main(group: Group, whole: Run, cuts: list[Run]) -> None:
-    fit(whole, group)
-    for until, run in zip(CUTS, cuts, strict=True):
-        fit(run, group, until=until)
-        fit(run, group)
-
-
 @pytest.fixture(scope="module")
 def trained(tiny_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, tuple[Run, list[Run]]]:
     """By the number of ranks: the run that was never cut, and one cut at each side of the change of stage."""
@@ -219,7 +211,7 @@ def trained(tiny_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
             )
             for name in ("whole", *CUTS)
         )
-        together(world, folder, rank_main, whole, cuts)
+        together(world, folder, fit_whole_and_cut, whole, cuts, CUTS)
         made[world] = whole, cuts
     return made
 
@@ -232,14 +224,9 @@ def test_a_resume_at_each_side_of_the_change_is_exact(trained, world):
             assert torch.equal(value, weights_of(run)[key]), (run.folder, key)
 
 
-def at(run: Run, step: int) -> dict[str, Tensor]:
-    """The weights after a step."""
-    return next(checkpoint for checkpoint in run.checkpoints.all() if checkpoint.step == step).weights()
-
-
 def test_two_ranks_are_one_process(trained):
     for step in (1, CHANGE, CHANGE + 1):
-        one, two = (at(trained[world][0], step) for world in (1, 2))
+        one, two = (weights_after(trained[world][0], step) for world in (1, 2))
         for key, value in one.items():
             assert torch.allclose(value, two[key], rtol=1e-3, atol=2e-4), (step, key)
 
@@ -247,8 +234,8 @@ def test_two_ranks_are_one_process(trained):
 def test_the_discriminator_rests_until_the_change(trained):
     whole, _ = trained[2]
     key = "discriminator.judged.0.weight"
-    assert torch.equal(at(whole, 1)[key], at(whole, CHANGE)[key])
-    assert not torch.equal(at(whole, CHANGE)[key], at(whole, CHANGE + 1)[key])
+    assert torch.equal(weights_after(whole, 1)[key], weights_after(whole, CHANGE)[key])
+    assert not torch.equal(weights_after(whole, CHANGE)[key], weights_after(whole, CHANGE + 1)[key])
     states = {c.step: c.state()["optimizers"] for c in whole.checkpoints.all()}
     steps = {name: {int(s["step"]) for s in state["state"].values()} for name, state in states[STEPS].items()}
     assert steps == {"resnet": {CHANGE}, "discriminator": {STEPS - CHANGE}, "generator": {STEPS - CHANGE}}

@@ -13,10 +13,9 @@ from components.faults import Fault
 from components.networks.stacked_gan import Encoder, FeatureDiscriminator, PictureDiscriminator, StackedGenerator
 from components.systems.stacked_gan import StackedGANConfig, passed, stacked_gan, stage_of
 from components.systems.system import Given, Moment, Shape, System
-from components.training.group import Group
-from components.training.loop import fit
 from components.training.run import Run
 from tests.reliability.ranks import together
+from tests.staged import fit_whole_and_cut, weights_after
 from tests.systems.test_every_system import SMALL, gradient_after_one_step, run_of
 from tests.training.helpers import weights_of
 
@@ -167,13 +166,6 @@ def test_latent_and_class_decide_the_picture():
     assert not torch.equal(one, other_seed)
 
 
-def rank_main(group: Group, whole: Run, cuts: list[Run]) -> None:
-    fit(whole, group)
-    for until, run in zip(CUTS, cuts, strict=True):
-        fit(run, group, until=until)
-        fit(run, group)
-
-
 @pytest.fixture(scope="module")
 def trained(tiny_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, tuple[Run, list[Run]]]:
     """By the number of ranks: the run that was never cut, and one cut at and on each side of both changes."""
@@ -183,7 +175,7 @@ def trained(tiny_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
         whole, *cuts = (
             run_of("stacked_gan", tiny_shards, folder / str(name), SYSTEM, **TRAIN) for name in ("whole", *CUTS)
         )
-        together(world, folder, rank_main, whole, cuts)
+        together(world, folder, fit_whole_and_cut, whole, cuts, CUTS)
         made[world] = whole, cuts
     return made
 
@@ -194,11 +186,6 @@ def test_a_resume_at_each_side_of_every_change_is_exact(trained, world):
     for run in cuts:
         for key, value in weights_of(whole).items():
             assert torch.equal(value, weights_of(run)[key]), (run.folder, key)
-
-
-def at(run: Run, step: int) -> dict[str, Tensor]:
-    """The weights after a step."""
-    return next(checkpoint for checkpoint in run.checkpoints.all() if checkpoint.step == step).weights()
 
 
 def test_two_ranks_are_one_process_at_the_first_step_of_each_stage(trained):
@@ -230,7 +217,7 @@ def test_what_learns_in_each_stage(trained):
     whole, _ = trained[1]
     moved = []
     for step in range(1, STEPS):
-        before, after = at(whole, step), at(whole, step + 1)
+        before, after = weights_after(whole, step), weights_after(whole, step + 1)
         moved.append({key.split(".")[0] for key in before if not torch.equal(before[key], after[key])} - {"ema"})
     assert moved == [{"encoder"}, *[set(NETWORKS[1:])] * 4]
     states = whole.checkpoints.last().state()["optimizers"]

@@ -12,10 +12,10 @@ from components.systems.system import Batch, Moment, Phase, Shape, System, Terms
 from components.training import loop
 from components.training.config import TrainConfig
 from components.training.group import Group
-from components.training.loop import fit
 from components.training.optimizers import make_optimizers, rates
 from components.training.run import Run
 from tests.reliability.ranks import together
+from tests.staged import fit_whole_and_cut, weights_after
 from tests.training.helpers import small_run, weights_of
 
 STEPS, LAZY, WAKES, CLIP = 8, 3, 4, 0.2
@@ -81,10 +81,7 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def rank_main(group: Group, whole: Run, cuts: list[Run]) -> None:
     loop.build = toy
-    fit(whole, group)
-    for until, run in zip(CUTS, cuts, strict=True):
-        fit(run, group, until=until)
-        fit(run, group)
+    fit_whole_and_cut(group, whole, cuts, CUTS)
 
 
 def runs(shards: Path, folder: Path) -> tuple[Run, list[Run]]:
@@ -94,11 +91,6 @@ def runs(shards: Path, folder: Path) -> tuple[Run, list[Run]]:
         small_run(shards, folder / "whole", **settings),
         [small_run(shards, folder / f"cut_{until}", **settings) for until in CUTS],
     )
-
-
-def at(run: Run, step: int) -> dict[str, Tensor]:
-    """The weights after a step."""
-    return next(checkpoint for checkpoint in run.checkpoints.all() if checkpoint.step == step).weights()
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +114,7 @@ def test_a_resume_at_each_side_of_a_change_is_exact(trained, world):
 
 def test_two_ranks_are_one_process(trained):
     for step in (1, WAKES, WAKES + 1, STEPS):
-        one, two = (at(trained[world][0], step) for world in (1, 2))
+        one, two = (weights_after(trained[world][0], step) for world in (1, 2))
         for key, value in one.items():
             assert torch.allclose(value, two[key], rtol=1e-3, atol=2e-5), (step, key)
 
@@ -133,14 +125,14 @@ def test_what_rests_does_not_move_and_then_wakes(trained):
         states = {c.step: c.state()["optimizers"] for c in whole.checkpoints.all()}
         assert set(states[STEPS]) == {"critic", "generator"}  # the penalty has no optimizer of its own
         for key in ("generator.second.weight", "generator.second.bias"):
-            assert torch.equal(at(whole, 1)[key], at(whole, WAKES)[key])
-            assert not torch.equal(at(whole, WAKES)[key], at(whole, WAKES + 1)[key])
+            assert torch.equal(weights_after(whole, 1)[key], weights_after(whole, WAKES)[key])
+            assert not torch.equal(weights_after(whole, WAKES)[key], weights_after(whole, WAKES + 1)[key])
         steps = [int(state["step"]) for state in states[STEPS]["generator"]["state"].values()]
         assert steps == [STEPS, STEPS, STEPS - WAKES, STEPS - WAKES]
         # The critic's optimizer took a step for the penalty too, in which the last bias rested.
         taken = [int(state["step"]) for state in states[STEPS]["critic"]["state"].values()]
         assert taken == [STEPS + 3, STEPS + 3, STEPS + 3, STEPS]
-        assert all(at(whole, STEPS)[f"critic.{i}.weight"].abs().max() <= CLIP for i in (0, 2))
+        assert all(weights_after(whole, STEPS)[f"critic.{i}.weight"].abs().max() <= CLIP for i in (0, 2))
 
 
 def test_a_rate_by_network_comes_before_one_by_optimizer():
