@@ -18,9 +18,9 @@ from components.evaluation.features import efficientnet_lite0
 from components.evaluation.frechet import frechet_distance
 from components.models.card import GenerateConfig
 from components.models.trained import Trained
+from components.samples.task import Task
 from components.shards.reader import Split
 from components.systems import AnySystemConfig, SystemConfig
-from components.task import Task
 from components.training.checkpoint import CheckpointStore
 from components.training.config import TrainConfig
 from components.training.run import Run

@@ -16,8 +16,8 @@ from benchmarks.plain import Step, plain_cyclegan
 from benchmarks.step import make_shards
 from components.objectives.replay_pool import ReplayPool
 from components.systems import build
-from components.systems.cyclegan import CycleGANConfig
 from components.systems.parts import ResNetConfig
+from components.systems.translation.cyclegan import CycleGANConfig
 from components.training.config import TrainConfig
 from components.training.feed import Feed
 from components.training.group import Group

@@ -25,8 +25,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.plain import plain_cyclegan, plain_pix2pix
 from benchmarks.step import make_shards
+from components.storage.yaml_file import read_yaml
 from components.systems import AnySystemConfig, SystemConfig, build
-from components.systems.pix2pix import Pix2PixConfig
+from components.systems.translation.pix2pix import Pix2PixConfig
 from components.training.config import TrainConfig
 from components.training.feed import Feed
 from components.training.group import Group
@@ -34,7 +35,6 @@ from components.training.loop import fit
 from components.training.numerics import numerics
 from components.training.run import Run, plan
 from components.training.trainer import Trainer
-from components.yaml_file import read_yaml
 
 KINDS = ("plain", "eager", "graph", "host", "device")
 SAMPLES = 128

@@ -20,16 +20,16 @@ from torch import Tensor, nn
 from torch.optim import Adam
 from tqdm import tqdm
 
-from components.domain import Domain, Mixture
-from components.files import atomic_path, write_json, write_text
 from components.networks.noise import uniforms
 from components.networks.points import PointDiscriminator
+from components.samples.domain import Domain, Mixture
 from components.shards.loader import position_seeds
-from components.systems.gan import GANConfig
+from components.storage.files import atomic_path, write_json, write_text
+from components.systems.generation.gan import GANConfig
+from components.systems.generation.pair import pair
+from components.systems.generation.wgan_gp import WGANGPConfig
 from components.systems.moment import Moment
-from components.systems.pair import pair
 from components.systems.system import Batch, Published, Shape
-from components.systems.wgan_gp import WGANGPConfig
 
 OUT = Path("docs/results")
 LOG2 = math.log(2)

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from components.domain import Domain
-from components.files import write_json
+from components.samples.domain import Domain
+from components.samples.task import Task
 from components.shards.loader import Stream
 from components.shards.manifest import IndexEntry, Manifest, ShardEntry
 from components.shards.order import windows_at_once
 from components.shards.reader import Split
-from components.task import Task
+from components.storage.files import write_json
 from components.training.config import TrainConfig
 
 TRAIN = TrainConfig(steps=1)  # its defaults

@@ -19,11 +19,11 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from PIL import Image
 
-from components.domain import Domain, sized
 from components.params import load_params
+from components.samples.domain import Domain, sized
+from components.samples.task import Task
 from components.shards.writer import write_set
 from components.systems import build
-from components.task import Task
 from components.training.config import TrainConfig
 from components.training.feed import Feed
 from components.training.group import Group

@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 
 from components.params import ShardSection
-from components.source import Source
+from components.samples.source import Source
 from components.sources import fetch, open_source
 from components.sources.earth_cut import EarthCut
 from components.sources.folder_config import FolderConfig, Side

@@ -21,8 +21,8 @@ import torch
 from benchmarks.step import make_shards
 from components.cluster.workers import RANKS, Workers
 from components.faults import Fault
-from components.files import read_json
 from components.params import load_params
+from components.storage.files import read_json
 from components.systems import build
 from components.training import log
 from components.training.clock import THROUGHPUT

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from components.faults import Fault
-from components.files import exists, read_json
 from components.models.card import CARD
 from components.params import Params, with_values
 from components.plan import SHARDS, check_shards
 from components.search.outcome import WINNER, read_winner
 from components.shards.manifest import MANIFEST, Manifest
+from components.storage.files import exists, read_json
 from components.systems.judge import CARD as JUDGE_CARD
 
 JUDGE, TUNED, RUN, GENERATED = Path("data/judge"), Path("data/tune"), Path("data/runs"), Path("data/generated")

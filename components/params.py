@@ -8,26 +8,26 @@ from typing import Annotated, Any, Self, TypeVar, get_args, get_origin
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from components.domain import DomainName
 from components.evaluation.config import EvaluateConfig
 from components.faults import Fault
 from components.models.card import GenerateConfig
 from components.pages.config import ReportConfig
 from components.review.config import ReviewConfig
-from components.schema import Section
+from components.samples.domain import DomainName
+from components.samples.schema import Section
+from components.samples.task import Task
 from components.search.config import TuneConfig
 from components.search.space import check_space, extremes
 from components.shards.config import ShardConfig
 from components.sources import CutConfig, FetchConfig, shows
 from components.sources.earth import NAMES, EarthConfig
+from components.storage.yaml_file import read_yaml, shown
 from components.systems import SystemConfig
 from components.systems.judge import JudgeConfig
 from components.tables.config import RunParams, TablesParams
-from components.task import Task
 from components.tasks.derive import Derivation
 from components.tracking.config import RegisterConfig
 from components.training.config import TrainConfig
-from components.yaml_file import read_yaml, shown
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _LONGEST = 300  # characters of a message

@@ -6,27 +6,27 @@ from pathlib import Path
 
 import torch
 
-from components.domain import Domain, enlargement
 from components.evaluation.config import SSIM_WINDOW
 from components.evaluation.reading import measurable, reading_of
 from components.faults import Fault
-from components.files import sha256_json, write_text
 from components.params import Params
+from components.samples.domain import Domain, enlargement
+from components.samples.source import Shown
+from components.samples.task import Task
 from components.shards.manifest import Manifest
 from components.shards.turns import require_each_class
-from components.source import Shown
 from components.sources import shows
+from components.storage.files import sha256_json, write_text
+from components.storage.yaml_file import shown
 from components.systems import AnySystemConfig, build, unpaired_systems
 from components.systems.judge import judge_task
 from components.systems.system import Shape, System
 from components.systems.use import mixture
-from components.task import Task
 from components.tasks.derived import derived_domains
 from components.training.code import code_sha256
 from components.training.config import TrainConfig
 from components.training.optimizers import require_rates_known
 from components.training.run import as_seen, asked_of, files_of, require_file
-from components.yaml_file import shown
 
 CHECKED = Path(".pix2pipe/checked_plan")
 SHARDS = Path("data/shards")

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from components.asked import check_inputs
 from components.faults import Fault, faults_of_the_machine
-from components.files import exists, read_json, write_json
-from components.home import AnyPath
-from components.locks import exclusive
-from components.outputs import refuse_inputs_among_outputs, replaced, stage_outputs
 from components.params import Params, load_params
 from components.plan import check_plan
-from components.schema import user_paths
+from components.samples.schema import user_paths
+from components.storage.files import exists, read_json, write_json
+from components.storage.home import AnyPath
+from components.storage.locks import exclusive
+from components.storage.outputs import refuse_inputs_among_outputs, replaced, stage_outputs
 from components.training.stop import Stopped, sigterm_raises
 
 TIMINGS = Path(".pix2pipe/timings")
@@ -67,8 +67,8 @@ def run_stage(name: str, main: Callable[[Params, Clock], None]) -> None:
     All of params.yaml is validated before any work, and what later stages would refuse (components/plan.py), so a
     misspelt key of the last stage is refused by the first. Inputs that were made for other params are refused
     (components/asked.py). A stage whose outputs another process is writing in this folder is refused, and so is one
-    that would replace what a person has put among its outputs (components/outputs.py). Faults, Ctrl-C and SIGTERM end
-    it as `exit_with_one_line` says.
+    that would replace what a person has put among its outputs (components/storage/outputs.py). Faults, Ctrl-C and
+    SIGTERM end it as `exit_with_one_line` says.
     """
     parser = argparse.ArgumentParser(prog=f"python -m pipelines.{name}", description=main.__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")

@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 from components.faults import Fault
-from components.files import exists, listed, put_file, read_bytes, sha256_file
-from components.home import LOCAL, AnyPath, absolute, shared
 from components.models.card import CARD, WEIGHTS, read_card
 from components.networks.tensors import write_tensors
-from components.scratch import scratch
+from components.storage.files import exists, listed, put_file, read_bytes, sha256_file
+from components.storage.home import LOCAL, AnyPath, absolute, shared
+from components.storage.scratch import scratch
 from components.systems import build
 from components.systems.weights import load_weights
 from components.tracking.store import open_store, tracking_uri

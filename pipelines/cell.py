@@ -7,11 +7,11 @@ from pathlib import Path
 from PIL import Image
 
 from components.cluster.workers import Workers
-from components.files import atomic_path, write_json
-from components.home import LOCAL, shared
-from components.outputs import replaced
 from components.params import load_tables, run_params
 from components.stage import TIMINGS, Clock, exit_with_one_line
+from components.storage.files import atomic_path, write_json
+from components.storage.home import LOCAL, shared
+from components.storage.outputs import replaced
 from components.systems.judge import load_judge
 from components.tables.cell import Cell, plan_cell
 from components.training.loop import fit

@@ -10,12 +10,12 @@ from components.evaluation.evaluate import evaluate
 from components.evaluation.headline import headline
 from components.evaluation.sides import open_sides
 from components.evaluation.verdict import sentence
-from components.files import atomic_path, write_json
-from components.home import LOCAL
 from components.models.card import read_cards
 from components.params import Params
 from components.shards.reader import Split
 from components.stage import Clock, run_stage
+from components.storage.files import atomic_path, write_json
+from components.storage.home import LOCAL
 from components.systems.judge import load_judge
 
 SHARDS = Path("data/shards")

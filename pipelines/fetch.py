@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from components.home import LOCAL
 from components.params import Params
 from components.sources import fetch
 from components.stage import Clock, run_stage
+from components.storage.home import LOCAL
 
 RAW = Path("data/raw")
 CACHE = LOCAL / "cache"

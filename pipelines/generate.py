@@ -4,16 +4,16 @@ import shutil
 from pathlib import Path
 
 from components.cluster.workers import Workers
-from components.files import put_file, remove_folder, sha256_file, write_bytes
-from components.home import LOCAL, AnyPath, shared
 from components.models.asked import open_asked
 from components.models.card import CARD, WEIGHTS, Card
 from components.models.sheets import draw_matrix, draw_sheets
 from components.params import Params
+from components.samples.task import Task
 from components.shards.manifest import Manifest
 from components.shards.writer import write_set
 from components.stage import Clock, run_stage
-from components.task import Task
+from components.storage.files import put_file, remove_folder, sha256_file, write_bytes
+from components.storage.home import LOCAL, AnyPath, shared
 from components.training.export import export_trained
 from components.training.making import Making, made, make_parts
 

@@ -9,13 +9,13 @@ import torch
 from components.cluster.workers import Workers
 from components.evaluation.fcn_score import confusions, corrected
 from components.evaluation.measure import scored
-from components.files import write_json
-from components.home import shared
 from components.params import Params
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.stage import Clock, run_stage
 from components.start import settled_start
+from components.storage.files import write_json
+from components.storage.home import shared
 from components.systems.judge import CARD, Judge, export_judge, judge_task, write_card
 from components.training.loop import fit
 from components.training.progress import Progress

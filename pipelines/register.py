@@ -4,13 +4,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from components.files import read_json, write_json
-from components.home import LOCAL, shared
 from components.params import Params
 from components.review.pictured import look
 from components.review.text import headline
 from components.search.outcome import read_search, read_trials
 from components.stage import Clock, run_stage
+from components.storage.files import read_json, write_json
+from components.storage.home import LOCAL, shared
 from components.tracking.record import Outputs, gather
 from components.tracking.registry import register_all
 from components.tracking.run import log_record

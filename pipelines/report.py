@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from components.files import write_text
-from components.home import shared
 from components.pages.report import Inputs, build_report
 from components.params import Params
 from components.stage import TIMINGS, Clock, run_stage
+from components.storage.files import write_text
+from components.storage.home import shared
 
 DATA = Path("data")
 OUT = DATA / "report/index.html"

@@ -3,13 +3,13 @@
 import sys
 from pathlib import Path
 
-from components.home import LOCAL, shared
 from components.params import Params
 from components.plan import check_classes, check_data
 from components.shards.dark import dark_domains
 from components.shards.writer import write_shards
 from components.sources import open_source
 from components.stage import Clock, run_stage
+from components.storage.home import LOCAL, shared
 from components.tasks.derived import derived
 
 RAW = Path("data/raw")

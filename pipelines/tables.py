@@ -9,17 +9,17 @@ import numpy as np
 
 from components.evaluation.evaluate import evaluate
 from components.evaluation.sides import open_sides
-from components.files import atomic_path, read_json, write_json, write_text
-from components.home import LOCAL
-from components.outputs import replaced
 from components.params import load_tables
+from components.samples.task import Task
 from components.stage import exit_with_one_line
+from components.storage.files import atomic_path, read_json, write_json, write_text
+from components.storage.home import LOCAL
+from components.storage.outputs import replaced
 from components.systems.judge import load_judge
 from components.tables.cell import read_strip, strip
 from components.tables.config import TableConfig, TablesParams
 from components.tables.table import build_table, task_of
 from components.tables.write import as_json, markdown, sheet
-from components.task import Task
 from components.tasks.encoding import to_one_size
 
 PARAMS = Path("tables/params.yaml")

@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 
 from components.cluster.workers import Workers
-from components.home import LOCAL, shared
 from components.params import Params, with_values
 from components.search.outcome import WINNER, read_winner
 from components.stage import Clock, run_stage
 from components.start import settled_start
+from components.storage.home import LOCAL, shared
 from components.systems import build
 from components.tracking.live import LiveRun
 from components.tracking.record import run_name

@@ -6,9 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from components.cluster.tuner import Search, search
-from components.files import sha256_json
-from components.home import LOCAL, AnyPath, absolute, shared
-from components.locks import exclusive
 from components.params import Params, value_at, with_values
 from components.search.ledger import Ledger
 from components.search.outcome import find_winner, write_outcome
@@ -17,6 +14,9 @@ from components.search.space import Values
 from components.search.trial_objective import TrialMeasure, TrialObjective, share_judge
 from components.stage import Clock, run_stage
 from components.start import settled_start
+from components.storage.files import sha256_json
+from components.storage.home import LOCAL, AnyPath, absolute, shared
+from components.storage.locks import exclusive
 from components.training.run import Run, plan
 
 SHARDS, JUDGE = Path("data/shards"), Path("data/judge")

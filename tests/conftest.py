@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from components.domain import Domain, sized
-from components.home import AnyPath
+from components.samples.domain import Domain, sized
+from components.samples.task import Task
 from components.shards.writer import write_set
-from components.task import Task
+from components.storage.home import AnyPath
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from components.domain import Domain
+from components.samples.domain import Domain
+from components.samples.task import Task
 from components.shards.writer import write_set
-from components.task import Task
 from components.tasks.degrade import small
 
 TASK, TIMES = Task(source="small", target="photo"), 4

@@ -14,22 +14,22 @@ from PIL import Image
 from components.evaluation.evaluate import sample_protocol
 from components.evaluation.headline import headline
 from components.evaluation.measure import Subset
-from components.files import sha256_file, write_json
 from components.models.card import Card, GenerateConfig
 from components.models.generator import Generator
 from components.models.trained import Trained
+from components.samples.task import Task
 from components.search.config import Dimension, TuneConfig
 from components.search.ledger import Rung, Trial
 from components.search.outcome import find_winner, write_outcome
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.writer import write_set
+from components.storage.files import sha256_file, write_json
 from components.systems import AnySystemConfig, build
-from components.systems.cyclegan import CycleGANConfig
 from components.systems.parts import PatchGANConfig, ResNetConfig, UNetConfig
-from components.systems.pix2pix import Pix2PixConfig
 from components.systems.system import Shape
-from components.task import Task
+from components.systems.translation.cyclegan import CycleGANConfig
+from components.systems.translation.pix2pix import Pix2PixConfig
 from components.tasks.encoding import render
 from tests.conftest import TO_PHOTO
 

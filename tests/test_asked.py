@@ -7,8 +7,8 @@ import pytest
 
 from components.asked import check_inputs
 from components.faults import Fault
-from components.files import write_json, write_text
 from components.params import Params, load_params
+from components.storage.files import write_json, write_text
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -40,7 +40,7 @@ def test_what_params_ask_for_is_taken(params):
 
 def set_in(path: str, keys: tuple[str, ...], value: Any) -> None:
     """One value of a JSON file, changed."""
-    from components.files import read_json
+    from components.storage.files import read_json
 
     whole = place = read_json(Path(path))
     for key in keys[:-1]:

@@ -11,15 +11,13 @@ ROOT = Path(__file__).parents[1]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 # How a stage is run and where bytes lie, which decide no result. Params come in through dvc.yaml's own `params`.
 MACHINERY = {
-    *("asked", "cluster", "dvc_cache", "faults", "files", "fragment", "home", "locks", "node_cache", "outputs"),
-    *("params", "plan", "remote", "schema", "scratch", "stage", "start", "yaml_file"),
+    *("asked", "cluster", "faults", "fragment", "params", "plan", "stage", "start", "storage"),
 }
 # What a stage imports, and what does not decide its result, with the reason.
 IMPORTED_ALONE = {
     ("train", "models"): "the settings of another stage",
     ("train", "search"): "it reads the winner, which is an output of tune",
     ("train", "tracking"): "it watches the training and changes nothing of it",
-    ("generate", "source"): "the writer's types",
     ("evaluate", "models"): "the cards of what was generated, which are its inputs",
     ("register", "training"): "it asks git for the commit",
     ("report", "networks"): "the types of what is evaluated",

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.files import read_json
-from components.home import shared
 from components.models.generator import Generator
 from components.params import Params
 from components.search.trial_objective import TrialMeasure, TrialObjective
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.stage import Clock
+from components.storage.files import read_json
+from components.storage.home import shared
 from components.training.run import plan
 from pipelines import evaluate, generate, judge, register, report, train, tune
 from tests.conftest import write_sides, write_tiny

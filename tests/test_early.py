@@ -13,23 +13,23 @@ import yaml
 from dvc_data.hashfile.meta import Meta
 from pydantic import BaseModel, TypeAdapter
 
-from components.domain import Domain, sized
 from components.faults import Fault
 from components.fragment import take
 from components.params import Params, _models, load_params, load_tables, parse_params
 from components.plan import check_data, check_plan, check_shards
+from components.samples.domain import Domain, sized
+from components.samples.task import Task
 from components.shards.config import ShardConfig
 from components.shards.writer import write_set, write_shards
 from components.sources import CutConfig, FetchConfig, fetch, open_source
 from components.sources.earth_cut import EarthCut, earth_domains
 from components.sources.folder_config import FolderConfig
 from components.stage import Clock
+from components.storage.yaml_file import read_yaml
 from components.systems import build
 from components.systems.judge import load_judge
 from components.systems.system import Shape
 from components.tables.config import TablesParams
-from components.task import Task
-from components.yaml_file import read_yaml
 from pipelines import judge
 from tests.conftest import TO_PHOTO
 from tests.sources.test_folder import photo, save, side_by_side

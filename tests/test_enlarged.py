@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.files import read_json
-from components.home import LOCAL
 from components.models.generator import Generator
 from components.pages.demo.app import demo_app
 from components.pages.demo.models import choose_versions, load_easels, load_models
 from components.params import Params
 from components.shards.reader import Split
 from components.stage import Clock
+from components.storage.files import read_json
+from components.storage.home import LOCAL
 from components.tasks.degrade import enlarged
 from components.tracking.store import open_store, tracking_uri
 from pipelines import cli, evaluate, generate, judge, register, report, train, tune

@@ -12,10 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
-from components.home import LOCAL
 from components.models.generator import Generator
 from components.models.portable_file import KEY
 from components.shards.reader import Split
+from components.storage.home import LOCAL
 from components.tracking.store import open_store
 from components.tracking.versions import fetch_version, find_version
 from pipelines import cli

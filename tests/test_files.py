@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.faults import Fault
-from components.files import atomic_folder, atomic_path, faults_of_the_disk, read_json, sha256_json, write_json
+from components.storage.files import atomic_folder, atomic_path, faults_of_the_disk, read_json, sha256_json, write_json
 from components.training import log
 
 FULL = Path("/dev/full")
@@ -54,7 +54,7 @@ def test_a_kill_in_the_middle_leaves_the_old_file(tmp_path):
     code = f"""
         import os, signal
         from pathlib import Path
-        from components.files import atomic_path
+        from components.storage.files import atomic_path
         with atomic_path(Path({str(path)!r})) as temporary:
             temporary.write_text("half")
             os.kill(os.getpid(), signal.SIGKILL)

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.files import read_json
-from components.home import LOCAL, shared
 from components.models.generator import Generator
 from components.params import Params
+from components.samples.task import Task
 from components.search.trial_objective import TrialMeasure, TrialObjective
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.stage import Clock
-from components.task import Task
+from components.storage.files import read_json
+from components.storage.home import LOCAL, shared
 from components.tracking.store import open_store, tracking_uri
 from components.training.run import plan
 from pipelines import evaluate, generate, judge, register, report, train, tune

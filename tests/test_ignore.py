@@ -6,22 +6,22 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from components.domain import Domain, sized
 from components.evaluation.fcn_score import confusions
 from components.evaluation.measure import scored
 from components.evaluation.rows import flat_painter
 from components.faults import Fault
+from components.samples.domain import Domain, sized
+from components.samples.source import BadSample
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.writer import write_set
-from components.source import BadSample
 from components.sources.fit import FolderCut, fitted
 from components.sources.folder_config import Side
 from components.sources.pictures import open_picture
 from components.systems import build
 from components.systems.fcn8s import FCN8sConfig, fcn8s
-from components.systems.pix2pix import Pix2PixConfig
 from components.systems.system import Moment, Shape
+from components.systems.translation.pix2pix import Pix2PixConfig
 from components.tasks.encoding import encode, render
 from components.training.config import TrainConfig
 from components.training.run import plan

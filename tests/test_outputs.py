@@ -7,11 +7,11 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from components import outputs
 from components.faults import Fault
-from components.outputs import refuse_inputs_among_outputs, replaced, stage_outputs
 from components.params import Params, _models, load_params
-from components.schema import user_paths
+from components.samples.schema import user_paths
+from components.storage import outputs
+from components.storage.outputs import refuse_inputs_among_outputs, replaced, stage_outputs
 from tests.test_graph import Project
 
 GRAPH = {

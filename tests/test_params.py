@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.domain import Domain
 from components.faults import Fault
 from components.params import load_params, parse_params
+from components.samples.domain import Domain
 from components.systems import build
 from components.systems.system import Shape
 from pipelines import cli

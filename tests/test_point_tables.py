@@ -9,12 +9,12 @@ import pytest
 import yaml
 from PIL import Image
 
-from components.files import write_json
 from components.params import load_tables
 from components.shards.config import ShardConfig
 from components.shards.writer import write_shards
 from components.sources.points import PointsConfig, PointsCut, fetch_points, open_points
 from components.stage import Clock
+from components.storage.files import write_json
 from pipelines import cell, tables
 
 ROOT = Path(__file__).parent.parent

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.domain import points_of_bytes
-from components.files import read_json
-from components.home import LOCAL
 from components.models.generator import Generator
 from components.params import Params
 from components.plan import check_plan
+from components.samples.domain import points_of_bytes
 from components.shards.reader import Split
 from components.stage import Clock
+from components.storage.files import read_json
+from components.storage.home import LOCAL
 from components.tracking.store import open_store, tracking_uri
 from pipelines import evaluate, fetch, generate, judge, register, report, shard, train, tune
 from tests.review.helpers import MLFLOW_WARNS

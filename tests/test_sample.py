@@ -15,9 +15,7 @@ import torch
 import yaml
 from PIL import Image
 
-from components.domain import POINT_SIZE, Domain
 from components.faults import Fault
-from components.home import LOCAL
 from components.models import clip
 from components.models.card import GenerateConfig
 from components.models.clip import PER_SECOND, write_clip
@@ -25,13 +23,15 @@ from components.models.generator import Generator
 from components.models.sampled import Sampled
 from components.models.seeds import parse_seeds
 from components.models.trained import Trained
+from components.samples.domain import POINT_SIZE, Domain
+from components.samples.task import Task
 from components.sources.points import PointsCut
+from components.storage.home import LOCAL
 from components.systems import AnySystemConfig, build
-from components.systems.cgan import CGANConfig, ConvolutionsConfig
-from components.systems.dcgan import DCGANConfig
-from components.systems.style_gan import StyleGANConfig
+from components.systems.generation.cgan import CGANConfig, ConvolutionsConfig
+from components.systems.generation.dcgan import DCGANConfig
+from components.systems.generation.style_gan import StyleGANConfig
 from components.systems.system import Shape
-from components.task import Task
 from components.tasks.scatter import marked
 from components.tracking.registry import register_translator
 from components.tracking.store import URI, Store, open_store

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from components import scratch as module
 from components.faults import Fault
-from components.scratch import scratch, scratch_root
+from components.storage import scratch as module
+from components.storage.scratch import scratch, scratch_root
 
 HOLD = """
-from components.scratch import scratch
+from components.storage.scratch import scratch
 with scratch() as s:
     (s / "x").write_text("x")
     print(s, flush=True)
@@ -41,7 +41,7 @@ def test_a_folder_is_empty_and_gone_afterwards(temporary):
 
 def test_what_a_killed_process_left_is_swept_and_what_is_in_use_is_not(temporary, tmp_path):
     environment = os.environ | {"TMPDIR": str(tmp_path)}
-    code = HOLD.replace("with scratch", "import components.scratch as m; m._LONGEST = 500\nwith scratch")
+    code = HOLD.replace("with scratch", "import components.storage.scratch as m; m._LONGEST = 500\nwith scratch")
     holders = [
         subprocess.Popen(
             [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment

@@ -4,11 +4,11 @@ import pytest
 from pydantic import ValidationError
 
 from components.faults import Fault
+from components.samples.task import Task
 from components.systems import SystemConfig  # noqa: F401 (all systems are there)
-from components.systems.cgan import CGANConfig
-from components.systems.dcgan import DCGANConfig
-from components.systems.pix2pix import Pix2PixConfig
-from components.task import Task
+from components.systems.generation.cgan import CGANConfig
+from components.systems.generation.dcgan import DCGANConfig
+from components.systems.translation.pix2pix import Pix2PixConfig
 from components.training.run import asked_of
 
 

@@ -10,13 +10,13 @@ import torch
 import yaml
 from PIL import Image
 
-from components.domain import Domain
 from components.faults import Fault
-from components.home import LOCAL
 from components.models.tiles import count_tiles, translate_picture
 from components.networks.layers import init_kaiming
 from components.networks.srresnet import SRResNet
+from components.samples.domain import Domain
 from components.shards.reader import Split
+from components.storage.home import LOCAL
 from components.tasks.encoding import decode, encode
 from components.tracking.config import RegisterConfig
 from components.tracking.record import Outputs, gather

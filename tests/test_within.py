@@ -13,32 +13,32 @@ from PIL import Image
 from components.evaluation.config import EvaluateConfig
 from components.evaluation.evaluate import evaluate as measure
 from components.faults import Fault
-from components.home import LOCAL
 from components.models.card import CARD, read_card
 from components.models.generator import Generator
 from components.pages.curves import number
 from components.pages.demo.app import demo_app
 from components.pages.demo.models import load_easels, load_models
-from components.pages.study.algorithms import open_algorithms
-from components.pages.study.shown import ShownPictures
 from components.params import Params
 from components.plan import check_classes
 from components.review.measured import MeasuredVersion
 from components.review.side_by_side import side_by_side
+from components.samples.task import Task
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.turns import open_turns
 from components.shards.writer import write_set
 from components.stage import Clock
-from components.task import Task
+from components.storage.home import LOCAL
+from components.study.algorithms import open_algorithms
+from components.study.shown import ShownPictures
 from components.tracking.store import open_store, tracking_uri
 from components.tracking.versions import Version, find_version
 from pipelines import cli, evaluate, generate, judge, register, report, train, tune
 from tests.conftest import KINDS, STYLES, write_kinds, write_styles
 from tests.pages.demo.served import served
 from tests.pages.demo.test_requests import answer
-from tests.pages.study.helpers import no_store
 from tests.review.helpers import MLFLOW_WARNS
+from tests.study.helpers import no_store
 from tests.test_graph import SMALL
 
 pytestmark = [*MLFLOW_WARNS, pytest.mark.filterwarnings("ignore:.*AnyType:UserWarning")]  # mlflow's own types

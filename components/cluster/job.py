@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from components.faults import Fault
-from components.scratch import scratch
+from components.storage.scratch import scratch
 
 VERSIONS = "PIX2PIPE_VERSIONS"
 

@@ -19,7 +19,7 @@ from components.cluster.job import VERSIONS
 from components.cluster.session import TOKEN_ADVICE, knock
 from components.cluster.upload import Upload
 from components.faults import Fault
-from components.home import ROOT
+from components.storage.home import ROOT
 
 ADDRESS = "RAY_API_SERVER_ADDRESS"
 _ANSWER_S = 10.0

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 from components.faults import Fault
-from components.files import sha256_file
-from components.home import AnyPath
+from components.storage.files import sha256_file
+from components.storage.home import AnyPath
 from components.training.group import Group
 
 Function = Callable[[Any, Group], None]

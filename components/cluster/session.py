@@ -12,7 +12,7 @@ from typing import Any
 from components.cluster.head import head_watched
 from components.cluster.upload import pack
 from components.faults import Fault
-from components.scratch import scratch
+from components.storage.scratch import scratch
 from components.training.stop import Stopped
 
 TOKEN_ADVICE = "set RAY_AUTH_MODE=token, and the cluster's token in RAY_AUTH_TOKEN or its file in RAY_AUTH_TOKEN_PATH"

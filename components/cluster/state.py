@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from components.faults import Fault
-from components.files import read_bytes, write_text
-from components.home import ROOT, AnyPath, located, shared
+from components.storage.files import read_bytes, write_text
+from components.storage.home import ROOT, AnyPath, located, shared
 
 _LOCK = "dvc.lock"
 

@@ -10,7 +10,7 @@ from components.cluster.jobs import Jobs
 from components.cluster.state import State
 from components.cluster.upload import pack
 from components.faults import Fault
-from components.scratch import scratch
+from components.storage.scratch import scratch
 
 INTERRUPTED = 130
 

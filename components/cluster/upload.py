@@ -8,7 +8,7 @@ from pathlib import Path
 import pathspec
 
 from components.faults import Fault
-from components.files import atomic_path
+from components.storage.files import atomic_path
 
 MAX_BYTES = 20 << 20
 _IGNORE_FILES = (".gitignore", ".rayignore")  # those that `ray job submit --working-dir .` goes by

@@ -19,11 +19,11 @@ from components.cluster.placement import Bundle, Node, PlacementRequest, describ
 from components.cluster.rank import Function, Work, run_rank
 from components.cluster.session import ray_session
 from components.faults import Fault
-from components.files import sha256_file, write_json
-from components.home import AnyPath
-from components.locks import exclusive
-from components.scratch import scratch
 from components.shards.manifest import MANIFEST
+from components.storage.files import sha256_file, write_json
+from components.storage.home import AnyPath
+from components.storage.locks import exclusive
+from components.storage.scratch import scratch
 from components.training.group import Group
 from components.training.run import Run, files_of
 from components.training.stop import Stopped, signals_answered

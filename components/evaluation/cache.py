@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from components.evaluation.protocol import ARITHMETIC, NetworkProtocol
-from components.files import atomic_path, sha256_json
 from components.networks.tensors import write_tensors
+from components.storage.files import atomic_path, sha256_json
 
 
 def content_hash(pictures: Iterable[NDArray[Any]]) -> str:

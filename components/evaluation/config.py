@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from components.schema import Section, UserPath
+from components.samples.schema import Section, UserPath
 
 POINT_FIGURES = ("modes", "high_quality", "mode_kl", "mode_js")
 PIXEL_FIGURES = ("l1", "psnr", "ssim")

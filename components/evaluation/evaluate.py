@@ -20,10 +20,10 @@ from components.evaluation.rows import build_rows, check_generated
 from components.evaluation.verdict import summarise
 from components.evaluation.within import open_within
 from components.faults import Fault
-from components.files import sha256_json
+from components.samples.task import Task
 from components.shards.reader import Split
+from components.storage.files import sha256_json
 from components.systems.judge import Judge
-from components.task import Task
 
 
 @dataclass(frozen=True)

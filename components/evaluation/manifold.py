@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from components.domain import Picture
 from components.evaluation.intervals import Figure, mean_figure
 from components.evaluation.sets import require_sets
 from components.networks.tensors import compute_device
+from components.samples.domain import Picture
 
 _ROWS = 1024  # of a table of distances that are in memory at once
 _SIDE = 16  # pixels a side that pictures are shrunk to before they are compared

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from components.domain import Domain
 from components.evaluation.beside import read_ahead
 from components.evaluation.cache import FeatureCache, content_hash
 from components.evaluation.config import LUMA_FIGURES, PIXEL_FIGURES
@@ -17,6 +16,7 @@ from components.evaluation.fcn_score import confusions
 from components.evaluation.features import FeatureNetwork
 from components.evaluation.pixels import l1, luma, psnr, ssim
 from components.evaluation.rows import Picture, Row
+from components.samples.domain import Domain
 from components.shards.reader import Split
 from components.systems.judge import Judge
 from components.tasks.encoding import render

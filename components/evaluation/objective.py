@@ -18,9 +18,9 @@ from components.evaluation.protocol import Protocol
 from components.evaluation.reading import measurable
 from components.evaluation.rows import Row
 from components.faults import Fault
+from components.samples.task import Task
 from components.shards.reader import Split
 from components.systems.judge import Judge
-from components.task import Task
 
 _LESS = ("fid", "kid", "l1", "feature_distance", "mode_kl", "mode_js")
 

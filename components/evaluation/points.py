@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from components.domain import Mixture, points_of_bytes
 from components.evaluation.config import EvaluateConfig
 from components.evaluation.intervals import Figure, draws, percentile, resampled
+from components.samples.domain import Mixture, points_of_bytes
 from components.shards.reader import Split
 
 _WITHIN = 3.0  # standard deviations

@@ -3,8 +3,8 @@
 from typing import Any
 
 from components.faults import Fault
-from components.files import sha256_json
-from components.schema import Section
+from components.samples.schema import Section
+from components.storage.files import sha256_json
 
 # Raise this number when a change of the code gives other values for the same pictures and params.
 ARITHMETIC = 1

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from components.domain import Domain, enlargement
 from components.evaluation.config import LUMA_FIGURES, PIXEL_FIGURES
 from components.faults import Fault
-from components.task import Task
+from components.samples.domain import Domain, enlargement
+from components.samples.task import Task
 
 
 @dataclass(frozen=True)

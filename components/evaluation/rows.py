@@ -7,10 +7,10 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from components.domain import Domain, enlargement
 from components.faults import Fault
+from components.samples.domain import Domain, enlargement
+from components.samples.task import Task
 from components.shards.reader import Split
-from components.task import Task
 from components.tasks.degrade import enlarged
 
 Picture = NDArray[np.uint8]

@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from components.home import AnyPath
+from components.samples.task import Task
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
-from components.task import Task
+from components.storage.home import AnyPath
 
 
 class Sides(NamedTuple):

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from components.domain import Domain
 from components.evaluation.intervals import PERCENT, Figure
+from components.samples.domain import Domain
 
 _DISTANCES = {"fid": "FID", "kid": "KID"}
 _ENDS = {"mean_colour": "the flat painter", "input": "its own input", "bicubic": "bicubic interpolation"}

@@ -17,10 +17,10 @@ from components.evaluation.figures import Figures, distances
 from components.evaluation.intervals import Figure, draws, mean_figure, percentile
 from components.evaluation.measure import Measured, Measurer, Subset, Truth
 from components.evaluation.rows import Row, check_generated
+from components.samples.task import Task
 from components.shards.reader import Split
 from components.shards.turns import Turns, open_turns
 from components.systems.judge import Judge
-from components.task import Task
 
 ROWS = ("model", "real", "floor", "input")
 

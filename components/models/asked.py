@@ -6,12 +6,12 @@ from functools import cached_property
 
 import numpy as np
 
-from components.home import AnyPath
 from components.models.card import Card
 from components.models.generator import Generator
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.turns import Turns, open_turns
+from components.storage.home import AnyPath
 
 _BATCH = 64
 

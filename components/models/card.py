@@ -7,13 +7,13 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
-from components.domain import Domain
 from components.faults import Fault
-from components.files import read_json
-from components.schema import Section
+from components.samples.domain import Domain
+from components.samples.schema import Section
+from components.samples.task import Task
+from components.storage.files import read_json
 from components.systems import SystemConfig
 from components.systems.system import Shape
-from components.task import Task
 
 CARD, WEIGHTS = "generator.json", "generator.safetensors"
 _SHOWN = 20  # classes that a message lists

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from components.domain import Picture
 from components.faults import Fault
-from components.files import atomic_path
+from components.samples.domain import Picture
+from components.storage.files import atomic_path
 
 PER_SECOND = 30
 _LEAST = 256  # pixels of the shorter side: smaller pictures are enlarged, since H.264 halves the colours' resolution

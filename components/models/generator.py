@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from components.domain import Domain
 from components.faults import Fault
 from components.models.card import CARD, WEIGHTS, Card, class_index, count_given, read_card, require_truncations
 from components.networks.tensors import compute_device
+from components.samples.domain import Domain
 from components.systems import build
 from components.systems.use import Given, Use, styled
 from components.systems.weights import load_weights, require_fit, require_sha256

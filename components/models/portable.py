@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from components.domain import Domain
 from components.faults import Fault
 from components.models.generator import Generator
 from components.networks.noise import counted_draws, draw_rows
+from components.samples.domain import Domain
 from components.systems.system import Given
 
 _RANGES = {"normal": "mean 0 and standard deviation 1", "uniform": "uniform from 0 to 1"}

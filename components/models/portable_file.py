@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from components.faults import Fault
-from components.files import atomic_path
 from components.models.generator import Generator
 from components.models.portable import Portable
+from components.storage.files import atomic_path
 
 Format = Literal["onnx", "torchscript"]
 KEY = "pix2pipe"  # of the ONNX metadata, and the name of TorchScript's extra file

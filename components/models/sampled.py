@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.domain import Picture
 from components.faults import Fault
 from components.models.card import listed_classes, require_truncations
 from components.models.generator import Generator
+from components.samples.domain import Picture
 from components.tasks.encoding import render
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from components.domain import Mixture, Picture, points_of_bytes
-from components.files import atomic_path
 from components.models.asked import Asked
 from components.models.generator import Generator
 from components.networks.growing import level_of
 from components.networks.style_gan import GROUPS
+from components.samples.domain import Mixture, Picture, points_of_bytes
 from components.shards.reader import Split
+from components.storage.files import atomic_path
 from components.tasks.encoding import render
 from components.tasks.scatter import density_picture, scatter, side_by_side
 

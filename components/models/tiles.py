@@ -5,8 +5,8 @@ from itertools import product
 
 import numpy as np
 
-from components.domain import Domain, Picture
 from components.models.generator import Generator
+from components.samples.domain import Domain, Picture
 
 _OVERLAP = 0.5  # of a tile's side, at least
 _AT_ONCE = 16

@@ -8,14 +8,14 @@ from typing import Any
 
 from torch import Tensor
 
-from components.files import atomic_path, sha256_file, write_json
 from components.models.card import CARD, WEIGHTS, Card, GenerateConfig
 from components.models.generator import Generator
 from components.networks.tensors import write_tensors
+from components.samples.task import Task
+from components.storage.files import atomic_path, sha256_file, write_json
 from components.systems import AnySystemConfig, build
 from components.systems.system import Shape, Use
 from components.systems.weights import averaged
-from components.task import Task
 
 
 @dataclass(frozen=True)

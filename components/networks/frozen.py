@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from components.faults import Fault
-from components.files import sha256_file
+from components.storage.files import sha256_file
 
 # What reading a damaged or crafted file of torch's makes fail: its own errors, and those of a pickle's opcodes that
 # find something else on the stack than they need. None of them comes from code of the file.

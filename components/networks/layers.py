@@ -9,6 +9,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 from components.networks import across_ranks
 
 NormName = Literal["batch", "sync_batch", "instance", "none"]
+_INSIDE = 0.98  # of the range of tanh, whose inverse is infinite at its ends
+_SCALE = 0.1
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
@@ -63,6 +65,19 @@ def norm(name: NormName, channels: int) -> nn.Module:
 def needs_bias(name: NormName) -> bool:
     """Whether a convolution before this normalisation has a bias (BatchNorm's shift makes it redundant)."""
     return name in ("instance", "none")
+
+
+def added_to(source: Tensor, out: Tensor) -> Tensor:
+    """What tanh makes a picture of, where a network's output is added to its source: taken back through tanh, so that
+    a network whose output is 0 gives its source again.
+
+    The output is scaled down: one step of Adam moves all weights behind a pixel at once, and could saturate tanh for
+    good.
+
+    Args:
+        source: (N, C, H, W) in [-1, 1]. out: the same shape.
+    """
+    return _SCALE * out + torch.atanh(_INSIDE * source)
 
 
 InitName = Literal["normal", "kaiming"]

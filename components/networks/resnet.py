@@ -2,14 +2,11 @@
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
-from components.networks.layers import NormName, needs_bias, norm
+from components.networks.layers import NormName, added_to, needs_bias, norm
 
 UpsampleName = Literal["transposed", "nearest"]
-_INSIDE = 0.98  # of the range of tanh, whose inverse is infinite at its ends
-_SCALE = 0.1
 
 
 class ResidualBlock(nn.Module):
@@ -38,9 +35,8 @@ class ResNet(nn.Module):
 
     Widths width, 2 width, 4 width; 9 blocks and width 64 are the published network for 256 pixels, 6 for 128.
     Upsampling is by transposed 3x3 convolutions as published, or by nearest neighbours and a 3x3 convolution,
-    which has no checkerboard. With `residual` the layers add to the source, taken back through tanh, so that an
-    untrained network gives its source again: for two domains that are mostly alike. What they add is scaled down,
-    since one step of Adam moves all 49 width weights behind a pixel at once, and could saturate tanh for good.
+    which has no checkerboard. With `residual` the layers add to the source (`added_to`): for two domains that are
+    mostly alike.
     (N, in_channels, H, W) to (N, out_channels, H, W), H and W multiples of 4.
     """
 
@@ -80,7 +76,7 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor, seeds: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """Translate; the caller applies tanh or softmax. Nothing in it is random, so seeds have no use."""
         out: Tensor = self.last(self.layers(x))
-        return _SCALE * out + torch.atanh(_INSIDE * x) if self.residual else out
+        return added_to(x, out) if self.residual else out
 
 
 def _conv(inside: int, outside: int, kernel: int, stride: int, norm_name: NormName) -> list[nn.Module]:

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from components.networks.layers import NormName, added_to, needs_bias, norm
+
 _SLOPE = 0.01
 
 
@@ -18,26 +20,44 @@ class StarGenerator(nn.Module):
 
     Args:
         channels: of pictures. classes: of the condition. width: channels beside the pictures. blocks: residual ones.
+        norm_name: `instance` as published. It takes the mean colour out of each channel, which is most of what a flat
+            drawing is.
+        residual: add to the source, and start as the identity: for classes that are mostly alike.
     """
 
-    def __init__(self, channels: int, classes: int, width: int = 64, blocks: int = 6) -> None:
+    def __init__(
+        self,
+        channels: int,
+        classes: int,
+        width: int = 64,
+        blocks: int = 6,
+        norm_name: NormName = "instance",
+        residual: bool = False,
+    ) -> None:
         super().__init__()
+        self.residual = residual
         wide = 4 * width
+        bias = needs_bias(norm_name) and norm_name != "instance"
         self.layers = nn.Sequential(
-            *_normed(nn.Conv2d(channels + classes, width, 7, 1, 3, bias=False)),
-            *_normed(nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False)),
-            *_normed(nn.Conv2d(2 * width, wide, 4, 2, 1, bias=False)),
-            *(_Residual(wide) for _ in range(blocks)),
-            *_normed(nn.ConvTranspose2d(wide, 2 * width, 4, 2, 1, bias=False)),
-            *_normed(nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False)),
-            nn.Conv2d(width, channels, 7, 1, 3, bias=False),
+            *_normed(nn.Conv2d(channels + classes, width, 7, 1, 3, bias=bias), norm_name),
+            *_normed(nn.Conv2d(width, 2 * width, 4, 2, 1, bias=bias), norm_name),
+            *_normed(nn.Conv2d(2 * width, wide, 4, 2, 1, bias=bias), norm_name),
+            *(_Residual(wide, norm_name, bias) for _ in range(blocks)),
+            *_normed(nn.ConvTranspose2d(wide, 2 * width, 4, 2, 1, bias=bias), norm_name),
+            *_normed(nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=bias), norm_name),
+            last := nn.Conv2d(width, channels, 7, 1, 3, bias=False),
         )
+        if residual:
+            nn.init.zeros_(last.weight)
+            for block in self.layers:
+                if isinstance(block, _Residual):
+                    block.start_as_identity()
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """(N, channels, H, W) and (N, classes) to (N, channels, H, W), before tanh; H and W are multiples of 4."""
         planes = condition.to(x.dtype)[:, :, None, None].expand(-1, -1, *x.shape[2:])
         out: Tensor = self.layers(torch.cat([x, planes], dim=1))
-        return out
+        return added_to(x, out) if self.residual else out
 
 
 class StarDiscriminator(nn.Module):
@@ -66,15 +86,22 @@ class StarDiscriminator(nn.Module):
 class _Residual(nn.Module):
     """Two 3x3 convolutions whose output is added to their input."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, norm_name: NormName, bias: bool) -> None:
         super().__init__()
-        first, second = (nn.Conv2d(width, width, 3, 1, 1, bias=False) for _ in range(2))
-        self.layers = nn.Sequential(*_normed(first), *_normed(second)[:-1])
+        first, last = (nn.Conv2d(width, width, 3, 1, 1, bias=bias) for _ in range(2))
+        self.layers = nn.Sequential(*_normed(first, norm_name), *_normed(last, norm_name)[:-1])
+
+    def start_as_identity(self) -> None:
+        last = self.layers[3]
+        assert isinstance(last, nn.Conv2d)
+        nn.init.zeros_(last.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = x + self.layers(x)
         return out
 
 
-def _normed(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
-    return [convolution, nn.InstanceNorm2d(convolution.out_channels, affine=True), nn.ReLU()]
+def _normed(convolution: nn.Conv2d | nn.ConvTranspose2d, name: NormName) -> list[nn.Module]:
+    channels = convolution.out_channels
+    learned = nn.InstanceNorm2d(channels, affine=True) if name == "instance" else norm(name, channels)
+    return [convolution, learned, nn.ReLU()]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from components.networks import across_ranks
 from components.networks.noise import uniforms
-from components.schema import Section
+from components.samples.schema import Section
 
 Critic = Callable[[Tensor], Tensor]
 

@@ -2,7 +2,7 @@
 
 from pydantic import PositiveInt
 
-from components.schema import Section
+from components.samples.schema import Section
 
 
 class ReportConfig(Section):

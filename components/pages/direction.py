@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 from components.evaluation.config import POINT_FIGURES
 from components.evaluation.verdict import sentence
 from components.faults import Fault
-from components.files import read_json
 from components.models.card import Card, read_cards
 from components.pages.config import ReportConfig
 from components.pages.examples import Group, StepRow, choose, over_time
 from components.pages.figures import ClassBars, Metric, RowTitle, metrics, per_class, shown_rows, title
 from components.pages.matrix import Matrix, matrices
+from components.storage.files import read_json
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,15 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from components.domain import Picture, enlargement
 from components.evaluation.objective import less_is_better
 from components.evaluation.sides import open_sides
 from components.faults import Fault
 from components.pages.curves import number
 from components.pages.figures import title
+from components.samples.domain import Picture, enlargement
+from components.samples.task import Task
 from components.shards.reader import Split
 from components.shards.turns import open_turns
-from components.task import Task
 from components.tasks.degrade import enlarged
 from components.tasks.encoding import render
 

@@ -7,17 +7,17 @@ from typing import Any
 
 from markupsafe import Markup
 
-from components.files import exists, read_json
-from components.home import AnyPath
 from components.pages.config import ReportConfig
 from components.pages.curves import HEIGHT, WIDTH, read_curves
 from components.pages.direction import read_directions
 from components.pages.search import view_search
-from components.pages.study.section import view_study
-from components.pages.templates import template
+from components.pages.study import view_study
 from components.pages.times import ORCHESTRATION, duration, read_times
+from components.samples.task import Task
+from components.serving.templates import PAGE_STYLE, template
 from components.shards.manifest import Manifest
-from components.task import Task
+from components.storage.files import exists, read_json
+from components.storage.home import AnyPath
 
 _HERE = Path(__file__).parent
 
@@ -63,7 +63,7 @@ def build_report(inputs: Inputs, config: ReportConfig) -> str:
     task = Task.model_validate(run["task"])
     speed = inputs.runs / run["key"] / "throughput.json"
     return template(_HERE, "report.html", duration=duration).render(
-        style=Markup((_HERE / "report.css").read_text(encoding="utf-8")),
+        style=Markup(PAGE_STYLE.read_text(encoding="utf-8")),
         run=run,
         alarms=run.get("alarms", []),
         directions=directions,

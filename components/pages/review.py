@@ -6,10 +6,10 @@ from markupsafe import Markup
 
 from components.pages.examples import data_uri
 from components.pages.figures import title
-from components.pages.templates import template
 from components.review.gate import words
 from components.review.pictured import PicturedReview
 from components.review.text import headline, mark
+from components.serving.templates import PAGE_STYLE, template
 
 _HERE = Path(__file__).parent
 _MARKS = {"held": "✓", "broken": "✗", "open": "?", "set aside": "·"}
@@ -20,7 +20,7 @@ def build_page(seen: PicturedReview) -> str:
     review = seen.review
     said = headline(review).removeprefix(f"{review.version.name}: ").removeprefix(f"{review.version.name} ")
     verdict, champion = review.verdict, review.state.champion
-    style = (_HERE / "report.css").read_text(encoding="utf-8") + (_HERE / "review.css").read_text(encoding="utf-8")
+    style = "".join(css.read_text(encoding="utf-8") for css in (PAGE_STYLE, _HERE / "review.css"))
     return template(_HERE, "review.html").render(
         style=Markup(style),
         name=review.version.name,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from components.files import read_json
+from components.storage.files import read_json
 
 STAGES = ("fetch", "shard", "judge", "tune", "train", "generate", "evaluate", "register")
 ORCHESTRATION = frozenset({"ray", "mlflow", "checkpoint", "dvc", "start"})

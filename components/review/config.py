@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from components.evaluation.config import LUMA_FIGURES, PIXEL_FIGURES, POINT_FIGURES, EvaluateConfig
-from components.schema import Section
+from components.samples.schema import Section
 
 RowName = Literal["real", "floor", "mean_colour", "mismatched", "input", "bicubic"]
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from components.domain import Domain
 from components.evaluation.config import PIXEL_FIGURES
 from components.evaluation.intervals import Figure, percentile
 from components.evaluation.objective import less_is_better
@@ -12,6 +11,7 @@ from components.evaluation.protocol import require_comparable
 from components.faults import Fault
 from components.review.config import ReviewConfig
 from components.review.measured import MeasuredVersion
+from components.samples.domain import Domain
 
 Word = Literal["better", "worse", "can't be told", "not comparable", "no champion yet", "champion"]
 Outcome = Literal["held", "broken", "open", "set aside"]

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from components.faults import Fault
-from components.files import read_json, sha256_file, sha256_json
 from components.models.card import CARD, Card, read_card
+from components.storage.files import read_json, sha256_file, sha256_json
 from components.tracking.registry import MEASURED, REPLICATES
 from components.tracking.versions import Version
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from PIL import Image
 
 from components.faults import Fault
-from components.files import atomic_path
-from components.home import AnyPath
 from components.review.config import ReviewConfig
 from components.review.review import Review, find_state, keep_verdict, review
 from components.review.side_by_side import Sample, grid, side_by_side
 from components.review.text import markdown
-from components.scratch import scratch
+from components.storage.files import atomic_path
+from components.storage.home import AnyPath
+from components.storage.scratch import scratch
 from components.tracking.lineage import Lineage, find_lineage, keep_picture
 from components.tracking.record import plain_name
 from components.tracking.store import Store

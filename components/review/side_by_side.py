@@ -10,10 +10,10 @@ from components.evaluation.evaluate import sample_protocol
 from components.evaluation.measure import Subset
 from components.evaluation.sides import open_sides
 from components.faults import Fault
-from components.home import AnyPath
 from components.models.asked import open_asked
 from components.models.generator import Generator
 from components.review.measured import MeasuredVersion
+from components.storage.home import AnyPath
 from components.tasks.encoding import render, to_one_size
 
 _CELL = 128  # least height of a picture in the grid, pixels

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from components.schema import Section
+from components.samples.schema import Section
 
 Scalar = bool | int | float | str
 Bounds = tuple[float, float]

@@ -5,10 +5,10 @@ from typing import Literal
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
 
 from components.faults import Fault
-from components.files import listed, read_json, write_json
-from components.home import AnyPath
-from components.schema import Section
+from components.samples.schema import Section
 from components.search.config import Scalar
+from components.storage.files import listed, read_json, write_json
+from components.storage.home import AnyPath
 
 State = Literal["running", "finished", "pruned", "failed"]
 

@@ -11,10 +11,10 @@ import yaml
 from scipy.stats import t as student
 
 from components.faults import Fault
-from components.files import atomic_path, read_json, write_json, write_text
 from components.search.config import Scalar, TuneConfig
 from components.search.ledger import Trial
 from components.search.space import Values
+from components.storage.files import atomic_path, read_json, write_json, write_text
 
 WINNER, TRIALS, SUMMARY = "winner.yaml", "trials.parquet", "search.json"
 

@@ -10,15 +10,15 @@ from components.evaluation.config import EvaluateConfig
 from components.evaluation.objective import Objective
 from components.evaluation.sides import open_sides
 from components.faults import Fault
-from components.files import listed, read_bytes, sha256_json, write_bytes
-from components.home import AnyPath
 from components.models.asked import Asked
 from components.models.card import GenerateConfig
 from components.models.trained import Trained
-from components.scratch import scratch
+from components.samples.task import Task
 from components.search.ledger import Rung
+from components.storage.files import listed, read_bytes, sha256_json, write_bytes
+from components.storage.home import AnyPath
+from components.storage.scratch import scratch
 from components.systems.judge import load_judge
-from components.task import Task
 from components.training.run import Run
 
 _FEATURES = Path("~/.cache/pix2pipe/features")  # of real pictures: taken once on a node

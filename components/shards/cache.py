@@ -6,9 +6,9 @@ import stat
 from pathlib import Path
 
 from components.faults import Fault
-from components.home import AnyPath
-from components.node_cache import local_copy
 from components.shards.damage import damage_of
+from components.storage.home import AnyPath
+from components.storage.node_cache import local_copy
 
 
 def local_shard(location: AnyPath, sha256: str, size: int) -> Path:

@@ -2,7 +2,7 @@
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from components.schema import Section
+from components.samples.schema import Section
 
 
 class ShardConfig(Section):

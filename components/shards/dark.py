@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from components.home import AnyPath
 from components.shards.manifest import Manifest
 from components.shards.reader import open_side
+from components.storage.home import AnyPath
 
 _LOOKED_AT = 200  # samples, evenly spread
 

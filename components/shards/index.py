@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.files import atomic_path, sha256_file
-from components.home import AnyPath
 from components.shards.cache import open_shard
 from components.shards.manifest import INDEX, IndexEntry
+from components.storage.files import atomic_path, sha256_file
+from components.storage.home import AnyPath
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(

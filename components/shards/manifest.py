@@ -9,12 +9,12 @@ from typing import Literal, Self
 from pydantic import ConfigDict, NonNegativeInt, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from components.domain import Domain
 from components.faults import Fault
-from components.files import read_bytes, sha256_json, write_text
-from components.home import AnyPath, located
-from components.schema import Section
-from components.task import Task
+from components.samples.domain import Domain
+from components.samples.schema import Section
+from components.samples.task import Task
+from components.storage.files import read_bytes, sha256_json, write_text
+from components.storage.home import AnyPath, located
 
 MANIFEST = "manifest.json"
 INDEX = "index.parquet"

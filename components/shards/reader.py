@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from components.domain import Domain, Picture
 from components.faults import Fault
-from components.home import AnyPath
+from components.samples.domain import Domain, Picture
 from components.shards.cache import open_shard
 from components.shards.index import read_index
 from components.shards.manifest import Manifest, ShardEntry
 from components.shards.shard import Shard
+from components.storage.home import AnyPath
 
 
 class Split:

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from components.files import listed, put_file
-from components.home import AnyPath
 from components.shards.manifest import INDEX, MANIFEST, Manifest, ShardEntry
+from components.storage.files import listed, put_file
+from components.storage.home import AnyPath
 
 
 class Store:

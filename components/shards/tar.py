@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from PIL import Image
 
-from components.domain import Domain, Picture
 from components.faults import Fault
+from components.samples.domain import Domain, Picture
 from components.shards.manifest import ShardEntry
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,80}")

@@ -8,11 +8,11 @@ import numpy as np
 from tqdm import tqdm
 
 from components.faults import Fault
-from components.home import AnyPath
 from components.shards.cache import local_shard
 from components.shards.index import read_index
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
+from components.storage.home import AnyPath
 
 
 def verify(root: AnyPath) -> tuple[list[str], list[str]]:

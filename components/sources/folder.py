@@ -12,12 +12,12 @@ from typing import Any
 from tqdm import tqdm
 
 from components.faults import Fault
-from components.files import atomic_folder, read_json, sha256_file, write_text
 from components.sources.archive import SUFFIXES, is_archive, unpack
 from components.sources.download import download
 from components.sources.folder_config import FolderConfig, Origin
 from components.sources.formats import EXTENSIONS
 from components.sources.passed import PassedOver
+from components.storage.files import atomic_folder, read_json, sha256_file, write_text
 
 PICTURES = "pictures"
 TABLE_ENDING = ".csv"

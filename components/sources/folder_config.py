@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, StringConstraints, model_validator
 
-from components.domain import Band, Channel, Colour, Domain, DomainName
-from components.schema import Section, UserPath
-from components.task import Task
+from components.samples.domain import Band, Channel, Colour, Domain, DomainName
+from components.samples.schema import Section, UserPath
+from components.samples.task import Task
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
 SplitName = Literal["train", "val", "test"]

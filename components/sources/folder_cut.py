@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from components.domain import Domain, Picture, height_width, sized
-from components.source import BadSample, Shown, require_samples
+from components.samples.domain import Domain, Picture, height_width, sized
+from components.samples.source import BadSample, Shown, require_samples
+from components.samples.task import Task
 from components.sources.attributes import Attributed, find_attributes
 from components.sources.classes import Classed, find_classes
 from components.sources.fit import FolderCut, fitted
@@ -17,7 +18,6 @@ from components.sources.leaks import Place, of_pairs, refuse_shared
 from components.sources.photos import find_photos
 from components.sources.pictures import open_picture
 from components.sources.sides import Single, find_sides
-from components.task import Task
 
 _ADVICE = "name its folder in fetch.splits, or give more training pictures"
 

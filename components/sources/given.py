@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from components.domain import Domain, Picture
-from components.source import BadSample
+from components.samples.domain import Domain, Picture
+from components.samples.source import BadSample
 from components.sources.palette import nearest_colour
 from components.sources.pictures import as_indices, rgb_bands
 

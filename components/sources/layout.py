@@ -11,7 +11,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from components.faults import Fault
-from components.source import SPLITS, Unit
+from components.samples.source import SPLITS, Unit
 from components.sources.folder_config import FolderConfig
 from components.sources.keys import sample_keys
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import IO
 
 from components.faults import Fault
-from components.files import faults_of_the_disk, sha256_file
 from components.sources.packages import Package
+from components.storage.files import faults_of_the_disk, sha256_file
 
 _MOST = 1 << 24
 _PREFIX = re.compile(r"^npm (?:error|ERR!)\s*")

@@ -11,7 +11,7 @@ from typing import IO, ClassVar
 from tqdm import tqdm
 
 from components.faults import Fault
-from components.files import atomic_path, sha256_file, write_bytes
+from components.storage.files import atomic_path, sha256_file, write_bytes
 
 _ATTEMPTS = 4
 _CACHE_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n"  # backups leave such folders out

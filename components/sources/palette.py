@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from components.domain import Colour, Picture
+from components.samples.domain import Colour, Picture
 
 
 def nearest_colour(picture: Picture, palette: Sequence[Colour]) -> tuple[Picture, float]:

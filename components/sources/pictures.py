@@ -8,8 +8,8 @@ from typing import IO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from components.domain import Picture
-from components.source import BadSample
+from components.samples.domain import Picture
+from components.samples.source import BadSample
 from components.sources.formats import FORMATS
 from components.sources.headers import BYTES, in_file, lossy, most_pixels, tile, varies, white_is_zero
 

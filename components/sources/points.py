@@ -9,12 +9,12 @@ import numpy as np
 from pydantic import Field, NonNegativeInt
 from tqdm import tqdm
 
-from components.domain import Domain, Mixture, Picture, bytes_of_points
 from components.faults import Fault
-from components.files import write_json
-from components.schema import Section
-from components.source import SPLITS, Shown
-from components.task import Task
+from components.samples.domain import Domain, Mixture, Picture, bytes_of_points
+from components.samples.schema import Section
+from components.samples.source import SPLITS, Shown
+from components.samples.task import Task
+from components.storage.files import write_json
 
 LICENCE = "none: the points are drawn from a seed"
 Count = Annotated[int, Field(ge=2, le=1_000_000)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.faults import Fault
-from components.source import SPLITS
+from components.samples.source import SPLITS
 from components.sources.folder_config import FolderConfig
 from components.sources.keys import sample_keys
 from components.sources.layout import (

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from components.domain import Domain, Picture
-from components.source import BadSample
+from components.samples.domain import Domain, Picture
+from components.samples.source import BadSample
 
 _MOST_INDEX, _MOST_JSON = 20, 1_000_000  # bytes of a file that are read
 _SHOWN = 40  # of them, those that messages show

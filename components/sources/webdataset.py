@@ -14,12 +14,12 @@ from typing import Any
 from tqdm import tqdm
 
 from components.faults import Fault
-from components.files import atomic_folder, sha256_file, write_text
 from components.sources.archive import SUFFIXES, tar_members, whole, write_member
 from components.sources.folder import archive_of, public_name
 from components.sources.folder_config import Origin
 from components.sources.pictures import MAX_BYTES
 from components.sources.webdataset_config import WebdatasetConfig
+from components.storage.files import atomic_folder, sha256_file, write_text
 
 MEMBERS = "members"
 _TARS = tuple(suffix for suffix in SUFFIXES if suffix != ".zip")

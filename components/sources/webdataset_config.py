@@ -5,12 +5,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, StringConstraints, model_validator
 
-from components.domain import Domain, DomainName
-from components.schema import Section, UserPath
+from components.samples.domain import Domain, DomainName
+from components.samples.schema import Section, UserPath
+from components.samples.task import Task
 from components.sources.fit import PictureCut
 from components.sources.folder_config import FileKind, Sha256, Side, SplitName, check_url
 from components.sources.formats import EXTENSIONS
-from components.task import Task
 
 # What comes behind the first dot of a member's name, in small letters, as the WebDataset library gives it.
 Ending = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+(\.[a-z0-9_-]+)*$", max_length=40)]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from components.domain import Domain, Picture, height_width, sized
 from components.faults import Fault
-from components.files import read_json
-from components.source import SPLITS, BadSample, Shown, require_samples
+from components.samples.domain import Domain, Picture, height_width, sized
+from components.samples.source import SPLITS, BadSample, Shown, require_samples
+from components.samples.task import Task
 from components.sources.fit import fitted
 from components.sources.keys import sample_keys
 from components.sources.layout import ALIASES, hold_out
@@ -19,7 +19,7 @@ from components.sources.pictures import open_picture
 from components.sources.told import told
 from components.sources.webdataset import MEMBERS, stem
 from components.sources.webdataset_config import WebdatasetConfig, WebdatasetCut
-from components.task import Task
+from components.storage.files import read_json
 
 
 @dataclass(frozen=True, slots=True)

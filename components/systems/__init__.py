@@ -5,38 +5,38 @@ from typing import Annotated, get_args
 from pydantic import Field
 
 from components.faults import Fault
-from components.systems.began import BEGANConfig, began
-from components.systems.bigan import BiGANConfig, bigan
-from components.systems.cgan import CGANConfig, cgan
 from components.systems.classifier import ClassifierConfig, classifier
-from components.systems.cogan import CoGANConfig, cogan
-from components.systems.cyclegan import CycleGANConfig, cyclegan
-from components.systems.d2gan import D2GANConfig, d2gan
-from components.systems.dcgan import DCGANConfig, dcgan
-from components.systems.discogan import DiscoGANConfig, discogan
-from components.systems.dragan import DRAGANConfig, dragan
-from components.systems.ebgan import EBGANConfig, ebgan
 from components.systems.fcn8s import FCN8sConfig, fcn8s
-from components.systems.feature_gan import FeatureGANConfig, feature_gan
-from components.systems.gan import GANConfig, gan
-from components.systems.lapgan import LAPGANConfig, lapgan
-from components.systems.lsgan import LSGANConfig, lsgan
-from components.systems.mgan import MGANConfig, mgan
-from components.systems.pg_gan import PGGANConfig, pg_gan
-from components.systems.pix2pix import Pix2PixConfig, pix2pix
-from components.systems.r3gan import R3GANConfig, r3gan
-from components.systems.simgan import SimGANConfig, simgan
-from components.systems.sn_gan import SNGANConfig, sn_gan
-from components.systems.srgan import SRGANConfig, srgan
-from components.systems.stacked_gan import StackedGANConfig, stacked_gan
-from components.systems.star_gan import StarGANConfig, star_gan
-from components.systems.star_gan_v2 import StarGANv2Config, star_gan_v2
-from components.systems.style_gan import StyleGANConfig, style_gan
-from components.systems.style_transfer import StyleTransferConfig, style_transfer
+from components.systems.generation.began import BEGANConfig, began
+from components.systems.generation.cgan import CGANConfig, cgan
+from components.systems.generation.d2gan import D2GANConfig, d2gan
+from components.systems.generation.dcgan import DCGANConfig, dcgan
+from components.systems.generation.dragan import DRAGANConfig, dragan
+from components.systems.generation.ebgan import EBGANConfig, ebgan
+from components.systems.generation.gan import GANConfig, gan
+from components.systems.generation.lapgan import LAPGANConfig, lapgan
+from components.systems.generation.lsgan import LSGANConfig, lsgan
+from components.systems.generation.mgan import MGANConfig, mgan
+from components.systems.generation.pg_gan import PGGANConfig, pg_gan
+from components.systems.generation.r3gan import R3GANConfig, r3gan
+from components.systems.generation.sn_gan import SNGANConfig, sn_gan
+from components.systems.generation.stacked_gan import StackedGANConfig, stacked_gan
+from components.systems.generation.style_gan import StyleGANConfig, style_gan
+from components.systems.generation.unrolled_gan import UnrolledGANConfig, unrolled_gan
+from components.systems.generation.wgan import WGANConfig, wgan
+from components.systems.generation.wgan_gp import WGANGPConfig, wgan_gp
 from components.systems.system import Shape, System
-from components.systems.unrolled_gan import UnrolledGANConfig, unrolled_gan
-from components.systems.wgan import WGANConfig, wgan
-from components.systems.wgan_gp import WGANGPConfig, wgan_gp
+from components.systems.translation.bigan import BiGANConfig, bigan
+from components.systems.translation.cogan import CoGANConfig, cogan
+from components.systems.translation.cyclegan import CycleGANConfig, cyclegan
+from components.systems.translation.discogan import DiscoGANConfig, discogan
+from components.systems.translation.feature_gan import FeatureGANConfig, feature_gan
+from components.systems.translation.pix2pix import Pix2PixConfig, pix2pix
+from components.systems.translation.simgan import SimGANConfig, simgan
+from components.systems.translation.srgan import SRGANConfig, srgan
+from components.systems.translation.star_gan import StarGANConfig, star_gan
+from components.systems.translation.star_gan_v2 import StarGANv2Config, star_gan_v2
+from components.systems.translation.style_transfer import StyleTransferConfig, style_transfer
 
 AnySystemConfig = (
     Pix2PixConfig

@@ -9,17 +9,17 @@ import torch
 from pydantic import Field, ValidationError
 from torch import Tensor
 
-from components.domain import Domain
 from components.faults import Fault
-from components.files import atomic_path, read_json, sha256_file, write_json
 from components.networks.tensors import compute_device, full_float32, write_tensors
-from components.schema import Section
+from components.samples.domain import Domain
+from components.samples.schema import Section
+from components.samples.task import Task
+from components.storage.files import atomic_path, read_json, sha256_file, write_json
 from components.systems import build
 from components.systems.classifier import ClassifierConfig
 from components.systems.fcn8s import FCN8sConfig
 from components.systems.system import Shape
 from components.systems.weights import averaged, read_weights, require_sha256
-from components.task import Task
 from components.tasks.encoding import encode
 
 CARD, WEIGHTS = "judge.json", "weights.safetensors"

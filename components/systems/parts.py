@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import nn
 
-from components.domain import Domain
 from components.faults import Fault
 from components.networks.layers import InitName, NormName, init_kaiming, init_normal, spectrally_normalised
 from components.networks.patchgan import PatchGAN, PatchSize
 from components.networks.resnet import ResNet, UpsampleName
 from components.networks.texture_unet import TextureUNet
 from components.networks.unet import UNet
-from components.schema import Section
+from components.samples.domain import Domain
+from components.samples.schema import Section
 
 
 class UNetConfig(Section):

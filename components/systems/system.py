@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from components.domain import Domain
 from components.faults import Fault
-from components.schema import Section
+from components.samples.domain import Domain
+from components.samples.schema import Section
 from components.systems.moment import STEADY, Course, always
 from components.systems.moment import Moment as Moment  # which most of those who need this file need too
 from components.systems.use import Given as Given

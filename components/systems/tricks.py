@@ -6,12 +6,12 @@ import torch
 from pydantic import NonNegativeFloat, NonNegativeInt
 from torch import Tensor, nn
 
-from components.domain import Domain
 from components.faults import Fault
 from components.objectives.diff_augment import AugmentName, diff_augment
 from components.objectives.historical_average import HistoricalAverage
 from components.objectives.history import History
-from components.systems.from_noise import NoiseSection
+from components.samples.domain import Domain
+from components.systems.generation.from_noise import NoiseSection
 from components.systems.system import Batch, Memory, Terms
 
 # Streams of a step's seeds from which the changes of pictures are drawn; those of its latents are 0 and 1.

@@ -8,10 +8,10 @@ from safetensors.torch import load, load_file
 from torch import Tensor
 
 from components.faults import Fault
-from components.files import sha256_file
+from components.storage.files import sha256_file
 
-if TYPE_CHECKING:  # a registered model carries this file without components/home.py
-    from components.home import AnyPath
+if TYPE_CHECKING:  # a registered model carries this file without components/storage/home.py
+    from components.storage.home import AnyPath
 
 
 def averaged(weights: dict[str, Tensor], network: str) -> dict[str, Tensor]:

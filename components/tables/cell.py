@@ -12,19 +12,19 @@ from components.evaluation.evaluate import evaluate
 from components.evaluation.points import read_points
 from components.evaluation.sides import open_sides
 from components.faults import Fault
-from components.files import read_json
-from components.home import AnyPath
 from components.models.asked import open_asked
 from components.models.generator import Generator
 from components.models.trained import Trained
-from components.scratch import scratch
+from components.samples.task import Task
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.writer import write_set
+from components.storage.files import read_json
+from components.storage.home import AnyPath
+from components.storage.scratch import scratch
 from components.systems import build
 from components.systems.judge import Judge
 from components.tables.config import RunParams, TablesParams
-from components.task import Task
 from components.tasks.encoding import render, to_one_size
 from components.tasks.scatter import scatter
 from components.training.run import Run, plan

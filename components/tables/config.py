@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from components.evaluation.config import EvaluateConfig
 from components.models.card import GenerateConfig
-from components.schema import Section
+from components.samples.schema import Section
 from components.systems import SystemConfig
 from components.training.config import TrainConfig
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from components.evaluation.protocol import require_comparable
 from components.faults import Fault
+from components.samples.task import Task
 from components.tables.compare import Estimate, estimate, verdict
 from components.tables.config import RowConfig, TableConfig
-from components.task import Task
 
 Cells = Mapping[str, Sequence[Mapping[str, Any]]]
 """The cells of each run that was run, a seed each."""

@@ -6,7 +6,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage.feature import canny
 
-from components.domain import Picture
+from components.samples.domain import Picture
 
 FILL = 128  # mean grey, the middle of what networks see
 

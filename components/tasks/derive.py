@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
 
-from components.schema import Section
+from components.samples.schema import Section
 
 Share = Annotated[float, Field(gt=0, le=0.9)]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from components.domain import Domain, Picture
 from components.faults import Fault
-from components.source import Source
-from components.task import Task
+from components.samples.domain import Domain, Picture
+from components.samples.source import Source
+from components.samples.task import Task
 from components.tasks.degrade import blurred, edges, enlarged, filled, grey, small
 from components.tasks.derive import (
     AnyDerivation,

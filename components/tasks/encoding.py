@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from components.domain import POINT_SIZE, Colour, Domain, bytes_of_points
 from components.faults import Fault
+from components.samples.domain import POINT_SIZE, Colour, Domain, bytes_of_points
 from components.tasks.scatter import marked
 
 

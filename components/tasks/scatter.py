@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from components.domain import Mixture, Picture, points_of_bytes
+from components.samples.domain import Mixture, Picture, points_of_bytes
 
 _SMALL = 64  # pixels a side of a picture of one point
 _MARGIN = 0.25  # of the extent of the centres, on each side

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from components.schema import Section
+from components.samples.schema import Section
 
 
 class RegisterConfig(Section):

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from components.files import faults_of_the_disk
+from components.storage.files import faults_of_the_disk
 from components.tracking.record import Point
 
 

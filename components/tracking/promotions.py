@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import PositiveInt, ValidationError
 
 from components.faults import Fault
-from components.schema import Section
+from components.samples.schema import Section
 from components.tracking.note import NOTE
 from components.tracking.store import Store, experiment_beside, faults_of_the_store
 from components.tracking.versions import CHAMPION, list_versions

@@ -17,11 +17,11 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 from PIL import Image
 
-from components.domain import Domain, points_of_bytes
 from components.faults import Fault
-from components.files import sha256_file
 from components.models.card import Card
 from components.models.generator import Generator
+from components.samples.domain import Domain, points_of_bytes
+from components.storage.files import sha256_file
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

@@ -13,10 +13,10 @@ from typing import Any
 import yaml
 
 from components.faults import Fault
-from components.files import exists, read_json, sha256_file, sha256_json
-from components.home import AnyPath
 from components.models.card import read_cards
-from components.task import Task
+from components.samples.task import Task
+from components.storage.files import exists, read_json, sha256_file, sha256_json
+from components.storage.home import AnyPath
 from components.tracking.note import NOTE, describe_run
 
 ALARMS = "alarms"  # of run.json, and what their points are named by

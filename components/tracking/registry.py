@@ -12,10 +12,10 @@ from PIL import Image
 
 import components
 from components.faults import Fault
-from components.files import read_json, sha256_file, sha256_json, write_json
 from components.models.card import CARD, WEIGHTS, Card, read_cards
 from components.models.generator import Generator
-from components.scratch import scratch
+from components.storage.files import read_json, sha256_file, sha256_json, write_json
+from components.storage.scratch import scratch
 from components.tracking.config import RegisterConfig
 from components.tracking.record import Outputs
 from components.tracking.store import Store, faults_of_the_store
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 # What a translator is made of, and so what a version carries of this project's code: all below `systems`
 # that has to do with networks, and nothing that reads data, trains or tracks.
 _CODE = (
-    *("domain.py", "faults.py", "files.py", "schema.py", "task.py"),
+    *("faults.py", "storage/__init__.py", "storage/files.py"),
     *("models/__init__.py", "models/card.py", "models/generator.py"),
-    *("networks", "objectives", "systems", "tasks"),
+    *("networks", "objectives", "samples", "systems", "tasks"),
 )
 _REQUIREMENTS = ("mlflow", "numpy", "pillow", "pydantic", "safetensors", "torch")
 MEASURED, REPLICATES = "measured.json", "replicates.parquet"  # beside the card, for reviews of later versions

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from components.files import sha256_json
+from components.storage.files import sha256_json
 from components.tracking.record import Point
 from components.tracking.run import add_points, find_run, make_run
 from components.tracking.store import Store, faults_of_the_store

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from components.faults import Fault
-from components.files import faults_of_the_disk
-from components.home import LOCAL, shared
+from components.storage.files import faults_of_the_disk
+from components.storage.home import LOCAL, shared
 from components.tracking.rehome import rehome
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.faults import Fault
-from components.files import remove_folder, sha256_file
 from components.models.card import CARD, WEIGHTS
+from components.storage.files import remove_folder, sha256_file
 from components.tracking.store import Store, faults_of_the_store
 
 if TYPE_CHECKING:

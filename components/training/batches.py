@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from components.samples.task import Task
 from components.shards.loader import Sample, Stream, position_seeds
 from components.shards.manifest import Manifest
 from components.shards.order import windows_at_once
 from components.shards.reader import Split, open_side
 from components.systems.system import Batch, Shape
-from components.task import Task
 from components.tasks.encoding import as_input, require_classes
 from components.training.group import Group
 from components.training.jitter import AugmentConfig, jitter

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from components.faults import Fault
-from components.files import (
+from components.networks.frozen import UNREADABLE
+from components.networks.tensors import write_tensors
+from components.storage.files import (
     faults_of_the_disk,
     listed,
     put_file,
@@ -22,11 +24,9 @@ from components.files import (
     remove,
     sha256_file,
 )
-from components.home import AnyPath
-from components.networks.frozen import UNREADABLE
-from components.networks.tensors import write_tensors
-from components.node_cache import Damaged, open_copy
-from components.scratch import scratch
+from components.storage.home import AnyPath
+from components.storage.node_cache import Damaged, open_copy
+from components.storage.scratch import scratch
 from components.systems.weights import load_weights
 
 WEIGHTS, STATE, META = "weights.safetensors", "state.pt", "checkpoint.json"

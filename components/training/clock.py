@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from components.files import write_json
+from components.storage.files import write_json
 from components.training.group import Group
 from components.training.log import Log
 from components.training.run import Run

@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from components.schema import Section
-from components.task import Task
+from components.samples.schema import Section
+from components.samples.task import Task
 from components.training.jitter import AugmentConfig
 
 Share = Annotated[float, Field(ge=0, lt=1)]

@@ -10,7 +10,11 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from components.faults import Fault
-from components.files import (
+from components.models.card import Card, GenerateConfig
+from components.models.trained import Trained
+from components.samples.task import Task
+from components.shards.manifest import Manifest
+from components.storage.files import (
     atomic_folder,
     listed,
     read_bytes,
@@ -19,12 +23,8 @@ from components.files import (
     write_json,
     write_text,
 )
-from components.models.card import Card, GenerateConfig
-from components.models.trained import Trained
-from components.shards.manifest import Manifest
 from components.systems import AnySystemConfig, SystemConfig, build
 from components.systems.weights import load_weights, require_sha256
-from components.task import Task
 from components.training import log
 from components.training.alarms import ALARMS, Alarms
 from components.training.checkpoint import META, WEIGHTS, Checkpoint

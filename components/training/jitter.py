@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from pydantic import PositiveInt
 from torch import Tensor
 
-from components.domain import Domain
 from components.networks.noise import uniforms
 from components.networks.tensors import full_float32
-from components.schema import Section
+from components.samples.domain import Domain
+from components.samples.schema import Section
 
 _STREAM = 2**20  # of a sample's seed: nothing else that is random about it is drawn there
 

@@ -10,9 +10,9 @@ from typing import Any, Self
 
 from upath import UPath
 
-from components import remote
-from components.files import faults_of_the_disk, read_bytes, write_text
-from components.home import AnyPath
+from components.storage import remote
+from components.storage.files import faults_of_the_disk, read_bytes, write_text
+from components.storage.home import AnyPath
 from components.training.alarms import ALARMS, Alarms
 from components.training.uploaded_text import UploadedText
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from components.files import atomic_path, read_bytes, read_range
-from components.home import AnyPath
 from components.models.asked import Asked, open_asked
 from components.models.card import CARD, WEIGHTS
 from components.models.generator import Generator
-from components.scratch import scratch
+from components.storage.files import atomic_path, read_bytes, read_range
+from components.storage.home import AnyPath
+from components.storage.scratch import scratch
 from components.training.group import Group
 
 _BLOCK = 8 << 20  # bytes of a part that are read back at a time

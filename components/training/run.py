@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.domain import Domain
 from components.faults import Fault
-from components.files import exists, sha256_file, sha256_json
-from components.home import AnyPath, located
-from components.schema import Section, user_paths
+from components.samples.domain import Domain
+from components.samples.schema import Section, user_paths
+from components.samples.task import Task
 from components.shards.manifest import Manifest
 from components.shards.reader import open_side
 from components.shards.turns import require_each_class
+from components.storage.files import exists, sha256_file, sha256_json
+from components.storage.home import AnyPath, located
 from components.systems import AnySystemConfig, unpaired_systems
 from components.systems.system import Shape
-from components.task import Task
 from components.training.checkpoint import CheckpointStore
 from components.training.code import code_sha256
 from components.training.config import TrainConfig

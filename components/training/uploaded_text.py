@@ -7,9 +7,9 @@ from contextlib import suppress
 
 from upath import UPath
 
-from components import remote
 from components.faults import Fault
-from components.files import faults_of_the_disk
+from components.storage import remote
+from components.storage.files import faults_of_the_disk
 
 _UPLOAD_S = 5.0  # between two uploads
 _UPLOAD_SHARE = 0.05  # of the time, at most: a long text is uploaded less often

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from components.files import atomic_path
-from components.home import AnyPath
 from components.shards.manifest import Manifest
 from components.shards.reader import open_side
+from components.storage.files import atomic_path
+from components.storage.home import AnyPath
 from components.systems.system import Batch, Given, Shape
 from components.tasks.encoding import content_seed, decode, render, to_one_size
 from components.training.alarms import DIVERSITY, diversity

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from components.faults import Fault
-from components.files import read_bytes
-from components.home import AnyPath
+from components.storage.files import read_bytes
+from components.storage.home import AnyPath
 from components.systems.weights import averaged, load_weights
 from components.training.trainer import Trainer
 

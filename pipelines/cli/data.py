@@ -7,15 +7,15 @@ from typing import Any
 
 import yaml
 
-from components.dvc_cache import verify_cache
 from components.faults import Fault
-from components.files import write_text
 from components.fragment import take
-from components.home import located
-from components.node_cache import fresh_cache
 from components.params import parse_params
 from components.shards.verify import verify
 from components.sources import SOURCES
+from components.storage.dvc_cache import verify_cache
+from components.storage.files import write_text
+from components.storage.home import located
+from components.storage.node_cache import fresh_cache
 
 DEFAULTS = Path(__file__).parents[2] / "configs/default.yaml"
 SHARDS = Path("data/shards")

@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from components.home import LOCAL
-from components.pages.serving import serve
 from components.params import load_params
+from components.serving.serving import serve
+from components.storage.home import LOCAL
 
 SHARDS = Path("data/shards")
 

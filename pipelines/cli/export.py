@@ -4,11 +4,11 @@ import argparse
 import json
 
 from components.faults import Fault
-from components.home import LOCAL
 from components.models.generator import Generator
 from components.models.portable_file import require_format, write_portable
 from components.params import load_params
-from components.scratch import scratch
+from components.storage.home import LOCAL
+from components.storage.scratch import scratch
 from components.tracking.store import open_store, tracking_uri
 from components.tracking.versions import fetch_version, find_version
 

@@ -7,7 +7,7 @@ import argparse
 from importlib.metadata import version
 from pathlib import Path
 
-from components.pages.study.config import Settings
+from components.study.config import Settings
 from pipelines.cli.command import Commands, add_command, add_params
 from pipelines.cli.uses import add_uses
 

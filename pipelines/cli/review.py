@@ -3,15 +3,15 @@
 import argparse
 from pathlib import Path
 
-from components.files import write_text
-from components.home import LOCAL
 from components.pages.review import build_page
 from components.params import Params, load_params
 from components.review.pictured import look
 from components.review.promote import promote, rollback
 from components.review.review import find_state
 from components.review.text import list_lines, review_lines
-from components.scratch import scratch
+from components.storage.files import write_text
+from components.storage.home import LOCAL
+from components.storage.scratch import scratch
 from components.tracking.promotions import Promotion
 from components.tracking.store import Store, open_store, shown, tracking_uri
 

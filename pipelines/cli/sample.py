@@ -9,17 +9,17 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from components.domain import Picture
 from components.faults import Fault
-from components.files import atomic_path
-from components.home import LOCAL
 from components.models.clip import require_encoder, write_clip
 from components.models.generator import Generator
 from components.models.sampled import Sampled
 from components.models.seeds import MOST, parse_seeds
 from components.models.sheets import laid_out, laid_out_size
 from components.params import load_params
-from components.scratch import scratch
+from components.samples.domain import Picture
+from components.storage.files import atomic_path
+from components.storage.home import LOCAL
+from components.storage.scratch import scratch
 from components.tracking.store import open_store, tracking_uri
 from components.tracking.versions import fetch_version, find_version
 

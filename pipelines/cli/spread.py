@@ -7,8 +7,8 @@ from pathlib import Path
 
 from components.cluster.spread import spread
 from components.faults import Fault
-from components.home import shared
 from components.params import load_tables, run_params
+from components.storage.home import shared
 from components.tables.cell import plan_cell
 
 SHARDS = Path("data/shards")

@@ -9,16 +9,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from components.faults import Fault
-from components.files import write_json
-from components.home import LOCAL
-from components.pages.serving import serve
-from components.pages.study.algorithms import Algorithm, open_algorithms
-from components.pages.study.config import Settings
-from components.pages.study.result import FIGURE, as_lines, make_result
-from components.pages.study.shown import ShownPictures
-from components.pages.study.study import Study
-from components.pages.study.votes import Votes
 from components.params import load_params
+from components.serving.serving import serve
+from components.storage.files import write_json
+from components.storage.home import LOCAL
+from components.study.algorithms import Algorithm, open_algorithms
+from components.study.config import Settings
+from components.study.result import FIGURE, as_lines, make_result
+from components.study.shown import ShownPictures
+from components.study.study import Study
+from components.study.votes import Votes
 from components.tracking.store import Store, open_store, tracking_uri
 from components.tracking.study import log_study
 
@@ -31,7 +31,7 @@ def serve_study(chosen: argparse.Namespace) -> None:
     """The command `study serve`."""
     settings, algorithms, pictures = _opened(chosen, chosen.codes is not None)
     # Imported here: the other commands need no web server.
-    from components.pages.study.app import make_app
+    from components.study.app import make_app
 
     with closing(Votes(chosen.votes or VOTES)) as votes:
         study = Study(settings, algorithms, pictures, votes)
@@ -45,7 +45,7 @@ def serve_study(chosen: argparse.Namespace) -> None:
 
 def simulate_study(chosen: argparse.Namespace) -> None:
     """The command `study simulate`."""
-    from components.pages.study.simulate import Crowd, simulate
+    from components.study.simulate import Crowd, simulate
 
     settings, algorithms, pictures = _opened(chosen, False)
     pictures.require(settings.pairs)

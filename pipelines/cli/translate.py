@@ -9,20 +9,20 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from components.domain import Picture
 from components.faults import Fault
-from components.files import atomic_path
-from components.home import LOCAL
 from components.models.generator import Generator
 from components.models.tiles import count_tiles, times, translate_picture
 from components.params import load_params
-from components.scratch import scratch
-from components.source import BadSample
+from components.samples.domain import Picture
+from components.samples.source import BadSample
 from components.sources.fit import middle
 from components.sources.formats import EXTENSIONS
 from components.sources.given import as_given
 from components.sources.passed import PassedOver
 from components.sources.pictures import open_picture
+from components.storage.files import atomic_path
+from components.storage.home import LOCAL
+from components.storage.scratch import scratch
 from components.tasks.encoding import render
 from components.tracking.store import open_store, tracking_uri
 from components.tracking.versions import fetch_version, find_version

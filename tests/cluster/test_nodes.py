@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from components.files import read_json
+from components.storage.files import read_json
 from tests.cluster.drive import drive, start
 from tests.cluster.nodes import Nodes
 from tests.training.helpers import small_run, weights_of

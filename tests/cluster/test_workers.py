@@ -11,7 +11,7 @@ import torch
 
 from components.cluster.workers import Workers
 from components.faults import Fault
-from components.files import read_json
+from components.storage.files import read_json
 from components.training import log
 from components.training.loop import fit
 from tests.training.helpers import small_run, weights_of

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.domain import Domain, enlargement
 from components.evaluation.config import EvaluateConfig
 from components.evaluation.evaluate import Evaluation, evaluate
 from components.evaluation.objective import Objective
 from components.evaluation.verdict import sentence
 from components.faults import Fault
+from components.samples.domain import Domain, enlargement
+from components.samples.task import Task
 from components.shards.reader import Split
 from components.shards.writer import write_set
-from components.task import Task
 from components.tasks.degrade import enlarged
 from tests.enlarged import DOMAINS, TASK, write_enlarged
 

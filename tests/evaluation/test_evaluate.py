@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 import torch
 
-from components.domain import Domain, sized
 from components.evaluation.config import EvaluateConfig
 from components.evaluation.evaluate import Evaluation, evaluate
 from components.evaluation.intervals import draws, mean_figure
 from components.evaluation.protocol import Protocol, require_comparable
 from components.evaluation.rows import build_rows, derangement, flat_painter
 from components.faults import Fault
-from components.files import write_json
 from components.review.config import figure_names
+from components.samples.domain import Domain, sized
+from components.samples.task import Task
 from components.shards.reader import Split
 from components.shards.writer import write_set
+from components.storage.files import write_json
 from components.systems.fcn8s import FCN8sConfig, fcn8s
 from components.systems.judge import Judge, JudgeCard, load_judge
 from components.systems.system import Shape
-from components.task import Task
 from tests.conftest import TO_LABELS, TO_PHOTO
 
 CONFIG = EvaluateConfig(num_bootstrap=60)

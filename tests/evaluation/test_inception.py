@@ -13,7 +13,7 @@ from components.evaluation.config import InceptionWeights
 from components.evaluation.features import inception
 from components.evaluation.inception import Inception, resize_tf1
 from components.faults import Fault
-from components.files import sha256_file
+from components.storage.files import sha256_file
 
 
 @pytest.fixture(scope="module")

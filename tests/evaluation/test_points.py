@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from components.domain import bytes_of_points, points_of_bytes
 from components.evaluation.config import EvaluateConfig
 from components.evaluation.points import assign, point_figures
+from components.samples.domain import bytes_of_points, points_of_bytes
 from components.sources.points import PointsCut
 
 RING = PointsCut(shape="ring").mixtures()["point"]

@@ -16,9 +16,9 @@ from components.evaluation.protocol import require_comparable
 from components.evaluation.rows import build_rows
 from components.evaluation.sides import open_sides
 from components.faults import Fault
+from components.samples.task import Task
 from components.shards.reader import Split
 from components.shards.writer import write_set
-from components.task import Task
 from tests.conftest import TO_LABELS, TO_PHOTO
 
 CONFIG = EvaluateConfig(num_bootstrap=60)

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.domain import Domain, sized
 from components.evaluation.config import EvaluateConfig
 from components.evaluation.evaluate import Evaluation, evaluate
 from components.evaluation.verdict import sentence
+from components.samples.domain import Domain, sized
+from components.samples.task import Task
 from components.shards.reader import Split
 from components.shards.writer import write_set
-from components.task import Task
 from tests.conftest import tiny_sample
 
 CONFIG = EvaluateConfig(num_bootstrap=60, is_splits=2)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from components.domain import Domain
 from components.faults import Fault
 from components.networks.noise import draw_rows
+from components.samples.domain import Domain
 from components.systems.system import Moment
 from components.training.graphs import Graphs
 from components.training.group import Group

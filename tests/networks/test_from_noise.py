@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from components.domain import Domain
 from components.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from components.networks.maxout import MaxoutDiscriminator, MLPGenerator
 from components.networks.noise import latents
@@ -17,11 +16,12 @@ from components.objectives.penalties import (
     R1R2Config,
     penalty,
 )
-from components.systems.cgan import CGANConfig, cgan
-from components.systems.dcgan import DCGANConfig, dcgan
-from components.systems.from_noise import between
+from components.samples.domain import Domain
+from components.systems.generation.cgan import CGANConfig, cgan
+from components.systems.generation.dcgan import DCGANConfig, dcgan
+from components.systems.generation.from_noise import between
+from components.systems.generation.wgan_gp import WGANGPConfig, wgan_gp
 from components.systems.system import Shape
-from components.systems.wgan_gp import WGANGPConfig, wgan_gp
 
 PHOTO, CLASSES = Domain(kind="image"), Domain(kind="category", classes=tuple("abc"))
 

@@ -4,16 +4,16 @@ import pytest
 import torch
 from torch import nn
 
-from components.domain import Domain
 from components.networks.coupled import CoupledDiscriminator, CoupledGenerator
 from components.networks.lite0 import Lite0Features
 from components.networks.patchgan import PatchGAN
 from components.networks.resnet import ResNet
 from components.networks.unet import UNet
+from components.samples.domain import Domain
 from components.systems import build
-from components.systems.cogan import CoGANConfig
-from components.systems.cyclegan import CycleGANConfig
 from components.systems.system import Shape
+from components.systems.translation.cogan import CoGANConfig
+from components.systems.translation.cyclegan import CycleGANConfig
 
 
 def count(network: nn.Module) -> int:

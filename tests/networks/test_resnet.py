@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from components.domain import Domain
 from components.faults import Fault
+from components.samples.domain import Domain
 from components.systems.parts import ResNetConfig, make_generator
 
 PHOTO = Domain(kind="image")

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from components.pages.guard import Bodies, Guard
+from components.serving.guard import Bodies, Guard
 from tests.pages.loop import run
 
 Fields = list[tuple[str, str]]

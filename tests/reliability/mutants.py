@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from components.source import BadSample
+from components.samples.source import BadSample
 from components.sources.fit import FolderCut, fitted
 from components.sources.folder_config import Side
 from components.sources.pictures import open_picture

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from components.files import read_json
 from components.objectives.adversarial import told_apart
 from components.pages.config import ReportConfig
 from components.pages.report import build_report
+from components.storage.files import read_json
 from components.tracking.live import LiveRun
 from components.tracking.record import Outputs, Point, gather
 from components.tracking.run import find_run

@@ -11,9 +11,9 @@ import tqdm.std
 from components.cluster import watch
 from components.cluster.rank import RankReport
 from components.cluster.workers import Workers
-from components.files import read_json
 from components.pages.times import read_times
 from components.stage import Clock
+from components.storage.files import read_json
 from components.training import log
 from components.training.group import Group
 from components.training.loop import fit

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import yaml
 
-from components.dvc_cache import verify_cache
 from components.faults import Fault
+from components.storage.dvc_cache import verify_cache
 from pipelines import cli
 
 PROMISE = pytest.mark.promise(

@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import save, save_file
 
-from components.files import sha256_file
 from components.models.card import GenerateConfig
+from components.storage.files import sha256_file
 from components.systems import build
-from components.systems.pix2pix import Pix2PixConfig, UNetConfig
+from components.systems.translation.pix2pix import Pix2PixConfig, UNetConfig
 from components.training.checkpoint import META, STATE
 from components.training.export import export_run, export_trained
 from components.training.group import Group

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from components.files import write_text
 from components.shards.manifest import Manifest
+from components.storage.files import write_text
 from components.training import log
 from tests.reliability.following import REFUSED, Followed, Reader
 from tests.reliability.test_two_at_once import PROMISE

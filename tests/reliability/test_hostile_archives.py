@@ -17,15 +17,15 @@ import numpy as np
 import pytest
 
 from components.faults import Fault
-from components.files import sha256_file
+from components.samples.source import BadSample
 from components.shards.reader import Split
-from components.source import BadSample
 from components.sources.archive import unpack
 from components.sources.fit import FolderCut
 from components.sources.folder import fetch_folder
 from components.sources.folder_config import FolderConfig
 from components.sources.folder_cut import open_folder
 from components.sources.formats import EXTENSIONS
+from components.storage.files import sha256_file
 from tests.conftest import write_tiny
 from tests.reliability.archives import KINDS, MB, PNG, bombs, info, mutant, packed
 

@@ -12,8 +12,8 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor
 
-from components.domain import Domain, sized
 from components.faults import Fault
+from components.samples.domain import Domain, sized
 from components.shards.writer import write_set
 from components.systems.system import Batch
 from components.training import loop

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.faults import Fault
-from components.outputs import ASIDE, RECORDS, replaced
+from components.storage.outputs import ASIDE, RECORDS, replaced
 
 ROUNDS, TURNS = 250, 8
 STAGES = {"fetch": ["data/raw"], "evaluate": ["data/metrics/a.json", "data/metrics/per_sample"]}

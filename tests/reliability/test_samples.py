@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from components.domain import Domain, sized
+from components.samples.domain import Domain, sized
+from components.samples.task import Task
 from components.shards.writer import write_set
-from components.task import Task
 from components.training.group import Group
 from components.training.loop import fit
 from components.training.run import Run

@@ -13,7 +13,7 @@ from ray.exceptions import GetTimeoutError
 from components.cluster import rank, watch
 from components.cluster.journal import Journal
 from components.cluster.workers import Workers
-from components.files import read_json
+from components.storage.files import read_json
 from components.training import log
 from components.training.group import Group
 from components.training.loop import fit

@@ -13,13 +13,13 @@ import yaml
 
 from components import stage
 from components.cluster import workers
-from components.domain import Domain, sized
 from components.faults import Fault
-from components.files import read_json
-from components.locks import exclusive
+from components.samples.domain import Domain, sized
 from components.shards import cache
 from components.shards.reader import Split
 from components.shards.writer import write_set
+from components.storage.files import read_json
+from components.storage.locks import exclusive
 from tests.conftest import TO_PHOTO, write_tiny
 from tests.reliability.following import PATIENCE_S, REFUSED, Followed, Reader
 from tests.test_graph import SMALL, start
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 HOLD = """
 import sys
 from pathlib import Path
-from components.locks import exclusive
+from components.storage.locks import exclusive
 with exclusive(Path(sys.argv[1]), "here"):
     print("inside", flush=True)
     sys.stdin.read()
@@ -39,7 +39,7 @@ MAKE = f"""
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {str(ROOT)!r})
-from components.files import atomic_folder, write_json
+from components.storage.files import atomic_folder, write_json
 Path("begun").touch()
 while not Path("go").exists():
     time.sleep(0.01)

@@ -10,13 +10,13 @@ from itertools import product
 import numpy as np
 import pytest
 
-from components.domain import Domain
+from components.samples.domain import Domain
+from components.samples.task import Task
 from components.shards.index import write_index
 from components.shards.loader import Stream
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.tar import TarWriter, encode
-from components.task import Task
 
 PROMISE = pytest.mark.promise("5 uneven shards over ranks and loader threads: equal steps, each sample once, no hang")
 SIZES = ([7], [1, 12], [9, 0, 4], [5, 1, 8, 2], [1, 1, 1, 1, 30], [2, 9, 3, 11, 1, 6], [6, 4, 0, 13, 1, 2, 8])

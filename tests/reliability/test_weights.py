@@ -14,12 +14,12 @@ from safetensors.torch import load_file, save, save_file
 from components.evaluation.config import InceptionWeights
 from components.evaluation.features import inception
 from components.faults import Fault
-from components.files import read_json, sha256_file
 from components.models.card import CARD, WEIGHTS, read_cards
 from components.models.generator import Generator
 from components.networks import frozen
 from components.networks.lite0 import open_lite0
 from components.shards.manifest import Manifest
+from components.storage.files import read_json, sha256_file
 from components.systems.fcn8s import FCN8sConfig, fcn8s
 from components.systems.judge import export_judge, load_judge
 from components.systems.system import Shape

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from components.systems import AnySystemConfig
-from components.systems.bigan import BiGANConfig
-from components.systems.cogan import CoGANConfig
-from components.systems.cyclegan import CycleGANConfig
-from components.systems.discogan import DiscoGANConfig
 from components.systems.parts import EncoderDecoderConfig, PatchGANConfig, ResNetConfig, TextureUNetConfig, UNetConfig
-from components.systems.pix2pix import Pix2PixConfig
-from components.systems.simgan import SimGANConfig
+from components.systems.translation.bigan import BiGANConfig
+from components.systems.translation.cogan import CoGANConfig
+from components.systems.translation.cyclegan import CycleGANConfig
+from components.systems.translation.discogan import DiscoGANConfig
+from components.systems.translation.pix2pix import Pix2PixConfig
+from components.systems.translation.simgan import SimGANConfig
 from components.training.config import TrainConfig
 from components.training.run import Run, plan
 

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.files import read_json, write_json
 from components.review.config import ReviewConfig
 from components.review.pictured import PicturedReview, look
+from components.storage.files import read_json, write_json
 from components.tracking.config import RegisterConfig
 from components.tracking.record import Outputs, gather
 from components.tracking.registry import register_all

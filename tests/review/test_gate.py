@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from components.domain import Domain
 from components.evaluation.config import EvaluateConfig, InceptionWeights
 from components.evaluation.intervals import draws, mean_figure
 from components.models.card import Card
 from components.review.config import ReviewConfig, figure_names
 from components.review.gate import judge, words
 from components.review.measured import MeasuredVersion
-from components.task import Task
+from components.samples.domain import Domain
+from components.samples.task import Task
 from components.tracking.versions import Version
 from tests.stage_outputs import SYSTEM
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from components.cluster.tuner import Search
 from components.evaluation.config import EvaluateConfig
-from components.files import write_json
 from components.models.card import GenerateConfig
 from components.search.config import TuneConfig
 from components.search.ledger import Ledger
 from components.search.space import Values
 from components.search.trial_objective import TrialMeasure
+from components.storage.files import write_json
 from components.training.run import Run
 from tests.conftest import TO_PHOTO
 from tests.training.helpers import small_run

@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.faults import Fault
-from components.files import sha256_file
 from components.shards.cache import check_file
 from components.shards.index import write_index
 from components.shards.manifest import Manifest
 from components.shards.reader import Split, open_side
 from components.shards.verify import verify
+from components.storage.files import sha256_file
 from tests.conftest import tiny_sample
 
 

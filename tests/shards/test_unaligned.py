@@ -6,14 +6,14 @@ import tarfile
 import numpy as np
 import pytest
 
-from components.domain import Domain, sized
 from components.faults import Fault
-from components.files import sha256_file
+from components.samples.domain import Domain, sized
 from components.shards.manifest import Manifest
 from components.shards.order import EpochOrder
 from components.shards.reader import Split, open_side
 from components.shards.verify import verify
 from components.shards.writer import write_set
+from components.storage.files import sha256_file
 from tests.conftest import TINY_CLASSES, TINY_PALETTE, TO_PHOTO, tiny_sample
 
 COUNTS = {"train": (21, 10), "val": (3, 2), "test": (5, 9)}

@@ -12,15 +12,15 @@ import webdataset
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from components.domain import Domain, DomainName, sized
 from components.faults import Fault
-from components.files import sha256_file
+from components.samples.domain import Domain, DomainName, sized
+from components.samples.task import Task
 from components.shards.config import ShardConfig
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.tar import TarWriter, encode
 from components.shards.writer import write_set, write_shards
-from components.task import Task
+from components.storage.files import sha256_file
 from tests.conftest import TINY_CLASSES, TINY_PALETTE, TO_PHOTO, tiny_sample
 
 DOMAINS = {

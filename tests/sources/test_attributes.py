@@ -6,8 +6,9 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from components.domain import Domain
 from components.faults import Fault
+from components.samples.domain import Domain
+from components.samples.task import Task
 from components.shards.config import ShardConfig
 from components.shards.damage import broken_member, find_damage
 from components.shards.reader import Split
@@ -18,7 +19,6 @@ from components.sources.fit import FolderCut
 from components.sources.folder import fetch_folder
 from components.sources.folder_config import FolderConfig
 from components.sources.folder_cut import open_folder
-from components.task import Task
 from components.tasks.encoding import decode, encode
 from components.training.jitter import AugmentConfig, jitter
 

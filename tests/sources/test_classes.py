@@ -8,7 +8,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from components.faults import Fault
-from components.files import write_json
+from components.samples.task import Task
 from components.shards.config import ShardConfig
 from components.shards.reader import Split
 from components.shards.writer import write_shards
@@ -18,7 +18,7 @@ from components.sources.fit import FolderCut
 from components.sources.folder import fetch_folder
 from components.sources.folder_config import FolderConfig
 from components.sources.folder_cut import open_folder
-from components.task import Task
+from components.storage.files import write_json
 
 B = {"name": "kind", "classes": ["cat", "dog"]}
 

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from components.domain import height_width
 from components.faults import Fault
-from components.files import read_json, sha256_file, write_json
+from components.samples.domain import height_width
+from components.samples.task import Task
 from components.sources import earth, open_source
 from components.sources.earth import EarthConfig, earth_rasters
 from components.sources.earth_cut import (
@@ -21,7 +21,7 @@ from components.sources.earth_cut import (
     merge_codes,
     nearest_resize,
 )
-from components.task import Task
+from components.storage.files import read_json, sha256_file, write_json
 
 CUT = EarthCut(image_size=16, stride=8)
 

@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 from components.faults import Fault
-from components.files import write_json
 from components.shards.config import ShardConfig
 from components.shards.reader import Split
 from components.shards.writer import write_shards
 from components.sources.emoji import GROUPS, STYLES, read_list
 from components.sources.emoji_cut import EmojiCut, open_emoji
 from components.sources.npm import NpmPackage
+from components.storage.files import write_json
 
 CATEGORIES = ("Smileys & Emotion", "People & Body", "Animals & Nature", "Food & Drink", "Travel & Places")
 

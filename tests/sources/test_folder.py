@@ -8,10 +8,10 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from components.faults import Fault
+from components.samples.source import BadSample
 from components.shards.config import ShardConfig
 from components.shards.reader import Split
 from components.shards.writer import write_shards
-from components.source import BadSample
 from components.sources import CutConfig, FetchConfig, fetch, open_source
 from tests.conftest import TO_LABELS, TO_PHOTO
 

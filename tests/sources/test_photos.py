@@ -8,14 +8,14 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from components.faults import Fault
+from components.samples.source import BadSample
+from components.samples.task import Task
 from components.shards.config import ShardConfig
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.verify import verify
 from components.shards.writer import write_shards
-from components.source import BadSample
 from components.sources import CutConfig, FetchConfig, fetch, open_source
-from components.task import Task
 from components.tasks.derive import EdgesConfig, GreyConfig
 from components.tasks.derived import derive, derived
 

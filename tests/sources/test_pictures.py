@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.source import BadSample
+from components.samples.source import BadSample
 from components.sources.keys import sample_keys
 from components.sources.palette import nearest_colour
 from components.sources.pictures import as_indices, as_rgb, open_picture

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from components.domain import points_of_bytes
 from components.evaluation.points import assign
 from components.faults import Fault
+from components.samples.domain import points_of_bytes
 from components.sources.points import PointsConfig, PointsCut, fetch_points, open_points
 
 

@@ -5,15 +5,15 @@ import pytest
 from PIL import Image, TiffImagePlugin
 from pydantic import ValidationError
 
-from components.domain import Domain, sized
+from components.samples.domain import Domain, sized
+from components.samples.source import BadSample
+from components.samples.task import Task
 from components.shards.dark import dark_domains
 from components.shards.writer import write_set
-from components.source import BadSample
 from components.sources.fit import FolderCut, fitted
 from components.sources.folder_config import Side
 from components.sources.given import as_given
 from components.sources.pictures import as_indices, as_rgb, open_picture
-from components.task import Task
 
 CUT = FolderCut(name="folder", image_size=4)
 DEEP = np.arange(0, 4096, 256, dtype=np.uint16).reshape(4, 4)

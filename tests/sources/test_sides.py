@@ -8,15 +8,15 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from components.faults import Fault
-from components.files import read_json, sha256_file
+from components.samples.source import BadSample
+from components.samples.task import Task
 from components.shards.config import ShardConfig
 from components.shards.manifest import Manifest
 from components.shards.reader import open_side
 from components.shards.verify import verify
 from components.shards.writer import write_shards
-from components.source import BadSample
 from components.sources import CutConfig, FetchConfig, fetch, open_source
-from components.task import Task
+from components.storage.files import read_json, sha256_file
 
 
 def photo(seed, width=24, height=24):

@@ -15,15 +15,15 @@ from components.faults import Fault
 from components.fragment import take
 from components.params import parse_params
 from components.plan import check_plan, check_shards
+from components.samples.source import BadSample
+from components.samples.task import Task
 from components.shards.config import ShardConfig
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.writer import write_shards
-from components.source import BadSample
 from components.sources import fetch, open_source
 from components.sources.webdataset_config import WebdatasetConfig, WebdatasetCut
 from components.stage import Clock
-from components.task import Task
 from pipelines import fetch as stage_fetch
 from pipelines import shard as stage_shard
 from tests.conftest import TINY_CLASSES, tiny_sample

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from components.domain import Domain, sized
 from components.faults import Fault
-from components.files import read_json, write_json
+from components.samples.domain import Domain, sized
+from components.samples.source import BadSample
+from components.samples.task import Task
 from components.shards.reader import Split
 from components.shards.writer import write_set
-from components.source import BadSample
 from components.sources.pictures import as_indices, as_rgb, open_picture
-from components.task import Task
+from components.storage.files import read_json, write_json
 from tests.sources.test_folder import counts, labels, opened, photo, save
 
 INDICES = {"layout": "folders", "direction": "AtoB", "b": {"name": "labels", "classes": ["x", "y", "z"]}}

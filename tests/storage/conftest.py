@@ -8,7 +8,7 @@ import fsspec
 import pytest
 from upath import UPath
 
-from components.home import located
+from components.storage.home import located
 from tests.storage.s3 import BUCKET, Proxy, credentials, forget_clients, moto_server, proxied
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import fsspec
 
-from components.home import located
+from components.storage.home import located
 from tests.conftest import collect_unclosed
 
 BUCKET = "pictures"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from components import remote
-from components.files import listed
+from components.storage import remote
+from components.storage.files import listed
 from components.tracking.store import open_store, tracking_uri
 
 

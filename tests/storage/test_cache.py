@@ -10,10 +10,10 @@ import time
 
 import pytest
 
-from components import remote
 from components.faults import Fault
-from components.node_cache import Damaged, local_copy, open_copy
 from components.shards.cache import local_shard
+from components.storage import remote
+from components.storage.node_cache import Damaged, local_copy, open_copy
 
 
 def put(root, name, size=100_000):
@@ -28,7 +28,7 @@ def kept(cache):
 
 
 def test_a_shard_arrives_whole_after_a_503_and_a_cut_and_is_fetched_once(root, proxy, cache, monkeypatch):
-    monkeypatch.setattr("components.node_cache._RANGE", 40_000)
+    monkeypatch.setattr("components.storage.node_cache._RANGE", 40_000)
     location, sha256, size = put(root, "a.tar")
     proxy.trouble("GET", "a.tar", status=503)
     proxy.trouble("GET", "a.tar", after=12_345)
@@ -143,7 +143,7 @@ def test_a_killed_fetch_blocks_nobody_and_its_room_is_taken_back(root, proxy, ca
     a, b = put(root, "a.tar"), put(root, "b.tar")
     proxy.trouble("GET", "a.tar", delay=600)
     code = (
-        "from components.home import located; from components.node_cache import local_copy; "
+        "from components.storage.home import located; from components.storage.node_cache import local_copy; "
         f"local_copy(located('{a[0]}'), '{a[1]}', {a[2]})"
     )
     fetching = subprocess.Popen([sys.executable, "-c", code])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from upath import UPath
 
-from components.home import LOCAL, located, shared
+from components.storage.home import LOCAL, located, shared
 from tests.storage.s3 import BUCKET, free_port
 
 REPOSITORY = Path(__file__).parents[2]
@@ -18,7 +18,8 @@ REPOSITORY = Path(__file__).parents[2]
 def said(environment):
     """What `shared()` says in a fresh process, and how many seconds it took after its imports."""
     code = (
-        "import time; from components.faults import Fault; from components.home import shared; began = time.time()\n"
+        "import time; from components.faults import Fault\n"
+        "from components.storage.home import shared; began = time.time()\n"
         "try: shared()\n"
         "except Fault as fault: print(fault)\n"
         "print(time.time() - began)"
@@ -35,8 +36,9 @@ def said(environment):
 def test_unset_is_the_projects_own_folder_and_loads_no_client(monkeypatch):
     monkeypatch.delenv("PIX2PIPE_ROOT", raising=False)
     assert shared() is LOCAL
-    code = "import sys, pipelines.train, pipelines.generate, pipelines.shard; from components.home import shared; " + (
-        "shared(); sys.exit(bool({'s3fs', 'aiobotocore', 'botocore'} & sys.modules.keys()))"
+    code = (
+        "import sys, pipelines.train, pipelines.generate, pipelines.shard; from components.storage.home import shared; "
+        + ("shared(); sys.exit(bool({'s3fs', 'aiobotocore', 'botocore'} & sys.modules.keys()))")
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
 

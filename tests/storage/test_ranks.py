@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from components.cluster.workers import Workers
-from components.files import read_json
+from components.storage.files import read_json
 from components.training import log
 from components.training.loop import fit
 from tests.cluster.test_workers import RAY_WARNINGS

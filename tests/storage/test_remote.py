@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from components import remote
 from components.faults import Fault
-from components.files import (
+from components.storage import remote
+from components.storage.files import (
     atomic_path,
     exists,
     listed,
@@ -22,7 +22,7 @@ from components.files import (
     write_json,
     write_text,
 )
-from components.home import located
+from components.storage.home import located
 
 
 def test_files_of_a_root_behave_as_files_of_a_disk(root, tmp_path):
@@ -91,7 +91,7 @@ def test_a_fault_that_stays_is_one_line_that_names_the_object(root, proxy, monke
 def test_a_kill_during_an_upload_leaves_the_old_object(root, proxy):
     write_text(root / "log", "old")
     proxy.trouble("PUT", "log", times=10**6, delay=30)
-    code = "from components.home import located; from components.files import write_text; " + (
+    code = "from components.storage.home import located; from components.storage.files import write_text; " + (
         f"write_text(located('{root}') / 'log', 'n' * 10**6)"
     )
     writer = subprocess.Popen([sys.executable, "-c", code])

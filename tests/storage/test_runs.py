@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from components import remote
 from components.faults import Fault
-from components.files import listed
 from components.models.asked import open_asked
 from components.models.card import GenerateConfig
 from components.models.generator import Generator
-from components.node_cache import fresh_cache
+from components.storage import remote
+from components.storage.files import listed
+from components.storage.node_cache import fresh_cache
 from components.training import log
 from components.training.checkpoint import Checkpoint, CheckpointStore
 from components.training.clock import THROUGHPUT
@@ -72,7 +72,7 @@ def test_a_kill_during_a_checkpoints_upload_leaves_the_one_before(root, proxy):
     save(store, 1, 0.1)
     proxy.trouble("PUT", "step_00000002/state.pt", times=100, delay=60)
     code = (
-        "from components.home import located; from tests.storage.test_runs import save, CheckpointStore; "
+        "from components.storage.home import located; from tests.storage.test_runs import save, CheckpointStore; "
         f"save(CheckpointStore(located('{root}')), 2, 0.05)"
     )
     writer = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY)

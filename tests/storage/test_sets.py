@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from upath import UPath
 
-from components import remote
 from components.faults import Fault
-from components.files import listed, sha256_file
-from components.home import located
 from components.shards.loader import Stream
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.verify import verify
+from components.storage import remote
+from components.storage.files import listed, sha256_file
+from components.storage.home import located
 from pipelines.cli import main
 from tests.conftest import write_tiny
 

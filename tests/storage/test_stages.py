@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from components.files import listed, read_json, remove_folder, sha256_file
 from components.params import load_params
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.stage import Clock
+from components.storage.files import listed, read_json, remove_folder, sha256_file
 from pipelines import fetch, generate, shard, train, tune
 from tests.test_graph import SMALL, Project
 

@@ -11,15 +11,15 @@ import torch.multiprocessing as mp
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
-from components.domain import Domain
 from components.faults import Fault
 from components.networks.began import BEGANAutoencoder, BEGANDecoder
 from components.networks.dcgan import DCGANGenerator
 from components.networks.ebgan import EBGANAutoencoder
 from components.objectives.pulling_away import pulling_away
+from components.samples.domain import Domain
 from components.systems import SystemConfig, build
-from components.systems.began import BEGANConfig, balance, began
-from components.systems.ebgan import EBGANConfig, ebgan, energies
+from components.systems.generation.began import BEGANConfig, balance, began
+from components.systems.generation.ebgan import EBGANConfig, ebgan, energies
 from components.systems.system import Batch, Moment, Shape
 
 SHAPE = Shape(None, Domain(kind="image").at((16, 16)))

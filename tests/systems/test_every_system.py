@@ -16,9 +16,9 @@ from components.faults import Fault
 from components.networks.layers import SyncBatchNorm2d
 from components.networks.style_gan import Synthesis
 from components.objectives.replay_pool import ReplayPool
+from components.samples.task import Task
 from components.systems import AnySystemConfig, SystemConfig, build
 from components.systems.system import Given, Moment, Phase, System
-from components.task import Task
 from components.training import loop
 from components.training.config import TrainConfig
 from components.training.group import Group

@@ -7,14 +7,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from components.domain import Domain
 from components.faults import Fault
-from components.files import sha256_file
 from components.models.card import CARD, WEIGHTS, GenerateConfig, read_card, read_cards
 from components.models.generator import Generator
 from components.models.trained import Trained
+from components.samples.domain import Domain
+from components.samples.task import Task
+from components.storage.files import sha256_file
 from components.systems import build
-from components.systems.cyclegan import CycleGANConfig
 from components.systems.fcn8s import FCN8sConfig, class_weights, fcn8s
 from components.systems.judge import export_judge, judge_task, load_judge
 from components.systems.parts import (
@@ -25,9 +25,9 @@ from components.systems.parts import (
     TextureUNetConfig,
     UNetConfig,
 )
-from components.systems.pix2pix import Pix2PixConfig
 from components.systems.system import Given, Shape
-from components.task import Task
+from components.systems.translation.cyclegan import CycleGANConfig
+from components.systems.translation.pix2pix import Pix2PixConfig
 from components.tasks.encoding import decode, encode
 from tests.conftest import TO_LABELS, TO_PHOTO
 

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from components.domain import Domain, Mixture
 from components.faults import Fault
 from components.models.card import GenerateConfig
 from components.models.generator import Generator
@@ -25,12 +24,13 @@ from components.networks.equalised import (
 from components.networks.growing import Growing, blur, shown_at
 from components.networks.pg_gan import PGGANDiscriminator, PGGANGenerator
 from components.networks.style_gan import StyleGANGenerator, adain
+from components.samples.domain import Domain, Mixture
+from components.samples.task import Task
 from components.systems import build
-from components.systems.growing import GrowthConfig
-from components.systems.pg_gan import PGGANConfig
-from components.systems.style_gan import StyleGANConfig
+from components.systems.generation.growing import GrowthConfig
+from components.systems.generation.pg_gan import PGGANConfig
+from components.systems.generation.style_gan import StyleGANConfig
 from components.systems.system import Batch, Given, Moment, Shape, System
-from components.task import Task
 from components.training.graphs import _Watched
 from components.training.group import Group
 from components.training.loop import fit

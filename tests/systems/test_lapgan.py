@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from components.domain import Domain
 from components.faults import Fault
 from components.networks.lapgan import BaseDiscriminator, LevelDiscriminator, LevelGenerator, PyramidGenerator
 from components.networks.pyramid import down, pyramid, residuals, up
-from components.systems.lapgan import LAPGANConfig, lapgan
+from components.samples.domain import Domain
+from components.systems.generation.lapgan import LAPGANConfig, lapgan
 from components.systems.system import Given, Moment, Shape, System
 from components.training.group import Group
 from components.training.loop import fit

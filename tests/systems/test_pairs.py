@@ -9,16 +9,16 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
-from components.domain import Domain
 from components.fragment import take
 from components.objectives.adversarial import ADVERSARIAL
 from components.objectives.penalties import DRAGANConfig, R1R2Config, penalty
 from components.params import parse_params
 from components.plan import check_plan
+from components.samples.domain import Domain
 from components.systems import SystemConfig, build
-from components.systems.pair import PairSection, pair
+from components.systems.generation.pair import PairSection, pair
+from components.systems.generation.wgan import WGANConfig, wgan
 from components.systems.system import Batch, Moment, Published, Shape, System
-from components.systems.wgan import WGANConfig, wgan
 from components.training.group import Group
 from components.training.loop import fit
 from tests.systems.test_every_system import SMALL, run_of

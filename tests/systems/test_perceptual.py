@@ -13,7 +13,7 @@ from components.faults import Fault
 from components.networks.lite0 import Lite0Features
 from components.networks.vgg import CONVOLUTIONS, VGG, vgg_layers
 from components.networks.vgg_edges import read_vgg_edges
-from components.systems.perceptual import Lite0Config, VGGConfig, VGGEdgesConfig, perceptual
+from components.systems.translation.perceptual import Lite0Config, VGGConfig, VGGEdgesConfig, perceptual
 
 TRUNKS = {16: 14_714_688, 19: 20_024_384}
 BIASES, KERNEL = (0.6998734, 0.1058451, 0.0552875), (-0.000748028, 0.002077019, -0.011203927)

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
 
-from components.domain import Domain
 from components.faults import Fault
+from components.samples.domain import Domain
 from components.systems import build
 from components.systems.parts import (
     EncoderDecoderConfig,
@@ -15,8 +15,8 @@ from components.systems.parts import (
     TextureUNetConfig,
     UNetConfig,
 )
-from components.systems.pix2pix import Pix2PixConfig
 from components.systems.system import Moment, Shape
+from components.systems.translation.pix2pix import Pix2PixConfig
 from components.training.config import TrainConfig
 from components.training.group import Group
 from components.training.loop import fit

@@ -16,7 +16,7 @@ from components.shards.config import ShardConfig
 from components.shards.writer import write_shards
 from components.sources.points import PointsConfig, PointsCut, fetch_points, open_points
 from components.systems import SystemConfig, build
-from components.systems.point_networks import point_networks
+from components.systems.generation.point_networks import point_networks
 from components.training.config import TrainConfig
 from components.training.group import Group
 from components.training.loop import fit

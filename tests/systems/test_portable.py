@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from components.domain import Domain
 from components.faults import Fault
 from components.models import portable_file
 from components.models.card import GenerateConfig
@@ -15,6 +14,7 @@ from components.models.generator import Generator
 from components.models.portable_file import KEY, write_portable
 from components.models.trained import Trained
 from components.networks.noise import draw_rows
+from components.samples.domain import Domain
 from components.systems.parts import ResNetConfig
 from tests.systems.test_every_system import SMALL, build, run_of, varied
 from tests.systems.test_generator import GENERATORS, LABELS, PHOTO, SHAPE, export

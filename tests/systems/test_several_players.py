@@ -7,7 +7,6 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
-from components.domain import Domain
 from components.faults import Fault
 from components.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from components.networks.mgan import MGANGenerator, heads_of
@@ -16,11 +15,12 @@ from components.networks.unrolled_gan import StackedDiscriminator, StackedGenera
 from components.objectives import dual
 from components.objectives.unrolled import unrolled, with_weights
 from components.plan import check_plan
+from components.samples.domain import Domain
 from components.systems import SystemConfig, build
-from components.systems.d2gan import D2GANConfig, d2gan
-from components.systems.mgan import MGANConfig, mgan
+from components.systems.generation.d2gan import D2GANConfig, d2gan
+from components.systems.generation.mgan import MGANConfig, mgan
+from components.systems.generation.unrolled_gan import UnrolledGANConfig, unrolled_gan
 from components.systems.system import Batch, Given, Moment, Shape
-from components.systems.unrolled_gan import UnrolledGANConfig, unrolled_gan
 from components.training.group import Group
 from components.training.loop import fit
 from tests.systems.test_every_system import CONVOLUTIONS, run_of

@@ -8,15 +8,15 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from components.domain import Domain
 from components.faults import Fault
 from components.networks.lite0 import Lite0Layers
 from components.networks.srresnet import SRDiscriminator, SRResNet, enlarged
 from components.params import parse_params
 from components.plan import check_plan
+from components.samples.domain import Domain
 from components.systems import build
-from components.systems.srgan import SRGANConfig, in_resnet, scale_of, srgan
 from components.systems.system import Moment, Shape
+from components.systems.translation.srgan import SRGANConfig, in_resnet, scale_of, srgan
 from components.training.run import Run
 from tests.reliability.ranks import together
 from tests.staged import fit_whole_and_cut, weights_after

@@ -8,10 +8,10 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from components.domain import Domain
 from components.faults import Fault
 from components.networks.stacked_gan import Encoder, FeatureDiscriminator, PictureDiscriminator, StackedGenerator
-from components.systems.stacked_gan import StackedGANConfig, passed, stacked_gan, stage_of
+from components.samples.domain import Domain
+from components.systems.generation.stacked_gan import StackedGANConfig, passed, stacked_gan, stage_of
 from components.systems.system import Given, Moment, Shape, System
 from components.training.run import Run
 from tests.reliability.ranks import together

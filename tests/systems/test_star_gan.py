@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from components.domain import Domain
 from components.faults import Fault
 from components.networks.star_gan import StarDiscriminator, StarGenerator
+from components.samples.domain import Domain
+from components.samples.task import Task
 from components.systems import build
-from components.systems.cyclegan import CycleGANConfig
-from components.systems.star_gan import StarGANConfig, star_gan
 from components.systems.system import Moment, Shape, System
-from components.systems.within import distance_by_class, exchanged
-from components.task import Task
+from components.systems.translation.cyclegan import CycleGANConfig
+from components.systems.translation.star_gan import StarGANConfig, star_gan
+from components.systems.translation.within import distance_by_class, exchanged
 from components.training.config import TrainConfig
 from components.training.run import asked_of, plan
 

@@ -4,11 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from components.domain import Domain
 from components.faults import Fault
 from components.networks.noise import latents
 from components.networks.star_gan_v2 import AdaptiveNorm, Block, Mapping, StyledGenerator, Trunk
-from components.systems.star_gan_v2 import (
+from components.samples.domain import Domain
+from components.systems.system import Given, Moment, Shape, System
+from components.systems.translation.star_gan_v2 import (
     WEIGHT,
     StarGANv2Config,
     diversity_weight,
@@ -16,8 +17,7 @@ from components.systems.star_gan_v2 import (
     make_networks,
     star_gan_v2,
 )
-from components.systems.system import Given, Moment, Shape, System
-from components.systems.within import others, partners
+from components.systems.translation.within import others, partners
 from components.training.config import TrainConfig
 from components.training.group import Group
 from components.training.loop import fit

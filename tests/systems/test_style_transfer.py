@@ -11,7 +11,6 @@ import yaml
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from components.domain import Domain
 from components.evaluation.config import EvaluateConfig
 from components.evaluation.evaluate import evaluate
 from components.evaluation.sides import open_sides
@@ -23,14 +22,15 @@ from components.models.generator import Generator
 from components.models.trained import Trained
 from components.params import parse_params
 from components.plan import check_plan
+from components.samples.domain import Domain
+from components.samples.task import Task
 from components.shards.reader import Split
 from components.shards.writer import write_set
 from components.systems import SystemConfig, build
-from components.systems.style_transfer import StyleTransferConfig
-from components.systems.styles import SAMPLES, read_style
 from components.systems.system import Given, Moment, Shape
+from components.systems.translation.style_transfer import StyleTransferConfig
+from components.systems.translation.styles import SAMPLES, read_style
 from components.systems.use import mixture
-from components.task import Task
 from components.training.group import Group
 from components.training.loop import fit
 from components.training.run import asked_of

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from components.domain import Domain, Mixture
 from components.faults import Fault
 from components.objectives.diff_augment import coloured, cut_out, diff_augment, translated
 from components.objectives.historical_average import HistoricalAverage
-from components.systems.cgan import CGANConfig, cgan
-from components.systems.dcgan import DCGANConfig, dcgan
-from components.systems.pair import PairSection, pair
+from components.samples.domain import Domain, Mixture
+from components.systems.generation.cgan import CGANConfig, cgan
+from components.systems.generation.dcgan import DCGANConfig, dcgan
+from components.systems.generation.pair import PairSection, pair
 from components.systems.system import Moment, Published, Shape, System
 from components.systems.tricks import FAKES, MADE, REALS
 from components.training.feed import Feed

@@ -8,22 +8,22 @@ import torch
 import yaml
 from torch import nn
 
-from components.domain import Domain
 from components.faults import Fault
 from components.models.card import Card
 from components.models.generator import Generator
 from components.objectives.history import History
 from components.params import parse_params
+from components.samples.domain import Domain
+from components.samples.task import Task
 from components.systems import build, unpaired_systems
-from components.systems.bigan import BiGANConfig
-from components.systems.cogan import CoGANConfig
-from components.systems.cyclegan import CycleGANConfig
-from components.systems.discogan import DiscoGANConfig
-from components.systems.feature_gan import FeatureGANConfig
 from components.systems.parts import EncoderDecoderConfig, PatchGANConfig, ResNetConfig
-from components.systems.simgan import SimGANConfig
 from components.systems.system import Given, Moment, Shape, System
-from components.task import Task
+from components.systems.translation.bigan import BiGANConfig
+from components.systems.translation.cogan import CoGANConfig
+from components.systems.translation.cyclegan import CycleGANConfig
+from components.systems.translation.discogan import DiscoGANConfig
+from components.systems.translation.feature_gan import FeatureGANConfig
+from components.systems.translation.simgan import SimGANConfig
 
 START = Moment(step=0, steps=1, images=0)
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from components.domain import Domain
 from components.faults import Fault
-from components.files import sha256_file
+from components.samples.domain import Domain
+from components.samples.task import Task
 from components.shards.config import ShardConfig
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.verify import verify
 from components.shards.writer import write_shards
-from components.task import Task
+from components.storage.files import sha256_file
 from components.tasks.degrade import FILL
 from components.tasks.derive import Derivation, MaskedConfig
 from components.tasks.derived import derive, derived, hole_of

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from components.domain import Domain, bytes_of_points
 from components.faults import Fault
+from components.samples.domain import Domain, bytes_of_points
 from components.shards.tar import encode as encode_sample
 from components.sources.points import PointsCut
 from components.tasks.encoding import as_input, decode, render

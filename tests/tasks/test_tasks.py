@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from components.domain import Domain
 from components.faults import Fault
 from components.networks.noise import draw_rows, noise_maps
+from components.samples.domain import Domain
 from components.tasks.encoding import content_seed, decode, encode, render
 from components.training.jitter import AugmentConfig, Cut, jitter
 

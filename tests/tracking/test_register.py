@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from components.faults import Fault
-from components.files import read_json
 from components.models.card import read_cards
 from components.search.outcome import read_search, read_trials
 from components.shards.reader import Split
+from components.storage.files import read_json
 from components.tracking.config import RegisterConfig
 from components.tracking.live import LiveRun
 from components.tracking.record import Outputs, Record, dvc_revision, gather

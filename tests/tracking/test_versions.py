@@ -6,10 +6,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from components import home, start
+from components import start
 from components.faults import Fault
 from components.models.card import CARD, WEIGHTS, read_card
 from components.models.generator import Generator
+from components.storage import home
 from components.systems import build
 from components.tracking.config import RegisterConfig
 from components.tracking.record import Outputs, gather

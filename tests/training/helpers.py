@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from components.systems.pix2pix import PatchGANConfig, Pix2PixConfig, UNetConfig
+from components.systems.translation.pix2pix import PatchGANConfig, Pix2PixConfig, UNetConfig
 from components.training.config import TrainConfig
 from components.training.run import Run, plan
 

@@ -9,7 +9,7 @@ import pytest
 from components.training.code import code_sha256, import_closure
 
 ROOT = Path(__file__).parents[2]
-SYSTEMS = ("components.systems.pix2pix", "components.systems.bigan", "components.systems.fcn8s")
+SYSTEMS = ("components.systems.translation.pix2pix", "components.systems.translation.bigan", "components.systems.fcn8s")
 
 
 @pytest.fixture
@@ -34,11 +34,11 @@ def test_a_new_system_changes_no_other(code):
     before = keys(code)
     assert len(set(before.values())) == len(SYSTEMS)
     systems = code / "components/systems"
-    shutil.copy(systems / "bigan.py", systems / "other.py")
+    shutil.copy(systems / "translation/bigan.py", systems / "translation/other.py")
     edit(
         systems / "__init__.py",
         "import Shape, System\n",
-        "import Shape, System\nfrom components.systems.other import BiGANConfig as Other\n",
+        "import Shape, System\nfrom components.systems.translation.other import BiGANConfig as Other\n",
     )
     assert keys(code) == before
 
@@ -64,6 +64,13 @@ def test_sentences_change_nothing_and_numbers_do(code):
 
 
 def test_every_module_of_the_closure_is_there_and_the_registry_is_not():
-    closure = import_closure(["components.training.loop", "components.systems.pix2pix"], ROOT)
-    assert {"components.systems.pix2pix", "components.shards.order", "components.networks.unet"} <= closure.keys()
-    assert not {"components.systems", "components.systems.bigan", "components.objectives.replay_pool"} & closure.keys()
+    closure = import_closure(["components.training.loop", "components.systems.translation.pix2pix"], ROOT)
+    assert {
+        "components.systems.translation.pix2pix",
+        "components.shards.order",
+        "components.networks.unet",
+    } <= closure.keys()
+    assert (
+        not {"components.systems", "components.systems.translation.bigan", "components.objectives.replay_pool"}
+        & closure.keys()
+    )

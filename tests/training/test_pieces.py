@@ -8,8 +8,8 @@ from torch.optim import SGD, Adam, RMSprop
 
 from components.faults import Fault
 from components.systems import build
-from components.systems.pix2pix import Pix2PixConfig, UNetConfig
 from components.systems.system import Phase, Published, System
+from components.systems.translation.pix2pix import Pix2PixConfig, UNetConfig
 from components.training.config import TrainConfig
 from components.training.ema import EMA
 from components.training.group import Group

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from components.domain import Domain, sized
 from components.faults import Fault
+from components.samples.domain import Domain, sized
+from components.samples.task import Task
 from components.shards.writer import write_set
 from components.systems import unpaired_systems
-from components.systems.cyclegan import CycleGANConfig
 from components.systems.parts import PatchGANConfig, ResNetConfig
-from components.systems.pix2pix import Pix2PixConfig
-from components.task import Task
+from components.systems.translation.cyclegan import CycleGANConfig
+from components.systems.translation.pix2pix import Pix2PixConfig
 from components.training.batches import to_batch, to_device, training_stream
 from components.training.config import TrainConfig
 from components.training.group import Group

@@ -13,18 +13,18 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from components.domain import Picture
 from components.pages.demo.models import Easel
 from components.pages.demo.samples import Samples
 from components.pages.demo.upload import MAX_BYTES, decode_upload
 from components.pages.demo.worker import Worker
-from components.pages.guard import Bodies, Guard
-from components.pages.templates import template
+from components.samples.domain import Picture
+from components.serving.guard import Bodies, Guard
+from components.serving.templates import PAGE_STYLE, template
 
 _HERE = Path(__file__).parent
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 # The names of all that is served; a request's path is looked up here and never reaches the disk.
-_FILES = {path.name: path for path in (_HERE.parent / "report.css", *_HERE.glob("*.css"), *_HERE.glob("*.js"))}
+_FILES = {path.name: path for path in (PAGE_STYLE, *_HERE.glob("*.css"), *_HERE.glob("*.js"))}
 ASSETS = {name: (path.read_bytes(), _TYPES[path.suffix]) for name, path in _FILES.items()}
 _RAW = "application/octet-stream"
 # Sources are sent as raw bytes, so that exactly what was drawn is translated.

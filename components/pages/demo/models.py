@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from components.domain import Domain, Picture
 from components.faults import Fault
-from components.home import AnyPath
 from components.models.card import Card
 from components.models.generator import Generator
 from components.pages.demo.samples import Samples, alike, find_samples
-from components.scratch import scratch
+from components.samples.domain import Domain, Picture
+from components.storage.home import AnyPath
+from components.storage.scratch import scratch
 from components.tasks.encoding import render
 from components.tracking.store import Store
 from components.tracking.versions import Version, fetch_version, find_version, list_versions, version_of_training

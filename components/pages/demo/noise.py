@@ -11,12 +11,12 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from components.domain import Picture
 from components.pages.demo.app import ASSETS, asset_of, text_of
 from components.pages.demo.models import Model
 from components.pages.demo.worker import Worker
-from components.pages.guard import Guard
-from components.pages.templates import template
+from components.samples.domain import Picture
+from components.serving.guard import Guard
+from components.serving.templates import template
 from components.tasks.encoding import render
 
 _HERE = Path(__file__).parent

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.domain import Domain, Picture
 from components.evaluation.sides import open_sides
 from components.faults import Fault
-from components.home import AnyPath
 from components.models.card import Card
+from components.samples.domain import Domain, Picture
+from components.samples.task import Task
 from components.shards.manifest import MANIFEST, Manifest
 from components.shards.reader import Split
-from components.task import Task
+from components.storage.home import AnyPath
 
 _LOOKED_AT = 8  # samples that say whether a source is drawn
 

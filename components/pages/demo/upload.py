@@ -5,8 +5,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from components.domain import Domain, Picture
-from components.source import BadSample
+from components.samples.domain import Domain, Picture
+from components.samples.source import BadSample
 from components.sources.fit import middle
 from components.sources.given import as_given
 from components.sources.pictures import open_picture

@@ -14,7 +14,7 @@ import pytest
 
 from components.models.card import read_cards
 from components.systems.parts import PatchGANConfig, UNetConfig
-from components.systems.pix2pix import Pix2PixConfig
+from components.systems.translation.pix2pix import Pix2PixConfig
 from components.tracking.config import RegisterConfig
 from components.tracking.record import Outputs, gather
 from components.tracking.registry import register_all, register_translator

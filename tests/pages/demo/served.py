@@ -13,14 +13,14 @@ import torch
 import uvicorn
 from playwright.sync_api import Page, expect
 
-from components.domain import Domain
 from components.models.card import GenerateConfig
 from components.models.generator import Generator
 from components.models.trained import Trained
 from components.pages.demo.models import Easel, Model
 from components.pages.demo.samples import Samples, find_samples
+from components.samples.domain import Domain
+from components.samples.task import Task
 from components.systems.system import Shape
-from components.task import Task
 from components.tracking.versions import Version
 from tests.conftest import TINY_CLASSES, TINY_PALETTE, TO_PHOTO
 from tests.stage_outputs import SYSTEM

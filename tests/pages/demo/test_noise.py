@@ -10,16 +10,16 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Page, expect
 
-from components.domain import Domain
 from components.models.card import GenerateConfig
 from components.models.generator import Generator
 from components.models.trained import Trained
 from components.pages.demo.models import Model
 from components.pages.demo.noise import noise_app
+from components.samples.domain import Domain
+from components.samples.task import Task
 from components.systems import build
-from components.systems.cgan import CGANConfig, ConvolutionsConfig
+from components.systems.generation.cgan import CGANConfig, ConvolutionsConfig
 from components.systems.system import Shape
-from components.task import Task
 from components.tracking.versions import Version
 from tests.conftest import KINDS
 from tests.pages.demo.served import LINEAGE, overflowing, pixels, served

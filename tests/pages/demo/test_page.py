@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from components.domain import Domain, sized
 from components.pages.demo.app import demo_app
 from components.pages.demo.models import Model
+from components.samples.domain import Domain, sized
+from components.samples.task import Task
 from components.shards.reader import Split
 from components.shards.writer import write_set
-from components.task import Task
 from components.tasks.degrade import edges
 from tests.conftest import TINY_PALETTE, TO_LABELS, tiny_sample
 from tests.pages.demo.served import (

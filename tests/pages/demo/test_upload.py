@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from components.pages.demo.upload import decode_upload
-from components.source import BadSample
+from components.samples.source import BadSample
 from tests.conftest import TINY_PALETTE, tiny_sample
 from tests.pages.demo.served import LABELS, PHOTO
 from tests.sources.test_pictures import huge_png

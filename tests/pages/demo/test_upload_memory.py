@@ -9,9 +9,9 @@ CODE = """
 import io, resource, sys
 import numpy as np
 from PIL import Image
-from components.domain import Domain
+from components.samples.domain import Domain
 from components.pages.demo.upload import decode_upload
-from components.source import BadSample
+from components.samples.source import BadSample
 
 kind, mode, side, form = sys.argv[1:]
 side = int(side)

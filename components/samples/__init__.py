@@ -1,0 +1,1 @@
+"""What a sample holds, and what is asked of it."""

@@ -1,0 +1,1 @@
+"""What every page that people open is served with."""

@@ -1,0 +1,1 @@
+"""Where bytes lie: files, remote roots, caches, locks."""

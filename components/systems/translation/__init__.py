@@ -1,0 +1,1 @@
+"""Systems that make a picture of a picture."""
