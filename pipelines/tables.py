@@ -26,7 +26,6 @@ PARAMS = Path("tables/params.yaml")
 SHARDS, JUDGE = Path("data/shards"), Path("data/judge")
 CELLS = Path("tables/data/cells")
 OUT = Path("tables/data/tables")
-REFERENCES = ("real", "floor", "mean_colour", "mismatched", "input")
 
 
 def main(params: TablesParams) -> None:
@@ -38,7 +37,7 @@ def main(params: TablesParams) -> None:
             print(f"tables: {name} is left out: none of its runs is in cells.run", file=sys.stderr)
             continue
         if config.direction not in references:
-            references[config.direction] = _reference(params, task_of(config, cells))
+            references[config.direction] = _reference(params, task_of(config, cells), _asked(params, config.direction))
         table = build_table(name, config, cells, references[config.direction])
         text = markdown(table)
         print(text)
@@ -48,11 +47,21 @@ def main(params: TablesParams) -> None:
             sheet(_strips(params, config, task_of(config, cells))).save(temporary, format="PNG")
 
 
-def _reference(params: TablesParams, task: Task) -> dict[str, Any]:
-    """The rows that need no training, by the protocol of the cells: the true pictures stand in for the made ones."""
+def _asked(params: TablesParams, direction: str) -> set[str]:
+    """The reference rows that the tables of one direction show."""
+    rows = [row for config in params.tables.values() if config.direction == direction for row in config.rows.values()]
+    return {row.reference for row in rows if row.reference is not None}
+
+
+def _reference(params: TablesParams, task: Task, rows: set[str]) -> dict[str, Any]:
+    """Rows that need no training, by the protocol of the cells: the true pictures stand in for the made ones.
+
+    Raises:
+        Fault: the task has no such row, as one that enlarges pictures has `bicubic` and no `input`.
+    """
     train, test, _ = open_sides(SHARDS, task)
     cache = LOCAL / "cache/features"
-    return evaluate(params.evaluate, train, test, test, task, load_judge(JUDGE), cache, only=REFERENCES).metrics
+    return evaluate(params.evaluate, train, test, test, task, load_judge(JUDGE), cache, only=rows).metrics
 
 
 def _strips(params: TablesParams, config: TableConfig, task: Task) -> dict[str, np.ndarray]:

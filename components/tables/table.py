@@ -59,7 +59,7 @@ def build_table(name: str, config: TableConfig, cells: Cells, reference: Mapping
 
     Raises:
         Fault: a run does not translate the table's direction, lacks a figure, or was measured under another
-            protocol than the rest.
+            protocol than the rest; or the direction has no such row.
     """
     rows = tuple(_row(name, config, label, row, cells, reference) for label, row in config.rows.items())
     known = {row.label: row.figures for row in rows}
@@ -93,7 +93,10 @@ def _row(
     name: str, config: TableConfig, label: str, row: RowConfig, cells: Cells, reference: Mapping[str, Any]
 ) -> TableRow:
     if row.reference is not None:
-        found = reference["rows"].get(row.reference, {})
+        if row.reference not in reference["rows"]:
+            there = ", ".join(name for name in reference["rows"] if name != "model")
+            raise Fault(f"table {name}: rows.{label}: {config.direction} has no row {row.reference}; it has {there}")
+        found = reference["rows"][row.reference]
         # Figures of real pictures do not depend on a seed, so they have no interval over seeds.
         figures = {f: Estimate(found[f]["value"], None, 1) for f in config.figures if f in found}
         return TableRow(label, figures, row.paper)
