@@ -1,4 +1,4 @@
-"""Tables of tasks that have other reference rows than labels and photos: pictures that are enlarged, or made of noise."""
+"""Tables of tasks with other reference rows than labels and photos have: pictures that are enlarged, or from noise."""
 
 from collections.abc import Callable
 from pathlib import Path
