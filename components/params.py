@@ -26,6 +26,7 @@ from components.systems import SystemConfig
 from components.systems.judge import JudgeConfig
 from components.tables.config import RunParams, TablesParams
 from components.tasks.derive import Derivation
+from components.tasks.gathered import GatherNames
 from components.tracking.config import RegisterConfig
 from components.training.config import TrainConfig
 
@@ -39,11 +40,13 @@ class ShardSection(ShardConfig):
     Attributes:
         cut: the source's own.
         derive: further domains of every sample, by name, each made of an image domain (docs/tasks.md).
+        gather: image domains whose pictures become samples of one domain, after `derive` (docs/tasks.md).
         task: what is asked of the samples, `{source: labels, target: photo}`; null is the source's own.
     """
 
     cut: CutConfig
     derive: dict[DomainName, Derivation] = Field(default_factory=dict)
+    gather: GatherNames = ()
     task: Task | None = None
 
     def asked(self) -> Iterator[tuple[str, str]]:
@@ -53,7 +56,9 @@ class ShardSection(ShardConfig):
             if config.of not in made:
                 yield f"shard.derive.{name}.of", config.of
             made.add(name)
-        yield from (("shard.task", name) for name in (self.task.domains if self.task else ()) if name not in made)
+        asked = self.task.domains if self.task and not self.gather else ()
+        for param, names in (("shard.gather", self.gather), ("shard.task", asked)):
+            yield from ((param, name) for name in names if name not in made)
 
 
 class JudgeSection(Section):
@@ -86,22 +91,17 @@ class Params(Section):
     @model_validator(mode="after")
     def _judge_there(self) -> Self:
         asked = [*self.review.named(), *([("tune.objective", self.tune.objective)] if self.tune.objective else [])]
-        for param, figure in asked if self.judge.system is None else ():
-            if figure.startswith(("fcn_", "condition_")) or figure == "inception_score_judge":
-                raise ValueError(
-                    f"{param}: {figure} needs a judge, and judge.system is null; name another metric, or a judge"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _same_source(self) -> Self:
-        if self.fetch.name != self.shard.cut.name:
-            raise ValueError(f"fetch.name is {self.fetch.name} but shard.cut.name is {self.shard.cut.name}")
+        for param, metric in asked if self.judge.system is None else ():
+            if metric.startswith(("fcn_", "condition_")) or metric == "inception_score_judge":
+                needs = f"{metric} needs a judge, and judge.system is null"
+                raise ValueError(f"{param}: {needs}; name another metric, or a judge")
         return self
 
     @model_validator(mode="after")
     def _domains_there(self) -> Self:
         fetch, shard = self.fetch, self.shard
+        if fetch.name != shard.cut.name:
+            raise ValueError(f"fetch.name is {fetch.name} but shard.cut.name is {shard.cut.name}")
         there = shows(fetch, shard.cut).domains
         for param, name in shard.asked():
             if name not in there:

@@ -23,6 +23,7 @@ from components.systems.judge import judge_task
 from components.systems.system import Shape, System
 from components.systems.use import mixture
 from components.tasks.derived import derived_domains
+from components.tasks.gathered import gathered_domains
 from components.training.code import code_sha256
 from components.training.config import TrainConfig
 from components.training.optimizers import require_rates_known
@@ -114,7 +115,7 @@ def check_shards(params: Params, manifest: Manifest) -> None:
     data = _asked(params)
     differing: dict[str, tuple[object, object]] = {
         "fetch.name": (params.fetch.name, manifest.source),
-        "shard.derive": (sorted(data.domains), sorted(manifest.domains)),
+        "shard.derive and shard.gather": (sorted(data.domains), sorted(manifest.domains)),
         "shard.task": (data.task, manifest.task),
     }
     for name, domain in manifest.domains.items():
@@ -216,8 +217,10 @@ def _asked(params: Params) -> Shown:
     shown_by = shows(params.fetch, shard.cut)
     if shard.derive and not shown_by.aligned:
         raise Fault("shard.derive: pictures are derived where each sample holds all domains; fetch.layout is unpaired")
-    domains = derived_domains(shown_by.domains, shard.derive)
-    return shown_by._replace(domains=domains, task=shard.task or shown_by.task)
+    shown_by = shown_by._replace(domains=derived_domains(shown_by.domains, shard.derive))
+    if shard.gather:
+        shown_by = gathered_domains(shown_by, shard.gather)
+    return shown_by._replace(task=shard.task or shown_by.task)
 
 
 def _brief(value: object) -> str:

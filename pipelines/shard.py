@@ -5,12 +5,14 @@ from pathlib import Path
 
 from components.params import Params
 from components.plan import check_classes, check_data
+from components.samples.source import Source
 from components.shards.dark import dark_domains
 from components.shards.writer import write_shards
 from components.sources import open_source
 from components.stage import Clock, run_stage
 from components.storage.home import LOCAL, shared
 from components.tasks.derived import derived
+from components.tasks.gathered import gathered
 
 RAW = Path("data/raw")
 SHARDS = Path("data/shards")
@@ -19,7 +21,10 @@ SHARDS = Path("data/shards")
 def main(params: Params, clock: Clock) -> None:
     """Cut the raw pictures into samples, derive further ones and pack them into shards."""
     with clock.part("open"):
-        source = derived(open_source(RAW, params.shard.cut), params.shard.derive, params.shard.task)
+        shard = params.shard
+        source: Source = derived(open_source(RAW, shard.cut), shard.derive, None if shard.gather else shard.task)
+        if shard.gather:
+            source = gathered(source, shard.gather, shard.task)
     with clock.part("write"):
         root = shared()
         manifest = write_shards(source, SHARDS, params.shard, None if root is LOCAL else root / "shards")

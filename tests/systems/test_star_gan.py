@@ -188,3 +188,15 @@ def test_whatever_the_source_it_translates_the_target():
         assert asked_of(StarGANConfig(), task) == Task(source="photo", target="photo", condition="kind")
     task = asked_of(StarGANConfig(), Task(target="photo", condition="kind"))
     assert (task.name, task.title) == ("photo_to_another_kind", "photo to another kind")
+
+
+@pytest.mark.parametrize("norm", ["none", "batch", "instance"])
+def test_a_residual_generator_starts_as_the_identity(norm):
+    torch.manual_seed(0)
+    system = star_gan(StarGANConfig(width=4, blocks=2, norm=norm, residual=True, critic_width=4), shape())
+    source = batch()["source"]
+    made = torch.tanh(system.networks["generator"](source, torch.eye(3)[torch.tensor([0, 1, 2, 0, 1, 2])]))
+    assert torch.allclose(made, 0.98 * source, atol=1e-6)
+    loss = (made - 1).square().mean()
+    loss.backward()
+    assert system.networks["generator"].layers[-1].weight.grad.abs().max() > 0
