@@ -93,7 +93,7 @@ def test_what_cannot_be_gathered_is_named(names, message):
 def test_the_task_is_of_what_is_gathered():
     source = derived(Tiny(), GREY)
     assert gathered(source, ["photo", "grey"], Task(target="picture")).task == Task(target="picture")
-    with pytest.raises(Fault, match="shard.task: photo: no such domain"):
+    with pytest.raises(Fault, match=r"shard.task: photo: no such domain"):
         gathered(source, ["photo", "grey"], Task(target="photo"))
 
 
