@@ -40,7 +40,8 @@ def main(params: Params, clock: Clock) -> None:
         for folder, table in (("per_sample", pa.table(done.per_sample)), ("replicates", resampled)):
             with atomic_path(OUT / f"{folder}/{name}.parquet") as temporary:
                 pq.write_table(table, temporary)
-        print(f"evaluate: {name}: {sentence(done.metrics['summary'])}", file=sys.stderr)
+        if verdict := sentence(done.metrics["summary"]):
+            print(f"evaluate: {name}: {verdict}", file=sys.stderr)
         for what, why in done.metrics.get("skipped", {}).items():
             print(f"evaluate: {name}: not measured: {what}. {why}", file=sys.stderr)
     write_json(OUT / f"{params.system.name}.json", metrics, in_order=True)

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from components.evaluation.config import EvaluateConfig
 from components.evaluation.evaluate import Evaluation, evaluate
-from components.evaluation.verdict import sentence
+from components.evaluation.intervals import Figure
+from components.evaluation.verdict import sentence, summarise
 from components.samples.domain import Domain, sized
 from components.samples.task import Task
 from components.shards.reader import Split
@@ -75,3 +77,17 @@ def test_from_labels_the_flat_painter_stands_at_one():
         == "Between real pictures (0) and the flat painter (1), the model stands at 0.49 by FID and at 0.40 by KID."
     )
     assert sentence({}) == ""
+
+
+def test_from_noise_the_distances_stand_beside_the_floor():
+    noise = torch.zeros(0)
+    rows = {
+        "model": {"fid_x": Figure(68.14, 66.0, 70.0, noise), "kid_x": Figure(0.05123, 0.05, 0.06, noise)},
+        "floor": {"fid_x": Figure(7.9, 7.0, 8.0, noise), "kid_x": Figure(0.0004, 0.0, 0.001, noise)},
+    }
+    photo = Domain(kind="image", size=(32, 32))
+    summary = summarise(rows, ["x", "y"], None, photo)
+    assert summary == {"beside_floor": {"fid": [68.14, 7.9], "kid": [0.05123, 0.0004]}}
+    assert sentence(summary).startswith("FID 68.1, where as many real pictures have 7.9. KID 0.0512, ")
+    assert summarise({"model": rows["model"]}, ["x"], None, photo) == {}
+    assert summarise(rows, ["z"], None, photo) == {}
