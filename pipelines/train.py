@@ -14,6 +14,7 @@ from components.tracking.live import LiveRun
 from components.tracking.record import run_name
 from components.tracking.store import tracking_uri
 from components.training.export import export_run
+from components.training.longer import go_on
 from components.training.loop import fit
 from components.training.optimizers import moment_of
 from components.training.progress import Progress
@@ -31,7 +32,7 @@ def main(params: Params, clock: Clock) -> None:
     run = plan(params.system, train, SHARDS, shared() / "runs")
     system = build(run.system, run.shape())
     ends = system.course.ends(moment_of(system, train, run.num_steps(), run.num_steps()))
-    for note in (*system.notes, *ends):
+    for note in (*system.notes, *ends, *go_on(run)):
         print(f"train: note: {note}", file=sys.stderr)
     name = run_name(run.system.name, run.task, run.num_steps(), run.key)
     live = LiveRun(tracking_uri(LOCAL), LOCAL, params.register_.experiment, run.key, name).start()

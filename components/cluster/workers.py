@@ -25,10 +25,10 @@ from components.storage.home import AnyPath
 from components.storage.locks import exclusive
 from components.storage.scratch import scratch
 from components.training.group import Group
-from components.training.run import Run, files_of
+from components.training.run import LOCK, Run, files_of
 from components.training.stop import Stopped, signals_answered
 
-RANKS, LOCK = "ranks.json", "run.lock"
+RANKS = "ranks.json"
 _PLACEMENT_TRIES = 4
 _LEAST_START_S = 15.0
 _NCCL_GRACE_S = 30

@@ -45,6 +45,11 @@ class SystemSection(Section):
         """What it needs with these params."""
         return self.needs
 
+    @property
+    def paced(self) -> bool:
+        """Whether what a step does depends on the length of the run (`Moment.steps`), beside its learning rate."""
+        return False
+
     def require_batch(self, per_rank: int, ranks: int) -> None:
         """Refuse batches that the system cannot be given; most take any.
 

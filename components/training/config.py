@@ -108,10 +108,13 @@ class TrainConfig(Section):
         assert self.epochs is not None
         return max(1, self.epochs * samples // self.batch_size)
 
-    def decisive(self) -> dict[str, object]:
+    def decisive(self, length: bool = True) -> dict[str, object]:
         """What decides the weights: all but where and how visibly the run takes place.
 
         The number of workers is left out, so a run may be resumed on more or fewer of them.
+
+        Args:
+            length: with the number of steps or epochs.
         """
         places = {
             "num_workers",
@@ -131,4 +134,4 @@ class TrainConfig(Section):
             "timeout_s",
             "max_failures",
         }
-        return self.model_dump(mode="json", exclude=places)
+        return self.model_dump(mode="json", exclude=places if length else places | {"steps", "epochs"})

@@ -18,6 +18,8 @@ from components.training.checkpoint import CheckpointStore
 from components.training.code import code_sha256
 from components.training.config import TrainConfig
 
+LOCK = "run.lock"  # of a run's folder, held by the process that is at work there
+
 
 @dataclass(frozen=True)
 class Run:
@@ -30,6 +32,7 @@ class Run:
         shards: where every node can read the manifest of the data.
         folder: `runs_root/key`: checkpoints, log.jsonl, sample grids, throughput.json.
         task: what is made of what, no more of it than the system needs.
+        family: the hash of the same but for the length, which runs have in common that differ in it alone.
     """
 
     system: AnySystemConfig
@@ -38,6 +41,7 @@ class Run:
     folder: AnyPath
     task: Task
     key: str
+    family: str = ""
 
     @property
     def checkpoints(self) -> CheckpointStore:
@@ -112,9 +116,10 @@ def plan(
     if train.start_from is not None:
         decisive["start"] = sha256_file(require_file(train.start_from))
     key = sha256_json(decisive)[:16]
+    family = sha256_json(decisive | {"train": train.decisive(length=False)})
     folder = runs_root / key
     folder = folder.resolve() if isinstance(folder, Path) else folder
-    return Run(system, train, manifest.published(shards), folder, task, key)
+    return Run(system, train, manifest.published(shards), folder, task, key, family)
 
 
 def files_of(system: AnySystemConfig) -> dict[str, AnyPath]:

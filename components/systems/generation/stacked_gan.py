@@ -60,6 +60,11 @@ class StackedGANConfig(NoiseSection):
     noise_pictures: NonNegativeFloat = 0.05
     dropout: float = Field(default=0.3, ge=0, lt=1)
 
+    @property
+    def paced(self) -> bool:
+        """The stages are shares of the run."""
+        return True
+
     @model_validator(mode="after")
     def _shares(self) -> Self:
         if self.encoder_share + self.independent_share > 1:

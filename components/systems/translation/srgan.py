@@ -68,6 +68,11 @@ class SRGANConfig(SystemSection):
     residual: bool = False
     discriminator: SRDiscriminatorConfig = SRDiscriminatorConfig()
 
+    @property
+    def paced(self) -> bool:
+        """The stages are shares of the run, where there are two."""
+        return 0 < self.resnet_share < 1
+
     @model_validator(mode="after")
     def _layer_of_features(self) -> Self:
         if (self.features is None) != (self.layer is None):
@@ -158,7 +163,7 @@ def _content(config: SRGANConfig) -> Callable[[Tensor, Tensor], Tensor]:
 
 def in_resnet(config: SRGANConfig, moment: Moment) -> bool:
     """Whether a step is one of the first stage."""
-    return moment.step < round(config.resnet_share * moment.steps)
+    return moment.step < round(config.resnet_share * moment.steps) if config.paced else bool(config.resnet_share)
 
 
 def scale_of(low: tuple[int, int], high: tuple[int, int]) -> int:

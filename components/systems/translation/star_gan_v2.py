@@ -60,6 +60,11 @@ class StarGANv2Config(WithinSection):
     levels: PositiveInt | None = None
     hidden: PositiveInt = 512
 
+    @property
+    def paced(self) -> bool:
+        """The weight of the diversity falls over a share of the run."""
+        return True
+
 
 def star_gan_v2(config: StarGANv2Config, shape: Shape) -> System:
     """The discriminator on fakes in a latent's style and on those in a reference's; then the generator, mapping network
