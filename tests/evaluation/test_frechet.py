@@ -76,7 +76,7 @@ def test_singular_covariances(n: int, m: int, d: int, rank: int) -> None:
 def test_both_ways_agree(rank: int) -> None:
     x, y = correlated(5, 120, 24, rank), correlated(6, 90, 24, rank)
     means = [x.mean(0), y.mean(0)]
-    (trace, pulls), (other, others) = module._from_data(x, y, means), module._from_covariances(x, y, means)
+    (trace, pulls), (other, others) = (way(x, y, means, True) for way in (module._from_data, module._from_covariances))
     torch.testing.assert_close((trace, *pulls), (other, *others), rtol=1e-6, atol=1e-6)
 
 
@@ -85,7 +85,22 @@ def test_how_many_images_are_in_memory_changes_nothing(d: int, monkeypatch: pyte
     x, y = correlated(5, 30, d), correlated(6, 25, d)
     whole = module.frechet(x, y)
     monkeypatch.setattr(module, "_ROWS", 7)
+    monkeypatch.setattr(module, "_BLOCK", 3)
+    assert frechet_distance(x, y) == pytest.approx(whole.value, rel=1e-9)
     torch.testing.assert_close(tuple(module.frechet(x, y)), tuple(whole), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(30, 90, 64), (90, 80, 64)])
+@pytest.mark.parametrize("noise", [1.0, 1e-3, 1e-7, 0.0])
+def test_the_distance_alone_is_the_same_however_near_to_singular_the_covariances_are(n, m, d, noise) -> None:
+    x, y = correlated(12, n, d, 10), correlated(13, m, d, 10)
+    for z in (x, y):
+        z += noise * torch.randn(z.shape, generator=torch.Generator().manual_seed(len(z)), dtype=z.dtype)
+    both = frechet(x, y)
+    assert frechet_distance(x, y) == pytest.approx(both.value, rel=1e-6)
+    assert both.value == pytest.approx(exact_singular(x, y), rel=1e-6)
+    assert both.first.isfinite().all()
+    assert abs(float(both.first.sum())) < 1e-6 * float(both.first.abs().sum())
 
 
 def test_flat_pictures_have_no_spread() -> None:
