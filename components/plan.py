@@ -70,6 +70,11 @@ def _check(params: Params) -> None:
             assert judged.source is not None
             seen = Shape(data.domains[judged.source], data.domains[judged.target])
             _check_networks("judge", params.judge.system, params.judge.train, seen)
+    if data.domains[task.target].stacked and judged is None:
+        raise Fault(
+            f"judge.system: no judge reads the pictures in the channels of {task.target}, whose modes are counted by "
+            "them; set it to {name: classifier}"
+        )
     if task.source not in (None, task.target) and not data.aligned and params.system.paired:
         raise Fault(
             f"system.name: {params.system.name} learns from aligned pairs, and fetch.layout is unpaired; systems that "

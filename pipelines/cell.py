@@ -26,10 +26,11 @@ def main(params: Path, name: str, seed: int, clock: Clock) -> None:
     """Write tables/data/cells/RUN-SEED.json and a strip of its test pictures, RUN-SEED.png."""
     tables = load_tables(params)
     run = plan_cell(run_params(tables, name, str(params)), seed, SHARDS, shared() / "runs")
+    cell = Cell(SHARDS, load_judge(JUDGE), LOCAL / "cache/features")
+    cell.require_judge(run)
     with Progress(run, f"{name}-{seed}"), clock.part("train"):
         clock.add("ray", Workers.of(run).run(fit, run))
     with clock.part("measure"):
-        cell = Cell(SHARDS, load_judge(JUDGE), LOCAL / "cache/features")
         figures, pictures = cell.measure(run, tables)
     with atomic_path(OUT / f"{name}-{seed}.png") as temporary:
         Image.fromarray(pictures).save(temporary, format="PNG")

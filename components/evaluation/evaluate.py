@@ -149,10 +149,12 @@ def open_truth(test: Subset, task: Task, judge: Judge | None, sources: Subset | 
     """What can be compared, and by which judge; and the reading of the task that says so, and what cannot."""
     domains, judged = test.split.domains, None if judge is None else judge.card.task
     reading = reading_of(task, domains, judged, aligned=sources is None)
-    if judge is not None and reading.by_judge and judge.classes != domains[reading.labels or ""].classes:
-        reason = f"the judge knows other classes of {reading.labels}; run dvc repro judge"
-        kind = "fcn" if task.source is not None else "condition"
-        reading = replace(reading, labels=None, by_judge=False, skipped={**reading.skipped, kind: reason})
+    read = reading.labels or reading.stacked
+    if judge is not None and reading.by_judge and judge.classes != domains[read or ""].classes:
+        reason = f"the judge knows other classes of {read}; run dvc repro judge"
+        kind = "fcn" if task.source is not None else "condition" if reading.labels else "mode"
+        skipped = {**reading.skipped, kind: reason}
+        reading = replace(reading, labels=None, stacked=None, by_judge=False, skipped=skipped)
     truth = Truth(
         test,
         task.target,
@@ -162,6 +164,7 @@ def open_truth(test: Subset, task: Task, judge: Judge | None, sources: Subset | 
         paired=reading.paired,
         translated=task.source is not None,
         border=reading.border,
+        stacked=reading.stacked is not None,
     )
     return truth, reading
 
@@ -198,6 +201,8 @@ def make_protocol(
 def _per_sample(model: Measured, real: Measured, truth: Truth, keys: Iterable[str]) -> Table:
     """The model's figures picture by picture: of no more than the keys where no picture has a true one."""
     columns: Table = {"key": list(keys), **{name: each.tolist() for name, each in model.pixels.items()}}
+    if model.modes is not None:
+        columns["mode"] = model.modes.tolist()
     if model.confusion is not None and truth.labels and truth.domains[truth.labels].kind == "category":
         columns["condition_read_back"] = model.confusion.diagonal(dim1=1, dim2=2).sum(1).tolist()
     elif model.confusion is not None:

@@ -15,6 +15,7 @@ from components.evaluation.manifold import nearest, precision_recall, shrunk
 from components.evaluation.measure import Measured, Truth
 from components.evaluation.rows import Row
 from components.evaluation.sets import doubts
+from components.evaluation.stacks import mode_figures
 from components.shards.reader import Split
 from components.tasks.encoding import render
 
@@ -52,6 +53,8 @@ def figures_of(
         classes = truth.domains[truth.labels].classes
         read = condition_figures if truth.domains[truth.labels].kind == "category" else fcn_figures
         out |= read(done.confusion, classes, own, prefix(truth))
+    if done.modes is not None and truth.judge is not None:
+        out |= mode_figures(done.modes, len(truth.judge.classes) ** 3, own)
     for name, values in done.pixels.items():
         out[name] = mean_figure(values, own)
     return out

@@ -16,6 +16,7 @@ from components.evaluation.fcn_score import confusions
 from components.evaluation.features import FeatureNetwork
 from components.evaluation.pixels import l1, luma, psnr, ssim
 from components.evaluation.rows import Picture, Row
+from components.evaluation.stacks import read_modes
 from components.samples.domain import Domain
 from components.shards.reader import Split
 from components.systems.judge import Judge
@@ -57,6 +58,7 @@ class Truth:
         translated: whether pictures are made of sources, and not from noise.
         border: pixels at each edge that PSNR and SSIM of the luma leave off, as many as sides are enlarged by; 0 where
             pictures are not enlarged, and these are not taken.
+        stacked: whether the judge reads the mode of each picture, whose channels are three pictures.
     """
 
     test: Subset
@@ -67,6 +69,7 @@ class Truth:
     paired: bool = True
     translated: bool = True
     border: int = 0
+    stacked: bool = False
 
     @property
     def domains(self) -> dict[str, Domain]:
@@ -91,13 +94,15 @@ class Measured:
 
     Attributes:
         features, log_p: by network. judge_log_p: log of the judge's class shares, (N, classes).
-        confusion: (N, classes, outputs) counts. pixels: l1, psnr, ssim, and psnr_y, ssim_y of enlarged pictures.
+        confusion: (N, classes, outputs) counts. modes: of stacks, (N,).
+        pixels: l1, psnr, ssim, and psnr_y, ssim_y of enlarged pictures.
     """
 
     features: dict[str, Tensor] = field(default_factory=dict)
     log_p: dict[str, Tensor] = field(default_factory=dict)
     judge_log_p: Tensor | None = None
     confusion: Tensor | None = None
+    modes: Tensor | None = None
     pixels: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -147,10 +152,10 @@ class Measurer:
         target = truth.domains[truth.target]
         pixels = row.pixels and target.kind == "image"
         read = row.labels and truth.labels is not None and (truth.judge is not None or row.domain == target)
-        if not (pixels or read):
+        if not (pixels or read or truth.stacked):
             return
-        self._bar.set_postfix_str(f"{row.name}: labels and pixels")
-        counts, shares, figures = [], [], []
+        self._bar.set_postfix_str(f"{row.name}: what they show")
+        counts, shares, figures, modes = [], [], [], []
         for indices, pictures in read_ahead(self._batches(row)):
             drawn = render(row.domain, pictures)
             if read and truth.labels is not None:
@@ -163,6 +168,8 @@ class Measurer:
                 there = [truth.test.picture(i % len(truth.test), truth.labels) for i in indices]
                 labels = _stack([scored(domain, picture) for picture in there])
                 counts.append(confusions(labels, predicted, len(domain.classes), truth.outputs))
+            if truth.stacked and truth.judge is not None:
+                modes.append(read_modes(truth.judge, drawn))
             if pixels:
                 real = _stack([truth.test.picture(i, truth.target) for i in indices])
                 made = torch.from_numpy(np.ascontiguousarray(drawn))
@@ -172,6 +179,8 @@ class Measurer:
                     figures[-1] += [psnr(*pair), ssim(*pair, reflect=False)]
         if counts:
             done.confusion = torch.cat(counts)
+        if modes:
+            done.modes = torch.cat(modes)
         if shares:
             done.judge_log_p = torch.cat(shares).clamp_min(1e-30).log()
         if figures:

@@ -18,6 +18,8 @@ class Reading:
         by_judge: whether a judge reads them; else they are those of the target itself.
         paired: whether each picture has its own true one.
         skipped: kind of metric -> why it is not measured.
+        stacked: the category of a stack's first channel, by whose classes the judge reads every channel; None where
+            pictures are no stacks, or it cannot.
         border: pixels left off at each edge where the luma of an enlarged picture is compared; 0 where none is.
     """
 
@@ -26,6 +28,7 @@ class Reading:
     paired: bool
     skipped: Mapping[str, str]
     border: int = 0
+    stacked: str | None = None
 
 
 def reading_of(task: Task, domains: Mapping[str, Domain], judged: Task | None, aligned: bool) -> Reading:
@@ -42,7 +45,14 @@ def reading_of(task: Task, domains: Mapping[str, Domain], judged: Task | None, a
         if condition is not None and (judged is None or (judged.source, judged.target) != (target, condition)):
             skipped["condition"] = f"no judge that reads {condition} from {target}"
             condition = None
-        return Reading(condition, condition is not None, paired=False, skipped=skipped)
+        stacked = None
+        if (channels := domains[target].stacked) is not None:
+            if judged is not None and (judged.source, judged.target) == (target, channels[0]):
+                stacked = channels[0]
+            else:
+                skipped["mode"] = f"no judge that reads {channels[0]} from {target}"
+        by_judge = (condition or stacked) is not None
+        return Reading(condition, by_judge, paired=False, skipped=skipped, stacked=stacked)
     labels = domains[target].kind == "label"
     if source == target:
         reason = f"no true picture: {target} is shown in another way"

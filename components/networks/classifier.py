@@ -7,7 +7,7 @@ from torch import Tensor, nn
 class Classifier(nn.Module):
     """Stride-2 convolutions with BatchNorm down to at most 4 pixels a side, the mean over places, and one linear layer.
 
-    Takes (N, channels, H, W) and gives logits (N, classes).
+    Takes (N, channels, H, W), or more channels of which it looks at the first ones, and gives logits (N, classes).
 
     Args:
         levels: how often the sides are halved. width: channels of the first level; they double up to 8 times as many.
@@ -15,6 +15,7 @@ class Classifier(nn.Module):
 
     def __init__(self, channels: int, classes: int, width: int, levels: int, dropout: float) -> None:
         super().__init__()
+        self._channels = channels
         layers: list[nn.Module] = []
         for level in range(levels):
             out = width * 2 ** min(level, 3)
@@ -26,5 +27,5 @@ class Classifier(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Logits of pictures."""
-        logits: Tensor = self.head(torch.mean(self.features(pictures), dim=(2, 3)))
+        logits: Tensor = self.head(torch.mean(self.features(pictures[:, : self._channels]), dim=(2, 3)))
         return logits

@@ -21,6 +21,7 @@ POINT_SIZE = (8, 1)  # what a point fills: its two float32 values, little-endian
 # As long as a tar's member KEY.DOMAIN.png (100 characters) allows beside the longest key (80).
 _LONGEST_SIDE = 16_384
 DomainName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,14}$")]
+Stacked = tuple[DomainName, DomainName, DomainName]
 
 
 def _image_size(value: Any) -> Any:
@@ -71,7 +72,8 @@ class Domain(Section):
     pix2pix and CycleGAN do. `ignore` is the value of a label map that stands for "not labelled": one of the classes, or
     a value beyond them. Nothing is learned from such pixels, and they are not scored; networks see a value beyond the
     classes as none of them, and people see it black. `range` and `bands` say how files of an image are read: which
-    values of 16-bit grey become 0 and 255, and which bands are red, green and blue. `in_key` is of a category: whether
+    values of 16-bit grey become 0 and 255, and which bands are red, green and blue. `stacked` is of an image whose
+    channels are three pictures: the categories of what red, green and blue show. `in_key` is of a category: whether
     a sample's key ends in `-` and the name of its class, and those whose keys are alike but for it show one thing.
     """
 
@@ -85,6 +87,7 @@ class Domain(Section):
     range: tuple[float, float] | None = Field(default=None, exclude_if=lambda value: value is None)
     bands: tuple[Band, Band, Band] | None = Field(default=None, exclude_if=lambda value: value is None)
     mixture: Mixture | None = Field(default=None, exclude_if=lambda value: value is None)
+    stacked: Stacked | None = Field(default=None, exclude_if=lambda value: value is None)
     in_key: bool = Field(default=False, exclude_if=lambda value: not value)
 
     @model_validator(mode="after")
@@ -105,8 +108,8 @@ class Domain(Section):
             raise ValueError(f"in_key is of categories, and this is of kind {self.kind}")
         if self.kind != "label" and self.ignore is not None:
             raise ValueError(f"ignore is of label maps, and this is of kind {self.kind}")
-        if self.kind != "image" and (self.range or self.bands):
-            raise ValueError(f"range and bands are of photos, and this is of kind {self.kind}")
+        if self.kind != "image" and (self.range or self.bands or self.stacked):
+            raise ValueError(f"range, bands and stacked are of photos, and this is of kind {self.kind}")
         if self.range and self.range[0] >= self.range[1]:
             raise ValueError(f"range: {self.range[0]:g} is not below {self.range[1]:g}")
         for what, values in (("classes", self.classes), ("palette", self.palette)):

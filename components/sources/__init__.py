@@ -30,12 +30,22 @@ from components.sources.folder_config import FolderConfig
 from components.sources.folder_cut import open_folder, shows_folder
 from components.sources.points import LICENCE as POINTS_LICENCE
 from components.sources.points import PointsConfig, PointsCut, fetch_points, open_points, shows_points
+from components.sources.stacked_mnist import LICENCE as MNIST_LICENCE
+from components.sources.stacked_mnist import (
+    StackedMNISTConfig,
+    StackedMNISTCut,
+    fetch_stacked,
+    open_stacked,
+    shows_stacked,
+)
 from components.sources.webdataset import fetch_webdataset
 from components.sources.webdataset_config import WebdatasetConfig, WebdatasetCut
 from components.sources.webdataset_cut import open_webdataset, shows_webdataset
 
-AnyFetchConfig = EarthConfig | FolderConfig | FashionMNISTConfig | EmojiConfig | PointsConfig | WebdatasetConfig
-AnyCutConfig = EarthCut | FolderCut | FashionMNISTCut | EmojiCut | PointsCut | WebdatasetCut
+AnyFetchConfig = (
+    EarthConfig | FolderConfig | FashionMNISTConfig | EmojiConfig | PointsConfig | StackedMNISTConfig | WebdatasetConfig
+)
+AnyCutConfig = EarthCut | FolderCut | FashionMNISTCut | EmojiCut | PointsCut | StackedMNISTCut | WebdatasetCut
 FetchConfig = Annotated[AnyFetchConfig, Field(discriminator="name")]
 CutConfig = Annotated[AnyCutConfig, Field(discriminator="name")]
 
@@ -60,6 +70,9 @@ SOURCES: dict[str, SourceKind] = {
     ),
     "folder": SourceKind(FolderConfig, FolderCut, fetch_folder, open_folder, shows_folder, "that of your pictures"),
     "points": SourceKind(PointsConfig, PointsCut, fetch_points, open_points, shows_points, POINTS_LICENCE),
+    "stacked_mnist": SourceKind(
+        StackedMNISTConfig, StackedMNISTCut, fetch_stacked, open_stacked, shows_stacked, MNIST_LICENCE
+    ),
     "webdataset": SourceKind(
         WebdatasetConfig, WebdatasetCut, fetch_webdataset, open_webdataset, shows_webdataset, "that of your tars"
     ),

@@ -12,7 +12,7 @@ from components.systems.system import Batch, Moment, Phase, Shape, System, Syste
 
 
 class ClassifierConfig(SystemSection):
-    """`width` channels at first, doubled at each of the levels that bring the shorter side to 4 pixels."""
+    """`width` channels at first, doubled at each of the levels that bring the shorter side to 4 pixels or fewer."""
 
     name: Literal["classifier"] = "classifier"
     width: PositiveInt = 32
@@ -20,7 +20,7 @@ class ClassifierConfig(SystemSection):
 
 
 def classifier(config: ClassifierConfig, shape: Shape) -> System:
-    """Classification of a photo by cross-entropy.
+    """Classification of a photo by cross-entropy; of stacked pictures it looks at the first channel alone.
 
     Raises:
         Fault: the target is no category, or the source no image.
@@ -39,8 +39,9 @@ def classifier(config: ClassifierConfig, shape: Shape) -> System:
     def read(network: nn.Module, source: Tensor, _seeds: Tensor) -> Tensor:
         return network(source).float().softmax(dim=1)
 
-    levels = max(2, min(shape.source.height_width).bit_length() - 3)
-    network = Classifier(shape.source.channels, len(shape.target.classes), config.width, levels, config.dropout)
+    levels = max(2, (min(shape.source.height_width) - 1).bit_length() - 2)
+    channels = 1 if shape.source.stacked else shape.source.channels
+    network = Classifier(channels, len(shape.target.classes), config.width, levels, config.dropout)
     return System(
         networks=nn.ModuleDict({"classifier": network}),
         phases=(Phase("classifier", ("classifier",), terms),),

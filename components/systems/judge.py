@@ -65,14 +65,16 @@ class Judge:
 def judge_task(task: Task, domains: Mapping[str, Domain], system: JudgeConfig) -> Task | None:
     """What the judge learns to read, as a task of its own; None where no sample shows what it reads beside a picture.
 
-    A classifier reads the condition of the data's own task or, where that asks for none, any category. A segmentation
+    A classifier reads the condition of the data's own task or, where that asks for none, any category; of stacked
+    pictures always what the first channel shows. A segmentation
     network reads labels: the photo is the target of the data's own task or, where that is a label map, its source; the
     labels are those of the task, or any that lie beside it.
     """
     kind = "label" if system.name == "fcn8s" else "category"
     named = [name for name in (task.condition, task.source, task.target) if name is not None]
     photos = [name for name in (task.target, task.source) if name is not None and domains[name].kind == "image"]
-    read = [name for name in (*named, *sorted(domains)) if domains[name].kind == kind]
+    first = [stacked[0] for name in photos if (stacked := domains[name].stacked) is not None]
+    read = [name for name in (*first, *named, *sorted(domains)) if domains[name].kind == kind]
     return Task(source=photos[0], target=read[0]) if photos and read else None
 
 

@@ -46,6 +46,19 @@ class Cell:
     judge: Judge | None
     cache: Path
 
+    def require_judge(self, run: Run) -> None:
+        """Refuse stacked pictures without their judge, before hours of training.
+
+        Raises:
+            Fault: it is not there.
+        """
+        target = run.task.target
+        if run.shape().target.stacked and (self.judge is None or self.judge.card.task.source != target):
+            raise Fault(
+                f"data/judge reads nothing from {target}, whose modes are counted by what its channels show; set "
+                "judge.system to {name: classifier} in params.yaml, and run dvc repro judge"
+            )
+
     def measure(self, run: Run, params: TablesParams) -> tuple[dict[str, Any], Strip]:
         """The figures of every direction that a finished run translates, and a strip of test pictures of each.
 
