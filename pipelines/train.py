@@ -18,6 +18,7 @@ from components.training.longer import go_on
 from components.training.loop import fit
 from components.training.optimizers import moment_of
 from components.training.progress import Progress
+from components.training.quality import notes
 from components.training.run import plan
 
 SHARDS = Path("data/shards")
@@ -30,9 +31,10 @@ def main(params: Params, clock: Clock) -> None:
     params = with_values(params, read_winner(TUNED), f"{TUNED / WINNER}")
     train = settled_start(params.train, params.register_.experiment)
     run = plan(params.system, train, SHARDS, shared() / "runs")
-    system = build(run.system, run.shape())
+    shape = run.shape()
+    system = build(run.system, shape)
     ends = system.course.ends(moment_of(system, train, run.num_steps(), run.num_steps()))
-    for note in (*system.notes, *ends, *go_on(run)):
+    for note in (*system.notes, *notes(run, shape), *ends, *go_on(run)):
         print(f"train: note: {note}", file=sys.stderr)
     name = run_name(run.system.name, run.task, run.num_steps(), run.key)
     live = LiveRun(tracking_uri(LOCAL), LOCAL, params.register_.experiment, run.key, name).start()

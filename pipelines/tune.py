@@ -64,6 +64,7 @@ def trial_run(params: Params, shards: AnyPath, runs: AnyPath, values: Values, re
         "epochs": None,
         "checkpoint_every": config.max_steps,
         "keep_checkpoints": 1,
+        "best_by": "validation",  # a trial is measured by its last checkpoint, and a KID costs time
         "seed": chosen.train.seed + repeat,
         "num_workers": config.num_workers,
         "cpus_per_worker": chosen.train.cpus_per_worker or 1,  # there are other trials beside it

@@ -1,11 +1,9 @@
 """Feature networks: pictures in, features for FID and KID and class probabilities for the Inception Score out."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -14,7 +12,7 @@ from components.evaluation.inception import FEATURES, SIZE, Inception
 from components.evaluation.protocol import NetworkProtocol
 from components.faults import Fault
 from components.networks.frozen import load_into, read_state_dict
-from components.networks.lite0 import LITE0_SHA256, open_lite0
+from components.networks.lite0 import LITE0_SHA256, Lite0Whole
 from components.networks.tensors import compute_device, full_float32
 
 _LITE0_SIZE, _LITE0_FEATURES = 224, 1280
@@ -76,7 +74,7 @@ def efficientnet_lite0() -> FeatureNetwork:
         normalisation="(x-127)/128",
         dimensions=_LITE0_FEATURES,
     )
-    return FeatureNetwork("efficientnet_lite0", protocol, _Lite0(open_lite0()))
+    return FeatureNetwork("efficientnet_lite0", protocol, Lite0Whole(_LITE0_SIZE))
 
 
 def inception(weights: InceptionWeights) -> FeatureNetwork:
@@ -91,18 +89,3 @@ def inception(weights: InceptionWeights) -> FeatureNetwork:
         dimensions=FEATURES,
     )
     return FeatureNetwork("", protocol, network)
-
-
-class _Lite0(nn.Module):
-    """EfficientNet-Lite0 in inference form: features beside logits."""
-
-    def __init__(self, network: Any) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        size = (_LITE0_SIZE, _LITE0_SIZE)
-        x = F.interpolate(pictures.float().contiguous(), size, mode="bilinear", align_corners=False, antialias=True)
-        x = ((x - 127) / 128).contiguous(memory_format=torch.channels_last)
-        features = self.network.extract_features(x).mean((2, 3))
-        return features, self.network._fc(features)

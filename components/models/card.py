@@ -23,7 +23,7 @@ class GenerateConfig(Section):
     """How test pictures are made.
 
     Attributes:
-        checkpoint: `last`, or `best` by the validation metric.
+        checkpoint: `last`, or `best` by what `train.best_by` names.
         mode: of BatchNorm and dropout. `train` is the authors' way for pix2pix: statistics of the picture
             itself (batches of one) and dropout as noise. `eval` uses running statistics and no dropout.
         batch_size: pictures made at once.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -49,6 +50,28 @@ class Lite0Features(nn.Module):
         """Features of pictures, normalised as the weights were trained: (x - 127) / 128 of 0 to 255."""
         out: Tensor = self.layers((pictures * 127.5 + 0.5) / 128)
         return out
+
+
+class Lite0Whole(nn.Module):
+    """Pooled features (N, 1280) and logits (N, 1000) of pictures (N, 3, H, W) with values from 0 to 255.
+
+    Pictures are resized to `side` x `side` (bilinear, antialiased where they shrink) and scaled to (x - 127) / 128; at
+    224 this is how the weights were trained. It never learns.
+    """
+
+    def __init__(self, side: int = 224) -> None:
+        super().__init__()
+        self.side, self.network = side, open_lite0()
+        # channels_last doubles the speed of depthwise convolutions on a CPU
+        self.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Features and logits, float32."""
+        size = (self.side, self.side)
+        x = F.interpolate(pictures.float().contiguous(), size, mode="bilinear", align_corners=False, antialias=True)
+        x = ((x - 127) / 128).contiguous(memory_format=torch.channels_last)
+        features = self.network.extract_features(x).mean((2, 3))
+        return features, self.network._fc(features)
 
 
 class Lite0Layers(nn.Module):

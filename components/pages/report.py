@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from components.pages.config import ReportConfig
-from components.pages.curves import HEIGHT, WIDTH, read_curves
+from components.pages.curves import HEIGHT, WIDTH, number, read_curves
 from components.pages.direction import read_directions
 from components.pages.search import view_search
 from components.pages.study import view_study
@@ -77,6 +77,7 @@ def build_report(inputs: Inputs, config: ReportConfig) -> str:
         params=[(part, _flat(run[part])) for part in ("system", "train")],
         curves=read_curves(inputs.run / "curves.csv"),
         validation=read_curves(inputs.run / "validation.csv"),
+        number=number,
         chart=(WIDTH, HEIGHT),
         search=view_search(inputs.tuned),
         study=view_study(inputs.study),

@@ -50,6 +50,14 @@ class SystemSection(Section):
         """Whether what a step does depends on the length of the run (`Moment.steps`), beside its learning rate."""
         return False
 
+    @property
+    def judged_by_kid(self) -> bool:
+        """Whether the KID of what it makes to real pictures tells a better checkpoint from a worse one.
+
+        Within one domain it does not: pictures that are left as they are have the lowest.
+        """
+        return not self.within
+
     def require_batch(self, per_rank: int, ranks: int) -> None:
         """Refuse batches that the system cannot be given; most take any.
 
@@ -177,7 +185,7 @@ class System:
     """A GAN as a composition: its networks, the phases of its step, and how it is used afterwards.
 
     `validation` gives figures of a batch with nothing learning; the first is the one by which the best
-    checkpoint is chosen (lower is better). `averaged` names the networks an EMA is kept of.
+    checkpoint is chosen (lower is better) where no KID is taken. `averaged` names the networks an EMA is kept of.
     """
 
     networks: nn.ModuleDict

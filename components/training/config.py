@@ -22,7 +22,9 @@ class TrainConfig(Section):
     `num_workers` data-parallel processes share each batch of `batch_size` samples through Ray Train; 0
     trains in this process without Ray. Each `checkpoint_every` steps the run is validated on
     `validation_samples` of the val split, draws a sample grid and is saved; the last `keep_checkpoints` and
-    the best are kept. `optimizer`, `learning_rate`, `betas` (of Adam), `eps`, `momentum` (of RMSProp and SGD) and
+    the best are kept. The best is chosen `best_by` the lowest KID of the validation samples (kid), where a KID judges
+    what the system makes, or by the first metric of its own validation (docs/training.md). `optimizer`,
+    `learning_rate`, `betas` (of Adam), `eps`, `momentum` (of RMSProp and SGD) and
     `weight_decay` are, where null, those that the system was published with; `learning_rates` overrides the rate for
     single optimizers or networks. With `schedule` linear the rate is constant for `constant_share` of the steps and
     falls linearly to 0 over the rest; halved, it is halved after each `half_life` steps; exponential, it falls
@@ -77,6 +79,7 @@ class TrainConfig(Section):
     checkpoint_every: PositiveInt = 250
     keep_checkpoints: PositiveInt = 2
     validation_samples: PositiveInt = 128
+    best_by: Literal["kid", "validation"] = "kid"
     shuffle_shards: PositiveInt = 16
     lanes: PositiveInt = 128
     loader_threads: PositiveInt = 1

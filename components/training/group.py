@@ -52,10 +52,16 @@ class Group:
         self.heartbeat.at = time.monotonic()
         self.heartbeat.step = step if step is not None else self.heartbeat.step or 0
 
+    def total(self, values: Tensor) -> Tensor:
+        """The sum of a tensor over all ranks, on every rank."""
+        if self.world > 1:
+            dist.all_reduce(values)
+        return values
+
     def mean(self, values: Tensor) -> Tensor:
         """The mean of a tensor over all ranks, on every rank."""
         if self.world > 1:
-            dist.all_reduce(values)
+            values = self.total(values)
             values /= self.world
         return values
 

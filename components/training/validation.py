@@ -17,6 +17,7 @@ from components.tasks.encoding import content_seed, decode, render, to_one_size
 from components.training.alarms import DIVERSITY, diversity
 from components.training.batches import inputs_of, to_batch, to_device
 from components.training.group import Group
+from components.training.quality import KID, Quality, takes_kid
 from components.training.run import Run
 from components.training.trainer import Trainer
 
@@ -39,22 +40,31 @@ class Validation:
         self._paired = task.source not in (None, task.target) and Manifest.read(run.shards).aligned
         self._samples = self._evenly(run.train.validation_samples)
         self._pictures = self._evenly(_PICTURES)
+        self._quality = Quality(trainer.system, shape, group, len(self._samples)) if takes_kid(run, shape) else None
 
     def measure(self) -> dict[str, float]:
-        """The system's validation figures, each the mean over the samples; on every rank."""
+        """The KID, where it is taken, and the system's validation figures, each the mean over the samples.
+
+        The first of them chooses the best checkpoint. Every rank calls this, and gets the same.
+        """
         rank, world = self._group.rank, self._group.world
+        system = self._trainer.system
         mine = self._samples[rank::world] or self._samples[:1]
         sums: dict[str, float] = {}
         with self._looking():
             for start in range(0, len(mine), _BATCH):
                 self._group.alive()
                 indices = mine[start : start + _BATCH]
-                terms = self._trainer.system.validation(self._trainer.system.networks, self._batch(indices))
+                batch = self._batch(indices)
+                terms = system.validation(system.networks, batch)
+                if self._quality is not None:
+                    self._quality.see(system.networks, batch)
                 for name, value in terms.items():
                     sums[name] = sums.get(name, 0.0) + value.item() * len(indices)
         totals = torch.tensor([*sums.values(), len(mine)], dtype=torch.float64, device=self._group.device)
         *means, count = self._group.mean(totals).tolist()
-        return {name: mean / count for name, mean in zip(sums, means, strict=True)}
+        kid = {} if self._quality is None else {KID: self._quality.measure()}
+        return kid | {name: mean / count for name, mean in zip(sums, means, strict=True)}
 
     def draw(self, step: int) -> dict[str, float]:
         """Write samples/step_N.png: for each use its sources, what is made of them, and the true targets, as there are.

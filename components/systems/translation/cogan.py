@@ -38,6 +38,11 @@ class CoGANConfig(SystemSection):
     inversion_steps: NonNegativeInt = 200
     inversion_rate: PositiveFloat = 0.1
 
+    @property
+    def judged_by_kid(self) -> bool:
+        """Not at each checkpoint: every picture that is translated costs `inversion_steps` steps."""
+        return False
+
 
 def cogan(config: CoGANConfig, shape: Shape) -> System:
     """Discriminators, then generators, over latents that the samples' seeds decide; a discriminator's loss is halved.

@@ -73,6 +73,11 @@ class SRGANConfig(SystemSection):
         """The stages are shares of the run, where there are two."""
         return 0 < self.resnet_share < 1
 
+    @property
+    def judged_by_kid(self) -> bool:
+        """SRResNet alone is made for the squared error."""
+        return self.resnet_share < 1
+
     @model_validator(mode="after")
     def _layer_of_features(self) -> Self:
         if (self.features is None) != (self.layer is None):
