@@ -21,7 +21,7 @@ from components.faults import Fault
 from components.models.card import Card
 from components.models.generator import Generator
 from components.samples.domain import Domain, points_of_bytes
-from components.storage.files import sha256_file
+from components.storage.files import read_json, sha256_file
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -36,8 +36,8 @@ class GeneratorModel(mlflow.pyfunc.PythonModel):
             MlflowException: the card or the weights are not those that were registered.
         """
         card = Path(context.artifacts["card"])
-        expected = context.model_config["card_sha256"]
         try:
+            expected = read_json(Path(context.artifacts["registered"]))["card_sha256"]
             if (found := sha256_file(card)) != expected:
                 raise Fault(f"{card}: has the sha256 {found[:12]}, and was registered with {expected[:12]}")
             self._generator = Generator.load(card.parent)

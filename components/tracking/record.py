@@ -144,8 +144,8 @@ def gather(outputs: Outputs, commit: str) -> Record:
 
 
 def run_name(system: str, task: Task, steps: int, key: str) -> str:
-    """A training's name on MLflow's pages: the system and task, the number of steps, and the start of the key."""
-    return f"{system} {task.title}, {steps:,} steps, {key[:6]}"
+    """A training's name on MLflow's pages: first what tells runs apart, since the list shows about 22 characters."""
+    return f"{system} {key[:6]}, {steps:,} steps, {task.title}"
 
 
 def read_curves(path: Path, part: str) -> list[Point]:

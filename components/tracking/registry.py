@@ -33,6 +33,7 @@ _CODE = (
 )
 _REQUIREMENTS = ("mlflow", "numpy", "pillow", "pydantic", "safetensors", "torch")
 MEASURED, REPLICATES = "measured.json", "replicates.parquet"  # beside the card, for reviews of later versions
+REGISTERED = "registered.json"  # the hash of the card
 _MODEL_CODE = Path(__file__).with_name("pyfunc_model.py")
 
 
@@ -152,9 +153,12 @@ def _log_model(
     with scratch() as folder, mlflow.start_run(run_id=run_id):
         temporary = Path(folder)
         write_json(temporary / MEASURED, measured, in_order=True)
+        # Not as MLflow's model_config, which would make it a param of the run, another one for each direction.
+        write_json(temporary / REGISTERED, {"card_sha256": sha256_file(generated / CARD)})  # which names the weights'
         shutil.copyfile(replicates, temporary / REPLICATES)
         files = {"card": generated / CARD, "weights": generated / WEIGHTS}
         files |= {"measured": temporary / MEASURED, "replicates": temporary / REPLICATES}
+        files |= {"registered": temporary / REGISTERED}
         info = mlflow.pyfunc.log_model(
             name=card.use,
             python_model=str(_MODEL_CODE),
@@ -162,7 +166,6 @@ def _log_model(
                 name: path.resolve().as_uri() for name, path in files.items()
             },  # a path with a % it would decode
             code_paths=[str(_copy_code(temporary / "components"))],
-            model_config={"card_sha256": sha256_file(generated / CARD)},  # the card names the sha256 of the weights
             pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS],
             signature=_signature(card),
             input_example=_example(card),

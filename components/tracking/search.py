@@ -23,9 +23,10 @@ def log_search(store: Store, summary: dict[str, Any], trials: list[dict[str, Any
     Raises:
         Fault: MLflow refuses or is gone.
     """
-    key = "search-" + sha256_json([summary, [{k: v for k, v in row.items() if k != "seconds"} for row in trials]])[:16]
+    content = sha256_json([summary, [{k: v for k, v in row.items() if k != "seconds"} for row in trials]])
+    key = f"search-{content[:16]}"
     with faults_of_the_store(store.uri):
-        parent = find_run(store, key) or make_run(store, key, f"tune {summary['figure']}")
+        parent = find_run(store, key) or make_run(store, key, f"tune {content[:6]}, {summary['figure']}")
         run_id: str = parent.info.run_id
         if parent.info.status == "FINISHED":
             return run_id

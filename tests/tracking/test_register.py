@@ -99,7 +99,8 @@ def test_the_run_holds_the_graph(project: Project, registered: tuple[str, str]) 
     assert run.data.tags["pix2pipe.commit.trained"] == "a" * 40 + "-dirty"
     assert run.data.tags["mlflow.source.git.commit"] == "a" * 40
     assert run.data.metrics["images_per_second"] == 80.5
-    assert run.info.run_name.startswith("pix2pix labels to photo, 40 steps, ")
+    assert run.info.run_name == f"pix2pix {KEY[:6]}, 40 steps, labels to photo"
+    assert set(run.data.params) == set(project.record().params)  # and nothing else, which a comparison would show
     assert run.data.metrics["fid_lite0"] == 160.0
     headlines = {name for name in run.data.metrics if "/" not in name}
     assert len(headlines - {"images_per_second"}) <= 8  # and no row but the model's
@@ -111,8 +112,9 @@ def test_the_run_holds_the_graph(project: Project, registered: tuple[str, str]) 
     assert artifacts == {f"samples/step_0000{step}.png" for step in (10, 20, 30, 40)}
     images = [a.path for a in project.store.client.list_artifacts(run.info.run_id, "images")]
     assert {int(path.split("+step+")[1].split("+")[0]) for path in images} == {10, 20, 30, 40}
-    assert run.data.tags["mlflow.note.content"].startswith("pix2pix, labels to photo, 40 steps")
-    assert "| fid_efficientnet_lite0 | 160 | 128 | 96 | 64 |" in run.data.tags["mlflow.note.content"]
+    table, about = run.data.tags["mlflow.note.content"].split("\n\n")[:2]  # the page shows the first lines
+    assert "| fid_efficientnet_lite0 | 160 | 128 | 96 | 64 |" in table.splitlines()[:3]
+    assert about.startswith("pix2pix, labels to photo, 40 steps")
     files = {a.path for a in project.store.client.list_artifacts(run.info.run_id, "checkpoints/best")}
     assert files == {"checkpoints/best/weights.safetensors"}
 
@@ -236,6 +238,7 @@ def test_both_directions_are_models_of_their_own(tmp_path: Path, tiny_shards: Pa
     assert [(each["model"], each["version"]) for each in made.values()] == [("both", 1), ("both-photo-to-labels", 1)]
     cards = {card.name: card for card in read_cards(outputs.generated)}
     run = both.store.client.get_run(run_id)
+    assert set(run.data.params) == set(both.record().params)
     assert run.data.metrics["class_iou"] == pytest.approx(0.7 / 5, rel=1e-3)
     assert run.data.metrics[f"{name}/class_iou"] == pytest.approx(0.7 / 6, rel=1e-3)
     assert run.data.tags["pix2pipe.protocol"] == "ef" * 32
@@ -288,5 +291,6 @@ def test_a_search_is_nested_runs_and_logged_once(tmp_path):
     assert children["trial 4"].info.status == "FAILED"
     assert children["trial 4"].data.tags["pix2pipe.reason"] == "step 3: generator.l1 is not finite"
     whole = store.client.get_run(parent)
+    assert whole.data.tags["pix2pipe.key"].removeprefix("search-")[:6] in whole.info.run_name[:22]
     assert whole.data.metrics["fcn_class_iou"] == pytest.approx(0.47)
     assert whole.data.params["winner.system.lambda_l1"] == "3.0"
