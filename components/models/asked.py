@@ -8,6 +8,7 @@ import numpy as np
 
 from components.models.card import Card
 from components.models.generator import Generator
+from components.samples.domain import Domain
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.shards.turns import Turns, open_turns
@@ -103,3 +104,26 @@ def open_asked(root: AnyPath, card: Card, split: str = "test", count: int | None
     """What a generator is asked to make of a split of the shards in `root`."""
     shown = card.task.source or card.task.target
     return Asked(card, Split(root, Manifest.read(root).side(split, shown)), count)
+
+
+def unlike(card: Card, manifest: Manifest) -> str:
+    """What of a set is not as a generator needs it, such as `no labels; there are photo`; empty where all is."""
+    for name, domain in ((card.task.source, card.source), (card.task.target, card.target)):
+        if name is None or domain is None:
+            continue
+        held = manifest.domains.get(name)
+        if held is None:
+            return f"no {name}; there are {', '.join(manifest.domains)}"
+        if held.size != domain.size:
+            sizes = ["x".join(map(str, size)) if size else "no size" for size in (held.size, domain.size)]
+            return f"{name} of {sizes[0]}, and this model knows {name} of {sizes[1]}"
+        if not alike(held, domain):
+            return f"{name} of another kind or with other classes than this model knows"
+    return ""
+
+
+def alike(first: Domain | None, second: Domain | None) -> bool:
+    """Whether two domains hold the same pictures; how networks see them may differ."""
+    if first is None or second is None:
+        return first is second
+    return first.model_copy(update={"encoding": second.encoding}) == second

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from components.faults import Fault
-from components.models.asked import open_asked
+from components.models.asked import open_asked, unlike
 from components.models.card import CARD, Card, read_cards
 from components.models.generator import Generator
 from components.samples.task import Task
@@ -120,26 +120,13 @@ def _registered(name: str, store: Store, model: str, which: str, shards: AnyPath
     folder = work / f"{weights[:16]}-{version.tags.get('card_sha256', '')[:8]}-{manifest.sha256[:16]}"
     generator = Generator.load(fetch_version(store, version, work / "versions" / _file_name(version)))
     card = generator.card
-    if problem := _unlike(card, manifest):
+    if problem := unlike(card, manifest):
         raise Fault(f"{version.name}: {card.task.title}: {shards} has {problem}")
     if not (folder / MANIFEST).exists():
         target = card.task.target
         test = {"test": open_asked(shards, card).all(generator)}
         write_set(folder, manifest.source, {target: card.target}, Task(target=target), test)
     return Algorithm(name, folder, card, version.name, version.run_id or None)
-
-
-def _unlike(card: Card, manifest: Manifest) -> str:
-    """What the shards do not have as a generator needs it; empty where they have all."""
-    for name, domain in ((card.task.source, card.source), (card.task.target, card.target)):
-        if name is None or domain is None:
-            continue
-        if name not in manifest.domains:
-            return f"no {name}; there are {', '.join(manifest.domains)}"
-        if (found := manifest.domains[name].size) != domain.size:
-            sizes = ["x".join(map(str, size)) if size else "none" for size in (found, domain.size)]
-            return f"{name} of {sizes[0]}, and it takes {sizes[1]}"
-    return ""
 
 
 def _file_name(version: Version) -> str:

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from components.faults import Fault
+from components.models.asked import unlike
+from components.models.card import read_cards
 from components.pages.config import ReportConfig
 from components.pages.report import build_report
+from components.shards.manifest import Manifest
 from components.shards.reader import Split
 from components.storage.files import write_json
 from components.study.algorithms import open_algorithms
@@ -134,3 +137,22 @@ def test_a_set_of_other_samples_is_refused(tmp_path: Path, tiny_shards: Path, st
     algorithms = open_algorithms([], generated, tiny_shards, None, tmp_path, no_store)  # type: ignore[arg-type]
     with pytest.raises(Fault, match=r"sample tiny_test_\d+ is not in"):
         ShownPictures(tiny_shards, algorithms)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"size": (64, 48)}, "labels of 64x48, and this model knows labels of 32x32"),
+        ({"classes": ("a", "b", "c", "d")}, "labels of another kind or with other classes"),
+        ({"encoding": "colour"}, ""),  # how networks see them, which is the card's alone
+    ],
+)
+def test_shards_are_those_that_a_version_needs(project: Path, change: dict[str, object], said: str):
+    card, manifest = read_cards(project / "data/generated")[0], Manifest.read(project / "data/shards")
+    assert unlike(card, manifest) == ""
+    domains = manifest.domains | {"labels": manifest.domains["labels"].model_copy(update=change)}
+    found = unlike(card, manifest.model_copy(update={"domains": domains}))
+    assert found.startswith(said)
+    assert bool(found) == bool(said)
+    photos = {"photo": manifest.domains["photo"]}
+    assert unlike(card, manifest.model_copy(update={"domains": photos})) == "no labels; there are photo"

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from components.faults import Fault
+from components.models.asked import alike
 from components.models.card import Card
 from components.models.generator import Generator
-from components.pages.demo.samples import Samples, alike, find_samples
+from components.pages.demo.samples import Samples, find_samples
 from components.samples.domain import Domain, Picture
 from components.storage.home import AnyPath
 from components.storage.scratch import scratch

@@ -6,8 +6,9 @@ import numpy as np
 
 from components.evaluation.sides import open_sides
 from components.faults import Fault
+from components.models.asked import unlike
 from components.models.card import Card
-from components.samples.domain import Domain, Picture
+from components.samples.domain import Picture
 from components.samples.task import Task
 from components.shards.manifest import MANIFEST, Manifest
 from components.shards.reader import Split
@@ -63,22 +64,11 @@ def find_samples(root: AnyPath, card: Card) -> Samples | str:
         return f"there are no shards in {root}"
     try:
         manifest = Manifest.read(root)
-        for name, domain in ((card.task.source, card.source), (card.task.target, card.target)):
-            held = manifest.domains.get(name or "")
-            if held is not None and domain is not None and held.size != domain.size:
-                return f"the pictures of {root} have another size"
-            if name not in manifest.domains or domain is None or not alike(manifest.domains[name], domain):
-                return f"{root} holds no {name} as this model knows them"
+        if problem := unlike(card, manifest):
+            return f"{root} has {problem}"
         sides = open_sides(root, card.task)
         if not len(sides.asked):
             return f"{root} has no test samples"
         return Samples(sides.asked, card.task, paired=manifest.aligned and not card.task.within)
     except Fault as fault:
         return str(fault)
-
-
-def alike(first: Domain | None, second: Domain | None) -> bool:
-    """Whether two domains hold the same pictures; how networks see them may differ."""
-    if first is None or second is None:
-        return first is second
-    return first.model_copy(update={"encoding": second.encoding}) == second
