@@ -14,7 +14,7 @@ from components.samples.domain import Domain, enlargement
 from components.samples.source import Shown
 from components.samples.task import Task
 from components.shards.manifest import Manifest
-from components.shards.turns import require_each_class
+from components.shards.turns import require_each_class, require_varied
 from components.sources import shows
 from components.storage.files import sha256_json, write_text
 from components.storage.yaml_file import shown
@@ -155,7 +155,8 @@ def check_data(manifest: Manifest) -> None:
 
 
 def check_classes(params: Params, manifest: Manifest) -> None:
-    """Refuse classes of too few samples, where the system is to show pictures in every class.
+    """Refuse classes of too few samples, where the system is to show pictures in every class; and attributes that have
+    one value in train.
 
     Raises:
         Fault: naming the class and the split.
@@ -164,6 +165,8 @@ def check_classes(params: Params, manifest: Manifest) -> None:
     if params.system.within and manifest.aligned and condition is not None:
         for split in ("train", "test"):
             require_each_class(manifest, split, condition)
+    elif condition is not None:
+        require_varied(manifest, condition)
 
 
 def _check_ranks(section: str, train: TrainConfig) -> None:
@@ -179,9 +182,9 @@ def _check_task(param: str, task: Task, data: Shown) -> None:
     for name in task.domains:
         if name not in data.domains:
             raise Fault(f"{param}: {shown(name)}: no such domain; there are {', '.join(data.domains)}")
-    if task.condition is not None and data.domains[task.condition].kind != "category":
+    if task.condition is not None and not data.domains[task.condition].askable:
         kind = data.domains[task.condition].kind
-        raise Fault(f"{param}.condition: {task.condition} is of kind {kind}; a condition is a category")
+        raise Fault(f"{param}.condition: {task.condition} is of kind {kind}; a condition is a category or attributes")
 
 
 def _check_style(system: System, style: dict[str, float]) -> None:

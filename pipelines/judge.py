@@ -1,14 +1,10 @@
-"""judge: trains the network that reads labels, or a category, back from a picture."""
+"""judge: trains the network that reads labels, a category, or attributes back from a picture."""
 
 import sys
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from components.cluster.workers import Workers
-from components.evaluation.fcn_score import confusions, corrected
-from components.evaluation.measure import scored
+from components.evaluation.ceiling import ceiling
 from components.params import Params
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
@@ -16,7 +12,7 @@ from components.stage import Clock, run_stage
 from components.start import settled_start
 from components.storage.files import write_json
 from components.storage.home import shared
-from components.systems.judge import CARD, Judge, export_judge, judge_task, write_card
+from components.systems.judge import CARD, export_judge, judge_task, write_card
 from components.training.loop import fit
 from components.training.progress import Progress
 from components.training.run import plan
@@ -26,7 +22,7 @@ OUT = Path("data/judge")
 
 
 def main(params: Params, clock: Clock) -> None:
-    """Train the judge on real photos and their labels or categories, and score it on real val and test photos."""
+    """Train the judge on real photos and what they show, and score it on real val and test photos."""
     manifest = Manifest.read(SHARDS)
     system = params.judge.system
     task = judge_task(manifest.task, manifest.domains, system) if system is not None and manifest.aligned else None
@@ -45,7 +41,7 @@ def main(params: Params, clock: Clock) -> None:
     card = {"system": run.system, "source": shape.source, "target": shape.target, "task": task}
     judge = export_judge(OUT, last.weights(), **card, manifest=manifest.sha256, key=run.key)
     with clock.part("score"):
-        scores = {name: _ceiling(judge, Split(SHARDS, name)) for name in ("val", "test")}
+        scores = {name: ceiling(judge, Split(SHARDS, name)) for name in ("val", "test")}
     write_card(OUT, judge.card.model_copy(update={"ceiling": scores}))
     test = ", ".join(f"{name} {value:.3f}" for name, value in scores["test"].items())
     print(f"judge: on real test photos: {test}", file=sys.stderr)
@@ -54,26 +50,8 @@ def main(params: Params, clock: Clock) -> None:
 def _unreadable(manifest: Manifest, system: str) -> str:
     if not manifest.aligned:
         return "a sample of two unaligned sides shows one picture, with no labels beside it"
-    return f"no sample shows a {'category' if system == 'classifier' else 'label map'} beside an image of the task"
-
-
-def _ceiling(judge: Judge, split: Split, batch: int = 32) -> dict[str, float]:
-    """The score of the real photos of a split, which generated photos are not expected to exceed."""
-    photo, label = judge.card.task.source, judge.card.task.target
-    assert photo is not None
-    classes = len(judge.classes)
-    counts = torch.zeros(1, classes, classes, dtype=torch.int64)
-    for start in range(0, len(split), batch):
-        indices = range(start, min(start + batch, len(split)))
-        photos = np.stack([split.picture(index, photo) for index in indices])
-        domain = split.domains[label]
-        truth = torch.from_numpy(np.stack([scored(domain, split.picture(index, label)) for index in indices]))
-        predicted = judge.predict(photos).argmax(dim=1)
-        counts += confusions(truth, predicted, classes, classes).sum(dim=0)
-    scores = corrected(counts[0])
-    if split.domains[label].kind == "category":
-        return {"accuracy": float(scores.pixel_accuracy)}
-    return {name: float(getattr(scores, name)) for name in ("pixel_accuracy", "class_accuracy", "class_iou")}
+    read = "category and no attributes" if system == "classifier" else "label map"
+    return f"no sample shows a {read} beside an image of the task"
 
 
 if __name__ == "__main__":

@@ -111,7 +111,8 @@ def test_the_demo_has_a_small_drawing_and_a_large_picture(inside):
     store = open_store(tracking_uri(LOCAL), LOCAL, "pix2pipe", make=False)
     versions, _ = choose_versions(store, "tiny", ())
     (easel,) = load_easels(store, load_models(store, versions), Path("data/shards"))
-    _, low, truth = easel.samples.read(0)
+    found = easel.samples.read(0)
+    low, truth = found.source, found.truth
     (made,) = easel.translate(low)
     assert made.shape == truth.shape == (32, 48, 3)
     assert np.array_equal(made, generator(inside).translate(low[None], padded=False)[0])

@@ -127,7 +127,7 @@ def test_the_sheet_shows_sources_beside_each_class(made):
         picture = test.picture(row, "picture")
         assert np.array_equal(cells[:, 0], picture)
         for column, style in enumerate(STYLES, 1):
-            assert np.array_equal(cells[:, column], generator.in_class(style).translate(picture[None])[0])
+            assert np.array_equal(cells[:, column], generator.in_condition(style).translate(picture[None])[0])
 
 
 @pytest.mark.slow
@@ -152,7 +152,7 @@ def test_the_registered_version_is_asked_for_a_class(made, monkeypatch):
     test = Split(made / "data/shards", "test")
     picture, png = test.picture(0, "picture"), test.png(0, "picture")
     generator = Generator.load(made / f"data/generated/{NAME}", "cpu")
-    expected = generator.in_class("hard").translate(picture[None], padded=False)
+    expected = generator.in_condition("hard").translate(picture[None], padded=False)
     for given in (
         {"png": [png], "condition": ["hard"]},
         {"png": [base64.b64encode(png).decode()], "condition": ["hard"]},
@@ -185,7 +185,7 @@ def test_translate_asks_for_one_class_or_for_each(made, tmp_path, monkeypatch):
     assert (tmp_path / "each/soft/a.png").is_file()
     for out, more, said in (
         ("each", [], "hard/a.png|soft/a.png: is there already; --force"),
-        ("two", ["--condition", "odd"], "condition odd: star_gan knows no such class; there are soft, hard"),
+        ("two", ["--condition", "odd"], "condition odd: no such class; there are soft, hard"),
     ):
         with pytest.raises(SystemExit, match=said):
             cli.main(["translate", *common, str(tmp_path / out), *more])
@@ -209,8 +209,9 @@ def test_the_demo_has_a_place_for_each_class(made, monkeypatch):
     models = load_models(store, [find_version(store, "tiny", "candidate")])
     easels = load_easels(store, models, made / "data/shards")
     assert [easel.title for easel in easels] == ["picture to soft", "picture to hard"]
-    key, picture, truth = easels[0].samples.read(0)
-    assert (key, truth) == ("test_00-soft", None)
+    found = easels[0].samples.read(0)
+    assert (found.key, found.truth) == ("test_00-soft", None)
+    picture = found.source
     generator = Generator.load(made / f"data/generated/{NAME}", "cpu")
     with served(demo_app(easels, "", "127.0.0.1")) as address:
         for kind, style in enumerate(STYLES):
@@ -218,7 +219,7 @@ def test_the_demo_has_a_place_for_each_class(made, monkeypatch):
             status, _, body = answer(address, "POST", path, picture.tobytes(), **raw)
             assert status == 200
             shown = np.frombuffer(base64.b64decode(json.loads(body)["pictures"][0]), np.uint8).reshape(32, 32, 3)
-            expected = generator.in_class(style).translate(picture[None], padded=False)[0]
+            expected = generator.in_condition(style).translate(picture[None], padded=False)[0]
             assert np.abs(shown.astype(int) - expected).max() <= 1
         _, _, page = answer(address, "GET", "/")
     assert "<h1>Picture to another style</h1>" in page.decode()

@@ -129,7 +129,7 @@ def _evaluate_within(
     cache: Path | None,
     only: Collection[str] | None,
 ) -> Evaluation:
-    """The rows of a task that shows pictures in another category."""
+    """The rows of a task that shows pictures in another condition."""
     networks = open_networks(config)
     within, skipped = open_within(config, networks, train, test, task, judge)
     figures, model, beside = within.measure(generated, only, cache)
@@ -203,8 +203,9 @@ def _per_sample(model: Measured, real: Measured, truth: Truth, keys: Iterable[st
     columns: Table = {"key": list(keys), **{name: each.tolist() for name, each in model.pixels.items()}}
     if model.modes is not None:
         columns["mode"] = model.modes.tolist()
-    if model.confusion is not None and truth.labels and truth.domains[truth.labels].kind == "category":
-        columns["condition_read_back"] = model.confusion.diagonal(dim1=1, dim2=2).sum(1).tolist()
+    if model.confusion is not None and truth.labels and truth.domains[truth.labels].askable:
+        hits = model.confusion.diagonal(dim1=-2, dim2=-1).sum(-1)
+        columns["condition_read_back"] = (hits if hits.dim() == 1 else hits.double().mean(1)).tolist()
     elif model.confusion is not None:
         scores = corrected(model.confusion)
         columns[f"{prefix(truth)}_pixel_accuracy"] = scores.pixel_accuracy.tolist()

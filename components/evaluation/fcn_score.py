@@ -43,6 +43,12 @@ def confusions(truth: Tensor, predicted: Tensor, classes: int, outputs: int) -> 
     return counts.view(len(a), classes, outputs)
 
 
+def attribute_confusions(truth: Tensor, predicted: Tensor) -> Tensor:
+    """Whether attributes (N, attributes) hold, by truth (rows) and reading (columns): (N, attributes, 2, 2) int64."""
+    counts = confusions(truth.reshape(-1), predicted.reshape(-1), 2, 2)
+    return counts.view(*truth.shape, 2, 2)
+
+
 def corrected(counts: Tensor) -> Scores:
     """Scores over the classes that the true labels have; NaN and out of the means for the others.
 
@@ -124,9 +130,16 @@ def condition_figures(
     """How often a judge reads the condition that was asked for: {prefix}_accuracy, over all and by class.
 
     Args:
-        counts: (N, classes, outputs) of `confusions`, one count a picture. names, draws, prefix: as of `fcn_figures`.
+        counts: (N, classes, outputs) of `confusions`, one count a picture; or of `attribute_confusions`, of which the
+            accuracy over all is the mean of each one's. names, draws, prefix: as of `fcn_figures`.
     """
     whole, replicates = corrected(counts.sum(0)), corrected(resampled(draws, counts.double()))
+    if counts.dim() > 3:
+        each, by_set = whole.pixel_accuracy, replicates.pixel_accuracy
+        return {
+            f"{prefix}_accuracy": _figure(each.mean(), by_set.mean(-1)),
+            f"{prefix}_accuracy_per_class": {name: _figure(each[i], by_set[:, i]) for i, name in enumerate(names)},
+        }
     return {
         f"{prefix}_accuracy": _figure(whole.pixel_accuracy, replicates.pixel_accuracy),
         f"{prefix}_accuracy_per_class": {

@@ -51,7 +51,7 @@ def figures_of(
         out["inception_score_judge"] = score
     if done.confusion is not None and truth.labels is not None:
         classes = truth.domains[truth.labels].classes
-        read = condition_figures if truth.domains[truth.labels].kind == "category" else fcn_figures
+        read = condition_figures if truth.domains[truth.labels].askable else fcn_figures
         out |= read(done.confusion, classes, own, prefix(truth))
     if done.modes is not None and truth.judge is not None:
         out |= mode_figures(done.modes, len(truth.judge.classes) ** 3, own)
@@ -125,6 +125,6 @@ def distances(
 
 def prefix(truth: Truth) -> str:
     """What the names of metrics that are read from pictures begin with."""
-    if truth.labels is not None and truth.domains[truth.labels].kind == "category":
+    if truth.labels is not None and truth.domains[truth.labels].askable:
         return "condition"
     return "fcn" if truth.judge else "labels"

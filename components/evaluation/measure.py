@@ -12,7 +12,7 @@ from tqdm import tqdm
 from components.evaluation.beside import read_ahead
 from components.evaluation.cache import FeatureCache, content_hash
 from components.evaluation.config import LUMA_FIGURES, PIXEL_FIGURES
-from components.evaluation.fcn_score import confusions
+from components.evaluation.fcn_score import attribute_confusions, confusions
 from components.evaluation.features import FeatureNetwork
 from components.evaluation.pixels import l1, luma, psnr, ssim
 from components.evaluation.rows import Picture, Row
@@ -56,6 +56,7 @@ class Truth:
         sources: the samples that are translated, where they are others than the true ones.
         paired: whether each picture has its own true one.
         translated: whether pictures are made of sources, and not from noise.
+        told: what each picture was asked to show, (N, ...), where it is not what the true samples show.
         border: pixels at each edge that PSNR and SSIM of the luma leave off, as many as sides are enlarged by; 0 where
             pictures are not enlarged, and these are not taken.
         stacked: whether the judge reads the mode of each picture, whose channels are three pictures.
@@ -70,6 +71,7 @@ class Truth:
     translated: bool = True
     border: int = 0
     stacked: bool = False
+    told: Picture | None = None
 
     @property
     def domains(self) -> dict[str, Domain]:
@@ -93,8 +95,8 @@ class Measured:
     """Per-image results of a row, each with images in its first axis.
 
     Attributes:
-        features, log_p: by network. judge_log_p: log of the judge's class shares, (N, classes).
-        confusion: (N, classes, outputs) counts. modes: of stacks, (N,).
+        features, log_p: by network. judge_log_p: log of the judge's class shares, (N, classes); None of attributes.
+        confusion: (N, classes, outputs) counts, or (N, attributes, 2, 2) of attributes. modes: of stacks, (N,).
         pixels: l1, psnr, ssim, and psnr_y, ssim_y of enlarged pictures.
     """
 
@@ -161,13 +163,12 @@ class Measurer:
             if read and truth.labels is not None:
                 predicted = torch.from_numpy(pictures)
                 if truth.judge is not None:
-                    p = truth.judge.predict(drawn).softmax(1)  # (N, classes) or (N, classes, H, W)
-                    shares.append(p.double().flatten(2).mean(2) if p.dim() > 2 else p.double())
-                    predicted = p.argmax(1)
-                domain = truth.domains[truth.labels]
-                there = [truth.test.picture(i % len(truth.test), truth.labels) for i in indices]
-                labels = _stack([scored(domain, picture) for picture in there])
-                counts.append(confusions(labels, predicted, len(domain.classes), truth.outputs))
+                    logits = truth.judge.predict(drawn)  # (N, classes) or (N, classes, H, W)
+                    predicted = truth.judge.read(logits)
+                    if truth.judge.card.target.kind != "attributes":
+                        p = logits.softmax(1).double()
+                        shares.append(p.flatten(2).mean(2) if p.dim() > 2 else p)
+                counts.append(self._counts(indices, predicted))
             if truth.stacked and truth.judge is not None:
                 modes.append(read_modes(truth.judge, drawn))
             if pixels:
@@ -186,6 +187,20 @@ class Measurer:
         if figures:
             names = PIXEL_FIGURES + LUMA_FIGURES if truth.border else PIXEL_FIGURES
             done.pixels = {name: torch.cat(parts) for name, *parts in zip(names, *figures, strict=True)}
+
+    def _counts(self, indices: range, predicted: Tensor) -> Tensor:
+        """What is predicted, beside what should be."""
+        truth = self._truth
+        assert truth.labels is not None
+        domain = truth.domains[truth.labels]
+        if truth.told is not None:
+            there = list(truth.told[indices.start : indices.stop])
+        else:
+            there = [truth.test.picture(i % len(truth.test), truth.labels) for i in indices]
+        labels = _stack([scored(domain, picture) for picture in there])
+        if domain.kind == "attributes":
+            return attribute_confusions(labels, predicted)
+        return confusions(labels, predicted, len(domain.classes), truth.outputs)
 
     def _batches(self, row: Row) -> Iterator[tuple[range, Picture]]:
         for start in range(0, row.count, self._batch):

@@ -1,4 +1,5 @@
-"""Pictures that are shown in another category: measured by ordered pair of categories, and over all pairs."""
+"""Pictures that are shown in another condition: measured by ordered pair of categories, or by attribute and its value,
+and over all of these ways."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -19,7 +21,7 @@ from components.evaluation.measure import Measured, Measurer, Subset, Truth
 from components.evaluation.rows import Row, check_generated
 from components.samples.task import Task
 from components.shards.reader import Split
-from components.shards.turns import Turns, open_turns
+from components.shards.turns import Turns, members_of, open_turns
 from components.systems.judge import Judge
 
 ROWS = ("model", "real", "floor", "input")
@@ -30,8 +32,8 @@ class Within:
     """The sets of a task within one domain.
 
     Attributes:
-        truth: what is compared with picture by picture: of each that is made, a test picture of the class that it was
-            asked for, the true one where the set holds it. real: the test pictures themselves.
+        truth: what is compared with picture by picture: of each that is made, a test picture that shows what it leads
+            to, the true one where the set holds it. real: the test pictures themselves.
     """
 
     config: EvaluateConfig
@@ -43,13 +45,17 @@ class Within:
     real: Truth
 
     @cached_property
-    def floor(self) -> list[int]:
-        """As many train pictures of each class as the test split has, at most all, drawn by seed."""
+    def chosen(self) -> list[NDArray[np.int64]]:
+        """As many train pictures of each class, or value of an attribute, as the test split has, at most all, drawn by
+        seed."""
         order = np.random.default_rng(self.config.seed).permutation(len(self.train))
-        kinds = self.train.histograms(self.turns.condition).argmax(axis=1)[order]
-        wanted = np.bincount(self.turns.shown, minlength=len(self.turns.classes))
-        chosen = [order[np.flatnonzero(kinds == kind)[:count]] for kind, count in enumerate(wanted)]
-        return np.sort(np.concatenate(chosen)).tolist()
+        members = members_of(self.train, self.turns.condition)[order]
+        return [order[np.flatnonzero(members[:, end])[:count]] for end, count in enumerate(self.turns.members.sum(0))]
+
+    @cached_property
+    def floor(self) -> list[int]:
+        """All of these, each once."""
+        return np.unique(np.concatenate(self.chosen)).tolist()
 
     def measure(
         self, generated: Split, only: Collection[str] | None, cache: Path | None
@@ -94,33 +100,36 @@ class Within:
                 found = self._by_way(name, features, measured["real"].features[suffix], network.protocol.dimensions)
                 out |= over_ways(found, f"_{suffix}" if suffix else "")
         if done.confusion is not None:
-            out |= condition_figures(done.confusion, turns.classes, own, "condition")
+            if turns.domain.exclusive or name == "real":
+                out |= condition_figures(done.confusion, turns.classes, own, "condition")
+            else:
+                out |= changed_figures(done.confusion, turns, own)
         for pixel, values in done.pixels.items():
             out[pixel] = mean_figure(values, own)
         return out
 
     def _by_way(self, name: str, features: Tensor, real: Tensor, dimensions: int) -> dict[str, dict[str, Figure]]:
-        """FID and KID of each ordered pair of classes, whose pictures are of the first and asked for the second.
+        """FID and KID of each way: of an ordered pair of classes, or of a value that an attribute is given, to the test
+        pictures that show what it leads to.
 
-        The floor has no first: its train pictures are of the second class.
+        Of the floor, of each end: its train pictures show it.
         """
-        turns, names, found = self.turns, self.turns.classes, {}
+        turns, found = self.turns, {}
         if name == "floor":
-            kinds = self.train.histograms(turns.condition).argmax(axis=1)[self.floor]
-            for kind, label in enumerate(names):
-                mine, theirs = kinds == kind, turns.shown == kind
-                found[label] = distances(_of(features, mine), _of(real, theirs), dimensions, self.config, False)
+            for end, label in enumerate(turns.names):
+                ours = _of(features, np.flatnonzero(np.isin(self.floor, self.chosen[end])))
+                shown = _of(real, np.flatnonzero(turns.members[:, end]))
+                found[label] = distances(ours, shown, dimensions, self.config, False)
             return found
-        first = turns.shown[turns.places]
-        for a, b in _ways(len(names)):
-            mine = np.flatnonzero((first == a) & (turns.asked == b))
-            theirs = np.flatnonzero(turns.shown == b)
+        for way in turns.ways():
+            mine = way.turns
+            theirs = np.flatnonzero(turns.members[:, way.end])
             if together := turns.truths is not None and len(mine) == len(theirs):
                 assert turns.truths is not None
                 theirs = turns.truths[mine]
             given = turns.places[mine] if name == "input" else mine
             ours = _of(features, given)
-            found[f"{names[a]} to {names[b]}"] = distances(ours, _of(real, theirs), dimensions, self.config, together)
+            found[way.name] = distances(ours, _of(real, theirs), dimensions, self.config, together)
         return found
 
 
@@ -144,11 +153,34 @@ def open_within(
         skipped["condition"] = f"no judge that reads {condition} from {task.target}"
         condition, judge = None, None
     if turns.truths is None:
-        skipped["pixels"] = f"no true picture: the set does not hold every picture in every {task.condition}"
+        every = task.condition if turns.domain.exclusive else f"combination of {task.condition}"
+        skipped["pixels"] = f"no true picture: the set does not hold every picture in every {every}"
     real = Truth(Subset(test), task.target, condition, judge, paired=False)
     beside = Subset(test, tuple(turns.partners.tolist()))
-    truth = replace(real, test=beside, paired=turns.truths is not None)
+    truth = replace(real, test=beside, paired=turns.truths is not None, told=turns.asked)
     return Within(config, networks, train, task, turns, truth, real), skipped
+
+
+def changed_figures(confusion: Tensor, turns: Turns, draws: Tensor) -> Figures:
+    """Whether a judge reads the attribute that each turn changes as it was asked for, over all turns and by attribute;
+    and `condition_kept`, the share of the other attributes that it reads as they were.
+
+    Args:
+        confusion: (N, attributes, 2, 2) of `attribute_confusions`. draws: (B, N) counts of `intervals.draws`.
+    """
+    hits = confusion.diagonal(dim1=-2, dim2=-1).sum(-1).double()
+    changed = torch.from_numpy(turns.ends // 2)
+    read = hits.gather(1, changed[:, None])[:, 0]
+    kept = (hits.sum(1) - read) / (hits.shape[1] - 1)
+    by_name: dict[str, Figure] = {}
+    for place, name in enumerate(turns.classes):
+        mine = changed == place
+        by_name[name] = mean_figure(read[mine], draws[:, mine])
+    return {
+        "condition_accuracy": mean_figure(read, draws),
+        "condition_accuracy_per_class": by_name,
+        "condition_kept": mean_figure(kept, draws),
+    }
 
 
 def over_ways(found: dict[str, dict[str, Figure]], end: str) -> Figures:
@@ -164,10 +196,6 @@ def over_ways(found: dict[str, dict[str, Figure]], end: str) -> Figures:
         out[f"{metric}{end}"] = percentile(float(np.mean([f.value for f in each.values()])), replicates, **notes)
         out[f"{metric}{end}_per_way"] = each
     return out
-
-
-def _ways(classes: int) -> Iterator[tuple[int, int]]:
-    return ((a, b) for a in range(classes) for b in range(classes) if a != b)
 
 
 def _of(features: Tensor, places: np.ndarray) -> Tensor:

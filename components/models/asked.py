@@ -21,7 +21,8 @@ _BATCH = 64
 class Asked:
     """What a generator is asked to make of a split.
 
-    Of a source, each sample is translated; within one domain, to every other category than its own. Without one there
+    Of a source, each sample is translated; within one domain, in turn to every other condition (components/shards/
+    turns.py). Without one there
     are as many pictures as samples, or `count`: picture i is made from seed i and, where a condition is asked for, of
     the condition of sample i (in turn, if there are more).
 
@@ -35,10 +36,10 @@ class Asked:
 
     @cached_property
     def turns(self) -> Turns | None:
-        """What each sample is asked for where pictures are shown in another category.
+        """What each sample is asked for where pictures are shown in another condition.
 
         Raises:
-            Fault: a category has no samples.
+            Fault: a class has too few samples.
         """
         task = self.card.task
         return open_turns(self.split, task.condition) if task.within and task.condition is not None else None
@@ -50,7 +51,7 @@ class Asked:
 
     @property
     def keys(self) -> list[str]:
-        """The name of each picture: its sample's, KEY-to-CLASS or, where there are more than samples, its seed's."""
+        """The name of each picture: its sample's, its turn's or, where there are more than samples, its seed's."""
         if self.turns is not None:
             return self.turns.keys
         if len(self) == len(self.split):
@@ -75,7 +76,7 @@ class Asked:
         return generator.make(seeds=list(places), conditions=self.conditions(places))
 
     def conditions(self, places: Sequence[int]) -> np.ndarray | None:
-        """The conditions at some places, (N,); None where none is asked for."""
+        """The conditions at some places, as samples hold them, (N, ...); None where none is asked for."""
         condition = self.card.task.condition
         if condition is None:
             return None
@@ -108,7 +109,8 @@ def open_asked(root: AnyPath, card: Card, split: str = "test", count: int | None
 
 def unlike(card: Card, manifest: Manifest) -> str:
     """What of a set is not as a generator needs it, such as `no labels; there are photo`; empty where all is."""
-    for name, domain in ((card.task.source, card.source), (card.task.target, card.target)):
+    asked = (card.task.condition, card.condition) if card.task.within else (None, None)
+    for name, domain in ((card.task.source, card.source), (card.task.target, card.target), asked):
         if name is None or domain is None:
             continue
         held = manifest.domains.get(name)

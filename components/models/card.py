@@ -8,7 +8,8 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError, model_validator
 
 from components.faults import Fault
-from components.samples.domain import Domain
+from components.samples.condition import listed_classes, parse_condition
+from components.samples.domain import Domain, Picture
 from components.samples.schema import Section
 from components.samples.task import Task
 from components.storage.files import read_json
@@ -16,7 +17,6 @@ from components.systems import SystemConfig
 from components.systems.system import Shape
 
 CARD, WEIGHTS = "generator.json", "generator.safetensors"
-_SHOWN = 20  # classes that a message lists
 
 
 class GenerateConfig(Section):
@@ -94,18 +94,15 @@ class Card(Section):
         return Shape(self.source, self.target, asked=self.condition)
 
 
-def class_index(card: Card, name: str) -> int:
-    """The index of a class of the condition, by its name.
+def condition_of(card: Card, text: str, where: str = "condition") -> Picture:
+    """What text asks for (`parse_condition`).
 
     Raises:
         Fault: no condition is asked for, or there is no such class; it names those that there are.
     """
     if card.condition is None:
-        raise Fault(f"condition {name}: {card.system.name} makes {card.task.title} without one; leave it out")
-    classes = card.condition.classes
-    if name not in classes:
-        raise Fault(f"condition {name}: {card.system.name} knows no such class; there are {listed_classes(classes)}")
-    return classes.index(name)
+        raise Fault(f"{where} {text}: {card.system.name} makes {card.task.title} without one; leave it out")
+    return parse_condition(card.condition, text, where)
 
 
 def count_given(
@@ -133,6 +130,9 @@ def count_given(
             found, expected = pictures.shape[1:], domain.shape
             if pictures.dtype != np.uint8 or found != expected:
                 raise Fault(f"pictures are {pictures.dtype} {found}; this generator takes uint8 {expected}")
+    if conditions is not None and card.condition is not None and conditions.shape[1:] != card.condition.shape:
+        found, names = conditions.shape[1:], listed_classes(card.condition.classes)
+        raise Fault(f"conditions are {found} of each picture; {card.system.name} takes {card.condition.shape}: {names}")
     counts = {len(values) for values in (sources, conditions, seeds, references) if values is not None}
     if len(counts) != 1:
         raise Fault(
@@ -156,11 +156,6 @@ def require_truncations(card: Card, truncations: Sequence[float], count: int) ->
         raise Fault(f"truncation {wrong[0]:g}: from -1 to 1 is taken; 1 changes nothing, 0 is the average picture")
     if len(truncations) != count:
         raise Fault(f"{name}: as many truncations as seeds are needed, {count}")
-
-
-def listed_classes(classes: tuple[str, ...]) -> str:
-    """The first classes, as a message lists them."""
-    return ", ".join(classes[:_SHOWN]) + (f" and {len(classes) - _SHOWN} more" if len(classes) > _SHOWN else "")
 
 
 def read_card(path: Path) -> Card:

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from components.faults import Fault
-from components.models.card import CARD, WEIGHTS, Card, class_index, count_given, read_card, require_truncations
+from components.models.card import CARD, WEIGHTS, Card, condition_of, count_given, read_card, require_truncations
 from components.networks.tensors import compute_device
-from components.samples.domain import Domain
+from components.samples.condition import ask_all
+from components.samples.domain import Domain, Picture
 from components.systems import build
 from components.systems.use import Given, Use, styled
 from components.systems.weights import load_weights, require_fit, require_sha256
@@ -35,7 +36,7 @@ class Generator:
         self._use = styled(use, card.style) if card.style else use
         self.target, self.needs = card.target, use.needs
         self._network = network.to(device).train(card.mode == "train").requires_grad_(False)
-        self._kind: int | None = None
+        self._asked: Picture | None = None
         self._reference: np.ndarray | None = None
 
     @classmethod
@@ -97,18 +98,19 @@ class Generator:
             )
         return self.card.source
 
-    def in_class(self, name: str, reference: np.ndarray | None = None) -> "Generator":
-        """The same generator, which translates everything into one class of its condition.
+    def in_condition(self, asked: str | Picture, reference: np.ndarray | None = None) -> "Generator":
+        """The same generator, which is asked to show one condition in everything that it translates.
 
         Args:
+            asked: as text (`parse_condition`), or as samples hold it.
             reference: (H, W, 3) of the card's size, a picture of the class in whose style, where it needs one.
 
         Raises:
-            Fault: it asks for no condition, or knows no such class; it names those that it knows.
+            Fault: it takes no condition, or there is no such class; it names those that there are.
         """
-        kind = class_index(self.card, name)
         other = copy.copy(self)
-        other._kind, other._reference = kind, reference
+        other._asked = condition_of(self.card, asked) if isinstance(asked, str) else asked
+        other._reference = reference
         return other
 
     def translate(self, batch: np.ndarray, padded: bool = True) -> np.ndarray:
@@ -118,13 +120,13 @@ class Generator:
             padded: as of `make`.
 
         Raises:
-            Fault: as `make`; or it does not make pictures of a source alone, nor is it one of `in_class`.
+            Fault: as `make`; or it does not make pictures of a source alone, nor is it one of `in_condition`.
         """
         if "source" not in self.needs:
             raise Fault(
                 f"{self.card.system.name} makes {self.card.task.title} from noise; it does not translate pictures"
             )
-        conditions = None if self._kind is None else np.full(len(batch), self._kind, np.uint8)
+        conditions = None if self._asked is None else ask_all(self._asked, len(batch))
         references = None if self._reference is None else np.repeat(self._reference[None], len(batch), axis=0)
         return self.make(sources=batch, conditions=conditions, references=references, padded=padded)
 
@@ -145,7 +147,7 @@ class Generator:
 
         Args:
             sources: (N, H, W, 3) images or (N, H, W) class indices, uint8, of the size of the card's source.
-            conditions: (N,) indices of the classes that are asked for.
+            conditions: (N,) indices of the classes that are asked for, or (N, classes) of 0 and 1, the attributes.
             seeds: of N pictures, below 2^63; with sources, by default their contents'.
             towards, shares: of pictures from noise, N further seeds and how far, from 0 to 1, each picture lies on the
                 way from the latent of its seed to theirs; of StyleGAN also N rows, how far the style of each layer is.
@@ -209,7 +211,7 @@ class Generator:
         condition = None
         if conditions is not None:
             assert self.card.condition is not None
-            padded = np.concatenate([conditions, np.repeat(conditions[-1:], fill)]).astype(np.uint8)
+            padded = np.concatenate([conditions, np.repeat(conditions[-1:], fill, axis=0)]).astype(np.uint8)
             condition = encode(self.card.condition, padded, self._device)
         torch.manual_seed(int(drawn[0]))
         encoded = None if source is None else encode(self.source, source, self._device)

@@ -79,7 +79,7 @@ class Portable(nn.Module):
         chance, given = torch.Generator().manual_seed(0), []
         for need in self._needs:
             domain = self._domain(need)
-            top = len(domain.classes) or 256
+            top = 2 if domain.kind == "attributes" else len(domain.classes) or 256
             given.append(torch.randint(0, top, (count, *domain.shape), generator=chance).to(torch.uint8))
         if self.noise is not None:
             given.append(draw_rows(seeds, self.noise[1], self.noise[0], seeds.device))
@@ -117,6 +117,8 @@ class Portable(nn.Module):
         domain, table = self._domain(need), self.get_buffer(f"{need}_table")
         if domain.kind == "image":
             return given.permute(0, 3, 1, 2).float() / 127.5 - 1
+        if domain.kind == "attributes":
+            return given.float()
         seen = table[given.long()]
         return seen if domain.kind == "category" else seen.permute(0, 3, 1, 2)
 
@@ -146,6 +148,8 @@ def _port(name: str, domain: Domain) -> Port:
     values = "RGB from 0 to 255"
     if domain.kind != "image":
         values = "class indices: " + ", ".join(f"{i} {each}" for i, each in enumerate(domain.classes))
+        if domain.kind == "attributes":
+            values = "0 or 1 of each: " + ", ".join(domain.classes)
         if domain.ignore is not None:
             values += f"; {domain.ignore} is not labelled"
     return Port(name, "uint8", ("N", *domain.shape), values)

@@ -6,23 +6,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.faults import Fault
-from components.models.card import listed_classes, require_truncations
+from components.models.card import condition_of, require_truncations
 from components.models.generator import Generator
-from components.samples.domain import Picture
+from components.samples.condition import ask_all, listed_classes
+from components.samples.domain import NO_ATTRIBUTE, Picture
 from components.tasks.encoding import render
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """Pictures from noise, all of one class where the generator asks for a class; as people see them, uint8 (H, W, 3).
+    """Pictures from noise, all of one condition where the generator takes one; as people see them, uint8 (H, W, 3).
 
     Attributes:
-        condition: the index of the class, None where none is asked for.
+        condition: what is asked for, as samples hold it; None where nothing is.
         truncation: of a system that keeps an average of W, how far pictures go from the average one, from -1 to 1.
     """
 
     generator: Generator
-    condition: int | None = None
+    condition: Picture | None = None
     truncation: float | None = None
 
     @classmethod
@@ -31,11 +32,11 @@ class Sampled:
 
         Args:
             name: of the version, for messages.
-            condition: the name of a class.
+            condition: as text (`parse_condition`).
 
         Raises:
-            Fault: the version translates pictures, asks for a class and none is given, knows no such class, or knows
-                no classes at all; or it cannot truncate.
+            Fault: the version translates pictures, takes a condition and none is given, has no such class, or takes
+                none at all; or it cannot truncate.
         """
         card = generator.card
         if card.source is not None:
@@ -44,17 +45,13 @@ class Sampled:
             )
         if truncation is not None:
             require_truncations(card, [truncation], 1)
-        if card.condition is None:
-            if condition is not None:
-                raise Fault(f"--condition {condition}: {name} makes {card.task.title} without one; leave it out")
-            return cls(generator, truncation=truncation)
-        classes = card.condition.classes
-        listed = listed_classes(classes)
-        if condition is None:
-            raise Fault(f"{name} makes {card.task.title}: give --condition, one of {listed}")
-        if condition not in classes:
-            raise Fault(f"--condition {condition}: {name} has no such class; there are {listed}")
-        return cls(generator, classes.index(condition), truncation)
+        if condition is not None:
+            return cls(generator, condition_of(card, condition, "--condition"), truncation)
+        if card.condition is not None:
+            which = "one of" if card.condition.exclusive else f"{NO_ATTRIBUTE} or some of"
+            listed = listed_classes(card.condition.classes)
+            raise Fault(f"{name} makes {card.task.title}: give --condition, {which} {listed}")
+        return cls(generator, truncation=truncation)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -87,7 +84,7 @@ class Sampled:
             count = len(seeds[part])
             made = self.generator.make(
                 seeds=seeds[part],
-                conditions=None if self.condition is None else np.full(count, self.condition, np.uint8),
+                conditions=None if self.condition is None else ask_all(self.condition, count),
                 towards=towards[part] if between else None,
                 shares=shares[part] if between else None,
                 truncations=None if self.truncation is None else [self.truncation] * count,

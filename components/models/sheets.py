@@ -1,6 +1,7 @@
 """Sheets of pictures from noise: the same seeds for each class, the way from one latent to another, mixed styles."""
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from components.models.asked import Asked
 from components.models.generator import Generator
 from components.networks.growing import level_of
 from components.networks.style_gan import GROUPS
+from components.samples.condition import ask_all, each_condition, in_turn
 from components.samples.domain import Mixture, Picture, points_of_bytes
 from components.shards.reader import Split
 from components.storage.files import atomic_path
@@ -41,13 +43,14 @@ def draw_sheets(folder: Path) -> None:
 
 
 def draw_matrix(folder: Path, asked: Asked) -> None:
-    """Write the sheet of a generator that shows pictures in another category beside what it made."""
+    """Write the sheet of a generator that shows pictures in another condition beside what it made."""
     with atomic_path(folder / "sheet.png") as temporary:
         Image.fromarray(matrix(Generator.load(folder), asked)).save(temporary, format="PNG")
 
 
 def matrix(generator: Generator, asked: Asked) -> Picture:
-    """Test pictures, evenly spread, each at the left of what is made of it in each of the first classes, (H, W, 3).
+    """Test pictures, evenly spread, each at the left of what is made of it in each of the first classes or, of
+    attributes, with each of the first the other way round, (H, W, 3).
 
     By reference, the row above them shows the picture in whose style each column is, a test picture of its class.
     """
@@ -56,27 +59,27 @@ def matrix(generator: Generator, asked: Asked) -> Picture:
     places = np.unique(np.linspace(0, len(split) - 1, min(_SOURCES, len(split))).round().astype(int))
     sources = np.stack([split.picture(int(place), task.target) for place in places])
     columns, above = [sources], [np.full_like(sources[0], 255)]
-    for kind in range(min(len(turns.classes), _CLASSES)):
-        reference = split.picture(int(np.flatnonzero(turns.shown == kind)[0]), task.target)
-        references = None if task.reference is None else np.repeat(reference[None], len(places), axis=0)
-        kinds = np.full(len(places), kind, np.uint8)
-        columns.append(generator.make(sources=sources, conditions=kinds, references=references))
-        above.append(reference)
+    for kind, conditions in enumerate(islice(in_turn(turns.domain, turns.shown[places]), _CLASSES)):
+        references = None
+        if task.reference is not None:
+            above.append(split.picture(int(np.flatnonzero(turns.members[:, kind])[0]), task.target))
+            references = np.repeat(above[-1][None], len(places), axis=0)
+        columns.append(generator.make(sources=sources, conditions=conditions, references=references))
     rows = [picture for row in zip(*columns, strict=True) for picture in row]
     return laid_out([*(above if task.reference is not None else []), *rows], len(columns))
 
 
 def sheet(generator: Generator) -> Picture:
-    """Pictures of the seeds 0, 1, 2 and so on, (H, W, 3): a row a class, each column of one seed; without a condition
-    eight rows of eight."""
+    """Pictures of the seeds 0, 1, 2 and so on, (H, W, 3): a row for each of `each_condition`, each column of one seed;
+    without a condition eight rows of eight."""
     condition = generator.card.condition
     if condition is None:
         return _grid(
             [generator.make(seeds=range(row * _COLUMNS, (row + 1) * _COLUMNS)) for row in range(_ROWS)], generator
         )
     rows = (
-        generator.make(seeds=range(_COLUMNS), conditions=np.full(_COLUMNS, kind, np.uint8))
-        for kind in range(len(condition.classes))
+        generator.make(seeds=range(_COLUMNS), conditions=ask_all(asked, _COLUMNS))
+        for asked in each_condition(condition).values()
     )
     return _grid(rows, generator)
 
@@ -84,15 +87,16 @@ def sheet(generator: Generator) -> Picture:
 def ways(generator: Generator) -> Picture:
     """From the latent of one seed to that of the next in eight steps, a row a pair of seeds, (H, W, 3).
 
-    With a condition each row is of another class.
+    With a condition each row is of another of `each_condition`.
     """
     condition = generator.card.condition
+    each = [] if condition is None else list(each_condition(condition).values())
     rows = []
     for row in range(_WAYS):
-        kinds = None if condition is None else np.full(_COLUMNS, row % len(condition.classes), np.uint8)
+        conditions = ask_all(each[row % len(each)], _COLUMNS) if each else None
         shares = np.linspace(0, 1, _COLUMNS).tolist()
         ends = [2 * row] * _COLUMNS, [2 * row + 1] * _COLUMNS
-        rows.append(generator.make(seeds=ends[0], conditions=kinds, towards=ends[1], shares=shares))
+        rows.append(generator.make(seeds=ends[0], conditions=conditions, towards=ends[1], shares=shares))
     return _grid(rows, generator)
 
 

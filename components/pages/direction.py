@@ -16,6 +16,7 @@ from components.pages.config import ReportConfig
 from components.pages.examples import Group, StepRow, choose, over_time
 from components.pages.figures import ClassBars, Metric, RowTitle, metrics, per_class, shown_rows, title
 from components.pages.matrix import Matrix, matrices
+from components.samples.condition import each_condition
 from components.storage.files import read_json
 
 
@@ -25,10 +26,11 @@ class Direction:
 
     Attributes:
         name: as people read it. mark: what tells its headings' ids from those of another.
+        conditions: the names of the rows of "sheet", where a condition is asked for.
         order: the figure that the groups are made by; None where there is none, and they are spread evenly.
         version: of the registered model, None where it is not registered.
         sheets: data URIs, as generate drew them: "sheet", "ways" and, of StyleGAN, "mixes" of pictures from noise, and
-            "sheet" where pictures are shown in another category. matrices: figures by ordered pair of these.
+            "sheet" where pictures are shown in another condition. matrices: figures by the way to it.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Direction:
     groups: list[Group]
     over_time: list[StepRow]
     sheets: dict[str, str]
+    conditions: tuple[str, ...]
     matrices: list[Matrix]
     version: dict[str, Any] | None
 
@@ -103,7 +106,8 @@ def read_directions(
                 over_time=[] if points else over_time(samples, config.grids, parts, i, len(cards)),
                 version=versions.get(card.name),
                 sheets=_sheets(generated / card.name) if card.source is None or card.task.within else {},
-                matrices=matrices(found["rows"]["model"], card.condition.classes) if card.condition else [],
+                conditions=tuple(each_condition(card.condition)) if card.condition else (),
+                matrices=matrices(found["rows"]["model"], card.condition) if card.condition else [],
             )
         )
     return directions

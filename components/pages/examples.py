@@ -16,6 +16,7 @@ from components.evaluation.sides import open_sides
 from components.faults import Fault
 from components.pages.curves import number
 from components.pages.figures import title
+from components.samples.condition import name_condition
 from components.samples.domain import Picture, enlargement
 from components.samples.task import Task
 from components.shards.reader import Split
@@ -34,7 +35,8 @@ class Example:
     """One test picture: what belongs to it as data URIs, and its metrics as (title, value).
 
     There is no `source` where pictures are made from noise, and no `real` one where the data holds no pairs.
-    `condition` is the name of the class that was asked for, or empty; `nearest` is the nearest training picture.
+    `condition` is what was asked for: a class, attributes or, where one of them is changed, that one; or empty.
+    `nearest` is the nearest training picture.
     `bicubic` is the source as bicubic interpolation enlarges it, where the target is larger. All of such an example are
     of the middle of the picture, where it is large: what they differ in is small.
     """
@@ -116,9 +118,10 @@ def choose(
         condition = ""
         if task.condition is not None:
             domain = asked.domains[task.condition]
-            own = theirs[key] % len(asked)
-            kind = asked.picture(own, task.condition) if turns is None else turns.asked[places[key]]
-            condition = domain.classes[int(kind)]
+            if turns is None:
+                condition = name_condition(domain, asked.picture(theirs[key] % len(asked), task.condition))
+            else:
+                condition = turns.names[turns.ends[places[key]]]
         nearest = None
         if NEAREST in table:
             nearest = _shown(sides.train, trained[table[NEAREST][i]], task.target)

@@ -18,6 +18,7 @@ ROWS = {
     "bicubic": ("Bicubic", "the source, enlarged by bicubic interpolation"),
     "shuffled": ("Shuffled", "what the model made for other samples' conditions"),
 }
+_PER_CLASS = ("_iou_per_class", "condition_accuracy_per_class")
 # (start of the name, title)
 _METRICS = (
     ("fid", "FID"),
@@ -106,7 +107,8 @@ def metrics(rows: dict[str, Any]) -> list[Metric]:
 
 
 def per_class(rows: dict[str, Any], classes: Sequence[str]) -> list[ClassBars]:
-    """The IoU of each class, the model's beside the ceiling's, in the order of the classes."""
+    """The IoU of each class, or how often each is read back where it is asked for, the model's beside the ceiling's, in
+    the order of the classes."""
     model, real = _per_class(rows["model"]), _per_class(rows.get("real", {}))
     return [
         ClassBars(label, _bar("model", entry, 0.0, 1.0), _bar("real", real[label], 0.0, 1.0) if label in real else None)
@@ -115,7 +117,7 @@ def per_class(rows: dict[str, Any], classes: Sequence[str]) -> list[ClassBars]:
 
 
 def _per_class(row: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return next((entry for name, entry in row.items() if name.endswith("_iou_per_class")), {})
+    return next((entry for name, entry in row.items() if name.endswith(_PER_CLASS)), {})
 
 
 def title(name: str) -> tuple[str, str]:

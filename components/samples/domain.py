@@ -17,6 +17,7 @@ Colour = tuple[Channel, Channel, Channel]
 Picture = NDArray[np.uint8]
 # Pixels: one side of a square, or [height, width].
 ImageSize = Annotated[int | tuple[int, int], BeforeValidator(lambda value: _image_size(value))]
+NO_ATTRIBUTE = "none"  # how people ask for a picture without any
 POINT_SIZE = (8, 1)  # what a point fills: its two float32 values, little-endian, as a column of bytes
 # As long as a tar's member KEY.DOMAIN.png (100 characters) allows beside the longest key (80).
 _LONGEST_SIDE = 16_384
@@ -112,6 +113,8 @@ class Domain(Section):
             raise ValueError(f"range, bands and stacked are of photos, and this is of kind {self.kind}")
         if self.range and self.range[0] >= self.range[1]:
             raise ValueError(f"range: {self.range[0]:g} is not below {self.range[1]:g}")
+        if self.kind == "attributes" and (odd := [name for name in self.classes if _unaskable(name)]):
+            raise ValueError(f"classes: {odd[0]!r} could not be asked for; give another name, without , and =")
         for what, values in (("classes", self.classes), ("palette", self.palette)):
             if doubled := [value for index, value in enumerate(values) if value in values[:index]]:
                 raise ValueError(f"{what}: {doubled[0]} stands for two classes")
@@ -140,6 +143,16 @@ class Domain(Section):
         row, column = divmod(int(np.argmax(strange)), picture.shape[1])
         value = int(picture[row, column])
         return f"label {value} at row {row}, column {column} is outside the {last + 1} classes (0 to {last})"
+
+    @property
+    def askable(self) -> bool:
+        """Whether pictures can be asked to show it: a category, or attributes."""
+        return self.kind in ("category", "attributes")
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether it is one class at a time, as a category is, and not any number of attributes at once."""
+        return self.kind == "category"
 
     @property
     def pictured(self) -> bool:
@@ -197,6 +210,10 @@ class Domain(Section):
         if self.kind == "point":
             return 2
         return 3 if self.in_colour else len(self.classes)
+
+
+def _unaskable(attribute: str) -> bool:
+    return attribute in ("", NO_ATTRIBUTE) or attribute != attribute.strip() or not {",", "="}.isdisjoint(attribute)
 
 
 def enlargement(source: Domain, target: Domain) -> int:

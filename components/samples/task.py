@@ -14,8 +14,8 @@ class Task(Section):
     Attributes:
         target: the domain whose pictures are made.
         source: the domain whose pictures are translated; None where pictures are made from noise. It may be the target
-            itself, where a picture is shown in another category.
-        condition: a category that a picture is made to show; None where none is asked for.
+            itself, where a picture is shown in another condition.
+        condition: a category, or attributes, that a picture is made to show; None where none is asked for.
         reference: the domain of a picture in whose style it is made; None where none is given.
     """
 
@@ -37,7 +37,7 @@ class Task(Section):
 
     @property
     def within(self) -> bool:
-        """Whether pictures of one domain are shown in another category."""
+        """Whether pictures of one domain are shown in another condition."""
         return self.condition is not None and self.source == self.target
 
     @property

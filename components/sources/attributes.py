@@ -44,7 +44,7 @@ def find_attributes(pictures: Path, config: FolderConfig) -> dict[str, list[Attr
     prefix = PurePosixPath(table).parent
     base = f"{prefix}/" if str(prefix) != "." else ""
     there = [name.removeprefix(base) for name in files if name.startswith(base) and not name.lower().endswith(".csv")]
-    rows = _rows(pictures / table, table, config.b.classes, frozenset(there))
+    rows = read_table(pictures / table, table, config.b.classes, frozenset(there), "fetch.b.classes")
     if strays := [name for name in files if not name.startswith(base) and not name.lower().endswith(".csv")]:
         raise Fault(f"{strays[0]}: lies outside of the folder of {table}; move the table above all pictures")
     if rowless := [name for name in there if name not in rows]:
@@ -61,14 +61,24 @@ def find_attributes(pictures: Path, config: FolderConfig) -> dict[str, list[Attr
     return hold_out({split: sorted(ones, key=lambda one: one.key) for split, ones in splits.items()}, config.holdout)
 
 
-def _rows(path: Path, name: str, wanted: tuple[str, ...], there: frozenset[str]) -> Mapping[str, tuple[int, ...]]:
-    """Of each picture that the table names, its path and the values of the wanted columns."""
+def read_table(
+    path: Path, name: str, wanted: tuple[str, ...], there: frozenset[str], whose: str
+) -> Mapping[str, tuple[int, ...]]:
+    """Of each picture that the table names, its path and the values of the wanted columns.
+
+    Args:
+        name: of the table, for messages. wanted: attributes. there: the pictures, by their paths from its folder.
+        whose: what names the attributes, for messages.
+
+    Raises:
+        Fault: as `find_attributes`, but not of pictures without a row.
+    """
     found: dict[str, tuple[int, ...]] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = csv.reader(file, strict=True)
             header = [column.strip() for column in next(lines, [])]
-            places = _places(name, header, wanted)
+            places = _places(name, header, wanted, whose)
             for row in lines:
                 if not row:
                     continue
@@ -89,12 +99,12 @@ def _rows(path: Path, name: str, wanted: tuple[str, ...], there: frozenset[str])
     return found
 
 
-def _places(name: str, header: list[str], wanted: tuple[str, ...]) -> dict[str, int]:
+def _places(name: str, header: list[str], wanted: tuple[str, ...], whose: str) -> dict[str, int]:
     """Where in a row each wanted column stands."""
     for column in wanted:
         if header[1:].count(column) != 1:
             what = "stands twice in its first line" if column in header[1:] else "is not in its first line"
-            raise Fault(f"{name}: the attribute {column} of fetch.b.classes {what}, {_short(', '.join(header), 200)}")
+            raise Fault(f"{name}: the attribute {column} of {whose} {what}, {_short(', '.join(header), 200)}")
     return {column: header.index(column, 1) for column in wanted}
 
 

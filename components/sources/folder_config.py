@@ -167,12 +167,12 @@ class FolderConfig(Section):
 
     @property
     def task(self) -> Task:
-        """From side to side; of photos, alone or with attributes, pictures are made from noise, unless `shard.task`
-        says otherwise."""
+        """From side to side; of photos alone, or of a class or attributes that are asked for, pictures are made from
+        noise, unless `shard.task` says otherwise."""
         first, last = self.sides[0].name, self.sides[-1].name
-        if first == last or self.layout == "attributes":
+        if first == last:
             return Task(target=first)
-        if self.layout == "classes":
+        if self.layout in ("classes", "attributes"):
             return Task(target=first, condition=last)
         return Task(source=first, target=last) if self.direction == "AtoB" else Task(source=last, target=first)
 

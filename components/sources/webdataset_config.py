@@ -88,14 +88,14 @@ class WebdatasetConfig(Section):
     @property
     def task(self) -> Task:
         """From the first label map, or the first of two photos, to the first other photo; of one photo alone, pictures
-        from noise, by the first category if there is one.
+        from noise, by the first category or, where there is none, the first attributes, if there are some.
 
         Raises:
             ValueError: no domain is a photo.
         """
-        photos, labels, kinds = (
+        photos, labels, kinds, traits = (
             [name for name, domain in self.shown.items() if domain.kind == kind]
-            for kind in ("image", "label", "category")
+            for kind in ("image", "label", "category", "attributes")
         )
         if not photos:
             raise ValueError(
@@ -105,7 +105,7 @@ class WebdatasetConfig(Section):
             return Task(source=labels[0], target=photos[0])
         if len(photos) > 1:
             return Task(source=photos[0], target=photos[1])
-        return Task(target=photos[0], condition=kinds[0] if kinds else None)
+        return Task(target=photos[0], condition=next(iter([*kinds, *traits]), None))
 
     def kept(self) -> dict[str, object]:
         """The params as they are written beside the samples: of a place on this machine, the name alone."""

@@ -79,8 +79,13 @@ def build(config: AnySystemConfig, shape: Shape) -> System:
 
     Raises:
         Fault: it would make label maps, and learn them from pixels that are not labelled; or its networks cannot take
-            the pictures.
+            the pictures, or the condition.
     """
+    if config.exclusive and shape.asked is not None and not shape.asked.exclusive:
+        raise Fault(
+            f"system.name: {config.name} takes one class at a time, and the condition is attributes; name a category "
+            f"in train.task or shard.task, or take one of {', '.join(attribute_systems())}"
+        )
     system = _build(config, shape)
     for use in system.uses.values():
         made = shape.made_by(use)
@@ -156,6 +161,15 @@ def _build(config: AnySystemConfig, shape: Shape) -> System:
             return fcn8s(config, shape)
         case ClassifierConfig():
             return classifier(config, shape)
+
+
+def attribute_systems() -> list[str]:
+    """The names of the systems that take attributes as their condition, whatever their params."""
+    return [
+        config.model_fields["name"].default
+        for config in get_args(AnySystemConfig)
+        if "condition" in config.needs and not config.exclusive
+    ]
 
 
 def unpaired_systems() -> list[str]:

@@ -1,13 +1,13 @@
-"""A classifier as a system of one phase: it learns to read a category from photos."""
+"""A classifier as a system of one phase: it learns to read a category, or attributes, from photos."""
 
 from typing import Literal
 
-import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from components.faults import Fault
 from components.networks.classifier import Classifier
+from components.objectives.class_loss import class_loss
 from components.systems.system import Batch, Moment, Phase, Shape, System, SystemSection, Terms, Use, of_source
 
 
@@ -20,24 +20,32 @@ class ClassifierConfig(SystemSection):
 
 
 def classifier(config: ClassifierConfig, shape: Shape) -> System:
-    """Classification of a photo by cross-entropy; of stacked pictures it looks at the first channel alone.
+    """Classification of a photo by cross-entropy, or binary cross-entropy of each attribute.
+
+    Of stacked pictures it looks at the first channel alone.
 
     Raises:
-        Fault: the target is no category, or the source no image.
+        Fault: the target is no category and no attributes, or the source no image.
     """
-    if shape.target.kind != "category" or shape.source.kind != "image":
-        raise Fault("system classifier reads a category from images: its task needs an image and a category")
+    if not shape.target.askable or shape.source.kind != "image":
+        raise Fault(
+            "system classifier reads a category or attributes from images: its task needs an image and one of them"
+        )
+    exclusive = shape.target.exclusive
 
     def terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
-        return {"cross_entropy": F.cross_entropy(networks["classifier"](batch["source"]).float(), batch["target"])}
+        logits = networks["classifier"](batch["source"]).float()
+        return {"cross_entropy": class_loss(logits, batch["target"], exclusive)}
 
     def validation(networks: nn.ModuleDict, batch: Batch) -> Terms:
         logits = networks["classifier"](batch["source"]).float()
-        wrong = (logits.argmax(dim=1) != batch["target"].argmax(dim=1)).float().mean()
-        return {"error": wrong, "cross_entropy": F.cross_entropy(logits, batch["target"])}
+        shown = batch["target"]
+        wrong = logits.argmax(dim=1) != shown.argmax(dim=1) if exclusive else (logits > 0) != (shown > 0)
+        return {"error": wrong.float().mean(), "cross_entropy": class_loss(logits, shown, exclusive)}
 
     def read(network: nn.Module, source: Tensor, _seeds: Tensor) -> Tensor:
-        return network(source).float().softmax(dim=1)
+        logits = network(source).float()
+        return logits.softmax(dim=1) if exclusive else logits.sigmoid()
 
     levels = max(2, (min(shape.source.height_width) - 1).bit_length() - 2)
     channels = 1 if shape.source.stacked else shape.source.channels

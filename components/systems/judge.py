@@ -1,4 +1,4 @@
-"""The judge: a trained network that reads back from a photo what it was asked to show: its labels, or its category."""
+"""The judge: a trained network that reads back from a photo what it was asked to show: labels, a class, attributes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,26 +55,31 @@ class Judge:
     def predict(self, photos: np.ndarray) -> Tensor:
         """Class logits, float32, of uint8 photos (N, H, W, 3).
 
-        (N, classes, H, W) of labels, (N, classes) of a category.
+        (N, classes, H, W) of labels, (N, classes) of a category or attributes.
         """
         with full_float32():
             logits: Tensor = self._network(encode(self.card.source, photos, self._device))
         return logits.cpu()
 
+    def read(self, logits: Tensor) -> Tensor:
+        """What logits say: class indices, (N, H, W) or (N,), int64; of attributes 0 and 1, (N, classes), int64."""
+        return (logits > 0).long() if self.card.target.kind == "attributes" else logits.argmax(dim=1)
+
 
 def judge_task(task: Task, domains: Mapping[str, Domain], system: JudgeConfig) -> Task | None:
     """What the judge learns to read, as a task of its own; None where no sample shows what it reads beside a picture.
 
-    A classifier reads the condition of the data's own task or, where that asks for none, any category; of stacked
-    pictures always what the first channel shows. A segmentation
-    network reads labels: the photo is the target of the data's own task or, where that is a label map, its source; the
-    labels are those of the task, or any that lie beside it.
+    A classifier reads the condition of the data's own task or, where that asks for none, any category, or any
+    attributes where there is none; of stacked pictures always what the first channel shows. A segmentation network
+    reads labels: the photo is the target of the data's own task or, where that is a label map, its source; the labels
+    are those of the task, or any that lie beside it.
     """
-    kind = "label" if system.name == "fcn8s" else "category"
+    kinds = ("label",) if system.name == "fcn8s" else ("category", "attributes")
     named = [name for name in (task.condition, task.source, task.target) if name is not None]
     photos = [name for name in (task.target, task.source) if name is not None and domains[name].kind == "image"]
     first = [stacked[0] for name in photos if (stacked := domains[name].stacked) is not None]
-    read = [name for name in (*first, *named, *sorted(domains)) if domains[name].kind == kind]
+    others = sorted(domains, key=lambda name: (domains[name].kind == "attributes", name))
+    read = [name for name in (*first, *named, *others) if domains[name].kind in kinds]
     return Task(source=photos[0], target=read[0]) if photos and read else None
 
 

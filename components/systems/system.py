@@ -29,7 +29,8 @@ class SystemSection(Section):
             condition. Where params decide it, `needed` says more.
         paired: whether source and target of a batch are aligned pictures of the same samples. An unpaired
             system is given two independent streams, even where the data is aligned.
-        within: whether its source is a picture of the target itself, which it shows in another category or style.
+        within: whether its source is a picture of the target itself, which it shows in another condition or style.
+        exclusive: whether its condition must be one class at a time, and cannot be attributes.
         skips_void: whether its terms leave out pixels that are not labelled in what it makes.
         truncates: whether it has a style for each layer, and an average of W that what it makes can be held near.
     """
@@ -37,6 +38,7 @@ class SystemSection(Section):
     needs: ClassVar[frozenset[Need]] = frozenset({"source"})
     paired: ClassVar[bool] = True
     within: ClassVar[bool] = False
+    exclusive: ClassVar[bool] = False
     skips_void: ClassVar[bool] = False
     truncates: ClassVar[bool] = False
 

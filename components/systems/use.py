@@ -20,7 +20,7 @@ class Given:
         seeds: (N,) int64; they decide all that is random of each picture, so that it does not depend on
             the others of its batch.
         source: (N, C, H, W), where the use needs one.
-        condition: (N, classes) one-hot, where the use needs one.
+        condition: (N, classes), one-hot of a category, 0 and 1 of attributes, where the use needs one.
         towards, share: further seeds (N,) and how far to go from the latents of `seeds` to theirs, (N,) from 0 to 1,
             where pictures are made from noise; or (N, layers), how far the style of each layer goes, of a system with
             `truncates`.

@@ -29,7 +29,7 @@ def require_classes(domain: Domain, batch: np.ndarray) -> None:
     Raises:
         Fault: naming the first.
     """
-    if domain.kind in ("category", "attributes") and (stranger := domain.stranger(batch)):
+    if domain.askable and (stranger := domain.stranger(batch)):
         raise Fault(stranger)
     if domain.kind == "label" and domain.stranger(batch.reshape(-1, batch.shape[-1])):
         raise Fault(next(filter(None, map(domain.stranger, batch))))

@@ -20,6 +20,7 @@ from PIL import Image
 from components.faults import Fault
 from components.models.card import Card
 from components.models.generator import Generator
+from components.samples.condition import parse_condition
 from components.samples.domain import Domain, points_of_bytes
 from components.storage.files import read_json, sha256_file
 
@@ -57,7 +58,8 @@ class GeneratorModel(mlflow.pyfunc.PythonModel):
                 as the source is; or PNG bytes, one or a list; or {"png": [...]} or a DataFrame with such a column. What
                 comes as JSON may be nested lists of integers, and base64 text for PNG bytes. Of one that makes pictures
                 from noise, {"seed": [...]}, a DataFrame with such a column, or a list of integers; where it takes a
-                condition, a further column "condition" holds the names of its classes; of StyleGAN, "truncation" may
+                condition, a further column "condition" holds the name of a class, or of attributes with commas between
+                them, or "none"; of StyleGAN, "truncation" may
                 say how far each picture goes from the average one. Of one that shows a picture in another class,
                 columns "png" and "condition" and, where it takes the style from another picture, a column "reference"
                 of PNGs; or {"picture": uint8 array, "condition": [...], "reference": uint8 array}.
@@ -84,7 +86,7 @@ class GeneratorModel(mlflow.pyfunc.PythonModel):
 
 
 def to_seeds(given: Any, condition: Domain | None) -> tuple[list[int], np.ndarray | None]:
-    """Seeds, and the indices of the classes that are asked for, (N,), where the model takes a condition.
+    """Seeds, and the conditions that are asked for, (N, ...), where the model takes them.
 
     Raises:
         Fault: a column is missing or unknown, a seed is no integer from 0 on, or a condition is no class.
@@ -117,8 +119,8 @@ def to_truncations(given: Any) -> list[float] | None:
 
 
 def to_asked(given: Any, card: Card) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Pictures uint8 (N, H, W, 3), the indices of the classes that they are to be shown in, (N,), and the pictures in
-    whose style, (N, H, W, 3), where the model takes such.
+    """Pictures uint8 (N, H, W, 3), the conditions that they are to be shown in, (N, ...), and the pictures in whose
+    style, (N, H, W, 3), where the model takes such.
 
     Raises:
         Fault: a column is missing or unknown; a picture is not one of the source; or a condition is no class.
@@ -147,15 +149,13 @@ def _column(given: Any, name: str) -> Any:
 
 
 def to_conditions(given: Any, condition: Domain) -> np.ndarray:
-    """The indices of classes by their names, (N,).
+    """Conditions as samples hold them, (N, ...), of their text (`parse_condition`).
 
     Raises:
-        Fault: one is no class.
+        Fault: one is no class, or names what is no attribute.
     """
-    names = [str(name) for name in np.atleast_1d(np.asarray(given))]
-    if unknown := [name for name in names if name not in condition.classes]:
-        raise Fault(f"condition {unknown[0]}: no such class; there are {', '.join(condition.classes)}")
-    return np.array([condition.classes.index(name) for name in names], np.uint8)
+    asked = [parse_condition(condition, str(text)) for text in np.atleast_1d(np.asarray(given))]
+    return np.stack(asked) if asked else np.empty((0, *condition.shape), np.uint8)
 
 
 def to_batch(pictures: Any, domain: Domain) -> np.ndarray:

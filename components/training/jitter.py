@@ -38,7 +38,7 @@ def jitter(pictures: Tensor, domain: Domain, config: AugmentConfig, seeds: Tenso
             are.
         seeds: (N,) int64; each decides the crop and the flips of its picture.
     """
-    if domain.kind in ("category", "attributes"):
+    if domain.askable:
         return pictures
     size = (pictures.shape[1], pictures.shape[2])
     scale = 1.0 if config.resize is None else max(config.resize / min(size), 1)

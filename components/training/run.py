@@ -9,7 +9,7 @@ from components.samples.schema import Section, user_paths
 from components.samples.task import Task
 from components.shards.manifest import Manifest
 from components.shards.reader import open_side
-from components.shards.turns import require_each_class
+from components.shards.turns import require_each_class, require_varied
 from components.storage.files import exists, sha256_file, sha256_json
 from components.storage.home import AnyPath, located
 from components.systems import AnySystemConfig, unpaired_systems
@@ -94,9 +94,11 @@ def plan(
             raise Fault(f"train.task.{role}: no domain {name}; the shards have {', '.join(manifest.domains)}")
     if system.within and task.condition is not None:
         if not manifest.aligned:
-            raise Fault(f"system.name: {system.name} needs pictures with a category, not two sides of pictures")
+            raise Fault(f"system.name: {system.name} needs pictures with a condition, not two sides of pictures")
         for split in ("train", "test"):
             require_each_class(manifest, split, task.condition)
+    elif task.condition is not None:
+        require_varied(manifest, task.condition)
     if task.source not in (None, task.target) and system.paired and not manifest.aligned:
         raise Fault(
             f"system.name: {system.name} learns from aligned pairs, and {task.source} and {task.target} are two sides "
@@ -162,7 +164,7 @@ def asked_of(system: AnySystemConfig, task: Task) -> Task:
     for need in sorted(system.needed):
         if getattr(task, need) is None:
             has = f"{task.title} has none" if need == "source" else f"the data's task, {task.title}, asks for none"
-            what = "a source to translate" if need == "source" else "a condition (a category)"
+            what = "a source to translate" if need == "source" else "a condition (a category or attributes)"
             raise Fault(f"system.name: {system.name} needs {what}, and {has}; name one in train.task or shard.task")
     kept = {need: getattr(task, need) for need in system.needed}
     if not system.within and kept.get("source") == task.target:

@@ -77,15 +77,17 @@ class Validation:
         if not self._group.leads:
             return {}
         system, batch, shape = self._trainer.system, self._batch(self._pictures), self._shape
-        if self._run.task.within:  # each in the class after its own, by the first picture of it
-            shown, asked = batch["condition"], batch["condition"].roll(1, dims=1)
+        if self._run.task.within:
+            # Each in the class after its own, by the first picture of it; or with one attribute the other way round.
+            shown = batch["condition"]
+            asked = shown.roll(1, dims=1) if shape.condition.exclusive else _one_changed(shown)
             first = (asked @ shown.T).argmax(dim=1)
             batch |= {"condition": asked, "reference": batch["target"][first]}
         rows, diversities = [], {}
         with self._looking():
             for use in system.uses.values():
                 domain = shape.made_by(use)
-                if domain.kind in ("category", "attributes"):
+                if domain.askable:
                     continue  # a judge that reads one has no picture to show
                 ends = ("target", "source") if use.makes == "source" else ("source", "target")
                 given = Given(batch["seeds"], batch.get(ends[0]), batch.get("condition"))
@@ -139,3 +141,9 @@ def save_grid(path: AnyPath, rows: tuple[np.ndarray, ...]) -> None:
     grid = np.concatenate([np.concatenate(list(row), axis=1) for row in cells], axis=0)
     with atomic_path(path) as temporary:
         Image.fromarray(grid).save(temporary, format="PNG")
+
+
+def _one_changed(shown: torch.Tensor) -> torch.Tensor:
+    """Attributes (N, classes) with one of each the other way round: the first of the first, and so on."""
+    places = torch.arange(len(shown), device=shown.device)[:, None] % shown.shape[1]
+    return shown.scatter(1, places, 1 - shown.gather(1, places))

@@ -10,11 +10,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from components.faults import Fault
+from components.models.card import condition_of
 from components.models.generator import Generator
 from components.models.tiles import count_tiles, times, translate_picture
 from components.params import load_params
-from components.samples.domain import Picture
+from components.samples.condition import each_condition, parse_changes
+from components.samples.domain import NO_ATTRIBUTE, Domain, Picture
 from components.samples.source import BadSample
+from components.sources.attributes import TABLE, read_table
 from components.sources.fit import middle
 from components.sources.formats import EXTENSIONS
 from components.sources.given import as_given
@@ -40,7 +43,7 @@ def translate_folder(chosen: argparse.Namespace) -> None:
         generator = Generator.load(fetch_version(store, version, folder))
         if chosen.style:
             generator = in_style(generator, chosen.style)
-        translators = _translators(generator, chosen.condition, _reference(generator, chosen.reference))
+        translators = _translators(generator, chosen, _reference(generator, chosen.reference))
         _require_free(work.values(), chosen.out, translators, chosen.force)
         bad = []
         with tqdm(total=len(work), unit="picture", desc=f"translate with {version.name}") as bar:
@@ -48,8 +51,8 @@ def translate_folder(chosen: argparse.Namespace) -> None:
                 bar.set_postfix_str(path.name)
                 try:
                     for inside, translator in translators.items():
-                        place = chosen.out / inside / out.relative_to(chosen.out)
-                        _translate(translator, path, path.relative_to(chosen.folder).as_posix(), place)
+                        place, name = chosen.out / inside / out.relative_to(chosen.out), _name(path, chosen.folder)
+                        _translate(translator(name), path, name, place)
                 except BadSample as fault:
                     bad.append(str(fault))
                 bar.update()
@@ -81,13 +84,47 @@ def in_style(translator: Generator, text: str) -> Generator:
     return styled
 
 
-def _translators(generator: Generator, condition: str | None, reference: Picture | None) -> dict[str, Generator]:
-    """By the folder below --out that they write to: one, or one for each class where none is named."""
-    if condition is not None:
-        return {"": generator.in_class(condition, reference)}
-    if "condition" not in generator.needs or generator.card.condition is None:
-        return {"": generator}
-    return {name: generator.in_class(name, reference) for name in generator.card.condition.classes}
+def _translators(
+    generator: Generator, chosen: argparse.Namespace, reference: Picture | None
+) -> dict[str, Callable[[str], Generator]]:
+    """What translates a picture, by its name, and by the folder below --out that is written to: one, or one for each of
+    `each_condition` where none is named."""
+    text, domain = chosen.condition, generator.card.condition
+    if text is not None:
+        if domain is not None and not domain.exclusive and "=" in text:
+            return {"": _changed(generator, domain, text, chosen.folder)}
+        return {"": _always(generator.in_condition(condition_of(generator.card, text, "--condition"), reference))}
+    if "condition" not in generator.needs or domain is None:
+        return {"": _always(generator)}
+    return {name: _always(generator.in_condition(name, reference)) for name in each_condition(domain)}
+
+
+def _always(generator: Generator) -> Callable[[str], Generator]:
+    return lambda _: generator
+
+
+def _changed(generator: Generator, domain: Domain, text: str, folder: Path) -> Callable[[str], Generator]:
+    """Each picture with some of its attributes changed; the table in the folder says what it shows."""
+    changes, path = parse_changes(domain, text, "--condition"), folder / TABLE
+    if not path.is_file():
+        names = ",".join(domain.classes[:2])
+        raise Fault(
+            f"--condition {text}: {path} does not exist, and it says which attributes each picture has; write it, or "
+            f"name all that they are to have, such as {names} or {NO_ATTRIBUTE}"
+        )
+    pictures = frozenset(_name(each, folder) for each in folder.rglob("*") if each.suffix.lower() in EXTENSIONS)
+    rows = read_table(path, str(path), domain.classes, pictures, "the version")
+
+    def translator(name: str) -> Generator:
+        if name not in rows:
+            raise BadSample(f"{name}: has no row in {path}")
+        return generator.in_condition(np.array([changes.get(i, own) for i, own in enumerate(rows[name])], np.uint8))
+
+    return translator
+
+
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
 
 
 def _reference(generator: Generator, path: Path | None) -> Picture | None:
@@ -120,6 +157,8 @@ def _plan(folder: Path, out: Path, force: bool) -> dict[Path, Path]:
     earlier = out.resolve() if folder.resolve() in out.resolve().parents else None  # results inside are no sources
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         if earlier in path.resolve().parents:
+            continue
+        if path == folder / TABLE:
             continue
         if path.suffix.lower() not in EXTENSIONS:
             passed.add(path.name)

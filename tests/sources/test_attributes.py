@@ -44,7 +44,7 @@ def opened(tmp_path, path, **changes):
 def test_each_picture_has_the_columns_that_params_name_in_their_order(tmp_path):
     rows = [f"{split}/deep/{i}.png,{i % 2},5,{i // 2}" for split in ("train", "val", "test") for i in range(4)]
     source = opened(tmp_path, put(tmp_path / "in", rows))
-    assert source.task == Task(target="photo")
+    assert source.task == Task(target="photo", condition="traits")
     assert source.domains["traits"] == TRAITS
     manifest = write_shards(source, tmp_path / "shards", ShardConfig(samples_per_shard=2))
     assert manifest.totals["test"] == {"traits": (2, 2)}

@@ -161,15 +161,15 @@ def test_the_distance_is_of_pictures_of_one_class():
     real[4:] = 0.9
     shown = torch.eye(2)[torch.tensor([0] * 4 + [1] * 4)]
     asked = shown.roll(4, dims=0)
-    assert distance_by_class(real.roll(4, dims=0), asked, real, shown) == 0
-    assert distance_by_class(real, asked, real, shown) > 0.1  # nothing was changed
+    assert distance_by_class(real.roll(4, dims=0), asked, real, shown, True) == 0
+    assert distance_by_class(real, asked, real, shown, True) > 0.1  # nothing was changed
 
 
 def test_what_star_gan_cannot_be_given(tiny_kinds, tiny_sides, tmp_path):
     system, train = StarGANConfig(), TrainConfig(steps=1, batch_size=4)
     with pytest.raises(Fault, match=r"multiples of 16, not 40x40; set another shard\.cut\.image_size"):
         star_gan(StarGANConfig(levels=4), shape(40))
-    with pytest.raises(Fault, match=r"train\.batch_size 1: each picture is asked for the category of another"):
+    with pytest.raises(Fault, match=r"train\.batch_size 1: each picture is asked for the condition of another"):
         system.require_batch(1, 1)
     with pytest.raises(Fault, match="star_gan needs a condition"):
         plan(system, train, tiny_kinds, tmp_path, Task(target="photo"))

@@ -17,7 +17,7 @@ from components.pages.demo.models import Easel
 from components.pages.demo.samples import Samples
 from components.pages.demo.upload import MAX_BYTES, decode_upload
 from components.pages.demo.worker import Worker
-from components.samples.domain import Picture
+from components.samples.domain import Domain, Picture
 from components.serving.guard import Bodies, Guard
 from components.serving.templates import PAGE_STYLE, template
 
@@ -60,13 +60,14 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
         return asset_of(ASSETS, name)
 
     @app.post("/translate/{direction}")
-    async def translate(direction: str, request: Request) -> dict[str, Any]:
+    async def translate(direction: str, request: Request, asked: str = "") -> dict[str, Any]:
         easel = find(direction)
+        condition = None if easel.attributes is None else as_asked(easel.attributes, asked)
         async with strokes.read(request, _RAW, easel.bytes) as body:
             if len(body) != easel.bytes:
                 raise HTTPException(422, f"{len(body)} bytes; a source has {easel.bytes}")
             source = np.frombuffer(body, np.uint8).reshape(easel.shape)
-            made, seconds = await worker.do(lambda: _timed(easel, source))
+            made, seconds = await worker.do(lambda: _timed(easel, source, condition))
         return {
             "pictures": [text_of(picture) for picture in made],
             "weights": [model.card.weights_sha256 for model in easel.models],
@@ -87,9 +88,16 @@ def demo_app(easels: Sequence[Easel], note: str, host: str) -> ASGIApp:
         if not isinstance(samples, Samples):
             raise HTTPException(404, samples)
         number = random.randrange(len(samples))
-        key, source, truth = await worker.do(lambda: samples.read(number))
-        shown = None if truth is None else text_of(easel.render(truth[None])[0])
-        return {"key": key, "number": number + 1, "source": text_of(source), "truth": shown}
+        found = await worker.do(lambda: samples.read(number))
+        truth = None if found.truth is None else text_of(easel.render(found.truth[None])[0])
+        shown = None if found.condition is None else found.condition.tolist()
+        return {
+            "key": found.key,
+            "number": number + 1,
+            "source": text_of(found.source),
+            "truth": truth,
+            "attributes": shown,
+        }
 
     return Guard(app, host)
 
@@ -111,10 +119,26 @@ def _inks(easel: Easel) -> list[dict[str, Any]]:
     return [{"name": name, "colour": colour, "bytes": colour} for name, colour in _INKS[: 2 if easel.drawn else 3]]
 
 
-def _timed(easel: Easel, source: Picture) -> tuple[list[Picture], float]:
+def _timed(easel: Easel, source: Picture, condition: Picture | None) -> tuple[list[Picture], float]:
     begin = time.perf_counter()
-    made = easel.translate(source)
+    made = easel.translate(source, condition)
     return made, time.perf_counter() - begin
+
+
+def as_asked(condition: Domain, text: str) -> Picture:
+    """What condition.js says of the choices of a page, as samples hold it.
+
+    Raises:
+        HTTPException: 422, it is no class, or not 0 or 1 for each attribute.
+    """
+    classes = len(condition.classes)
+    if condition.exclusive:
+        if not (text.isascii() and text.isdigit() and len(text) <= 3 and int(text) < classes):
+            raise HTTPException(422, f"give a class from 0 to {classes - 1}")
+        return np.array(int(text), np.uint8)
+    if len(text) != classes or not set(text) <= {"0", "1"}:
+        raise HTTPException(422, f"give 0 or 1 for each attribute, {classes} digits without spaces")
+    return np.array([int(digit) for digit in text], np.uint8)
 
 
 def asset_of(assets: Mapping[str, tuple[bytes, str]], name: str) -> Response:

@@ -1,5 +1,6 @@
 import { Drawing } from "./drawing.js";
 import { follow } from "./pointer.js";
+import { asked } from "./condition.js";
 import { Newest, ask, bytesOf } from "./newest.js";
 
 /** One section of the page: a drawing, its tools, and what the models make of it. */
@@ -16,9 +17,10 @@ export class Easel {
     this.drawing = new Drawing(Number(width), Number(height), this.inks[Number(blank)].bytes);
     this.canvas = this.find(".drawing");
     this.keys = [...section.querySelectorAll(".ink")].map((label) => label.dataset.key.toLowerCase());
+    this.attributes = [...section.querySelectorAll(".traits input")];
     this.made = [...section.querySelectorAll(".made-all > .made canvas")];
     this.newest = new Newest(
-      (job) => ask(`/translate/${direction}`, job.values),
+      (job) => ask(`/translate/${direction}${job.asked}`, job.values),
       (answer, job, last) => this.#show(answer, job, last),
       (error) => this.alarm(error.message),
     );
@@ -63,7 +65,8 @@ export class Easel {
     show(this.canvas, this.drawing.values, this.inks);
     this.#describe();
     this.find(".made-all").setAttribute("aria-busy", "true");
-    this.newest.ask({ values: this.drawing.values.slice(), since, scene: this.#scene });
+    const wanted = this.attributes.length ? `?asked=${asked(this.attributes)}` : "";
+    this.newest.ask({ values: this.drawing.values.slice(), asked: wanted, since, scene: this.#scene });
   }
 
   /** Put another picture on the easel, with its truth beside if there is one. */
@@ -87,6 +90,7 @@ export class Easel {
   async sample() {
     try {
       const found = await ask(`/sample/${this.direction}`);
+      found.attributes?.forEach((holds, i) => this.attributes[i] && (this.attributes[i].checked = Boolean(holds)));
       const about = `Test sample ${found.number}, ${found.key}`;
       this.load(bytesOf(found.source), about, found.truth && bytesOf(found.truth), found.key);
     } catch (error) {
@@ -177,6 +181,7 @@ export class Easel {
     this.section.querySelectorAll(".made .save").forEach((button, i) => {
       button.addEventListener("click", () => save(this.made[i], button.dataset.file));
     });
+    this.attributes.forEach((box) => box.addEventListener("input", () => this.changed()));
     this.find(".alarm button").addEventListener("click", () => this.alarm(""));
     this.find(".size input").addEventListener("input", (event) => (this.size = event.target.value));
     this.find(".file").addEventListener("change", (event) => {

@@ -66,6 +66,12 @@ class Easel:
         return f"{self.card.task.target} to {condition.classes[self.kind]}"
 
     @property
+    def attributes(self) -> Domain | None:
+        """What is asked for with each source, where models show pictures with other attributes; else None."""
+        condition = self.card.condition
+        return condition if self.card.task.within and condition is not None and not condition.exclusive else None
+
+    @property
     def card(self) -> Card:
         """Of the first model; the task and the size are those of all."""
         return self.models[0].card
@@ -85,13 +91,19 @@ class Easel:
         """Of a source: (H, W, 3), or (H, W) for labels."""
         return self.source.shape
 
-    def translate(self, source: Picture) -> list[Picture]:
+    def translate(self, source: Picture, condition: Picture | None = None) -> list[Picture]:
         """What each model makes of a source, as people see it: uint8 (H, W, 3).
+
+        Args:
+            condition: the attributes that are asked for, where there are such.
 
         Raises:
             Fault: a label outside the classes, or a model gives values that are not finite.
         """
-        return [self.render(model.generator.translate(source[None], padded=False))[0] for model in self.models]
+        asked = [
+            model.generator if condition is None else model.generator.in_condition(condition) for model in self.models
+        ]
+        return [self.render(generator.translate(source[None], padded=False))[0] for generator in asked]
 
     def render(self, targets: np.ndarray) -> np.ndarray:
         """Targets (N, H, W[, 3]) as people see them."""
@@ -138,7 +150,8 @@ def load_models(store: Store, versions: Sequence[Version]) -> list[Model]:
 def load_easels(store: Store, forward: Sequence[Model], shards: AnyPath) -> list[Easel]:
     """What can be drawn for models that translate; where a system goes both ways, with the way back of its trainings.
 
-    Where they show pictures in the classes of a category there is one for each of the first classes.
+    Where they show pictures in the classes of a category there is one for each of the first classes; of attributes one
+    with a choice of them.
 
     Raises:
         Fault: an artifact is missing or is not what was registered, or a model needs a picture for its style.
@@ -149,7 +162,7 @@ def load_easels(store: Store, forward: Sequence[Model], shards: AnyPath) -> list
             f"{forward[0].version.name} makes {card.task.title}, and the page has no place for one; use pix2pipe "
             "translate --reference"
         )
-    if card.task.within and card.condition is not None:
+    if card.task.within and card.condition is not None and card.condition.exclusive:
         return [_in_class(_easel(forward, shards), kind) for kind in range(len(card.condition.classes[:_CLASSES]))]
     easels = [_easel(forward, shards)]
     backward = [_load(store, version) for model in forward if (version := _way_back(store, model))]
@@ -185,7 +198,7 @@ def _in_class(easel: Easel, kind: int) -> Easel:
     condition = easel.card.condition
     assert condition is not None
     name = condition.classes[kind]
-    models = tuple(replace(model, generator=model.generator.in_class(name)) for model in easel.models)
+    models = tuple(replace(model, generator=model.generator.in_condition(name)) for model in easel.models)
     return replace(easel, models=models, kind=kind)
 
 

@@ -1,3 +1,4 @@
+import { asked, named } from "./condition.js";
 import { ask, bytesOf, Newest } from "./newest.js";
 
 const find = (what) => document.querySelector(what);
@@ -29,11 +30,11 @@ function draw() {
   const numbers = [seed, towards].map(({ value }) => value.trim());
   find("#percent").textContent = way.value;
   if (![seed, towards].every((input) => input.value !== "" && input.checkValidity())) return;
-  const kind = find("[name=kind]:checked");
+  const kinds = [...document.querySelectorAll("[name=kind]")];
   all.setAttribute("aria-busy", "true");
   const place = way.value === "0" ? `Seed ${numbers[0]}` : way.value === "100" ? `Seed ${numbers[1]}` : `${way.value} % of the way from seed ${numbers[0]} to seed ${numbers[1]}`;
-  const name = kind ? `, ${kind.parentElement.textContent.trim()}` : "";
-  newest.ask({ path: `/made/${numbers[0]}/${numbers[1]}/${way.value}/${kind ? kind.value : 0}`, said: place + name });
+  const name = kinds.length ? `, ${named(kinds)}` : "";
+  newest.ask({ path: `/made/${numbers[0]}/${numbers[1]}/${way.value}/${asked(kinds)}`, said: place + name });
 }
 
 function show(canvas, bytes) {

@@ -1,17 +1,16 @@
-"""The demo of models that make pictures from noise: seeds, the way between two, and the class that is asked for."""
+"""The demo of models that make pictures from noise: seeds, the way between two, and what is asked for."""
 
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from components.pages.demo.app import ASSETS, asset_of, text_of
+from components.pages.demo.app import ASSETS, as_asked, asset_of, text_of
 from components.pages.demo.models import Model
 from components.pages.demo.worker import Worker
 from components.samples.domain import Picture
@@ -33,8 +32,7 @@ def noise_app(models: Sequence[Model], note: str, host: str) -> ASGIApp:
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     worker, card = Worker(), models[0].card
-    classes = card.condition.classes if card.condition else ()
-    page = template(_HERE, "noise.html").render(models=models, card=card, classes=classes, note=note, most=_MOST)
+    page = template(_HERE, "noise.html").render(models=models, card=card, note=note, most=_MOST)
 
     @app.get("/")
     async def show() -> HTMLResponse:
@@ -44,24 +42,25 @@ def noise_app(models: Sequence[Model], note: str, host: str) -> ASGIApp:
     async def asset(name: str) -> Response:
         return asset_of(ASSETS, name)
 
-    @app.get("/made/{seed}/{towards}/{percent}/{kind}")
-    async def made(seed: int, towards: int, percent: int, kind: int) -> dict[str, Any]:
+    @app.get("/made/{seed}/{towards}/{percent}/{asked}")
+    async def made(seed: int, towards: int, percent: int, asked: str) -> dict[str, Any]:
         if not (0 <= seed <= _MOST and 0 <= towards <= _MOST and 0 <= percent <= 100):
             raise HTTPException(422, f"seeds are integers from 0 to {_MOST}, and the way from 0 to 100")
-        if not 0 <= kind < max(1, len(classes)):
-            raise HTTPException(422, f"give a class from 0 to {max(0, len(classes) - 1)}")
-        pictures, seconds = await worker.do(lambda: _timed(models, seed, towards, percent / 100, kind))
+        condition = None if card.condition is None else as_asked(card.condition, asked)
+        pictures, seconds = await worker.do(lambda: _timed(models, seed, towards, percent / 100, condition))
         weights = [model.card.weights_sha256 for model in models]
         return {"pictures": [text_of(picture) for picture in pictures], "weights": weights, "seconds": seconds}
 
     return Guard(app, host)
 
 
-def _timed(models: Sequence[Model], seed: int, towards: int, share: float, kind: int) -> tuple[list[Picture], float]:
+def _timed(
+    models: Sequence[Model], seed: int, towards: int, share: float, condition: Picture | None
+) -> tuple[list[Picture], float]:
     begin = time.perf_counter()
     made = []
     for model in models:
-        conditions = np.array([kind], np.uint8) if model.card.condition else None
+        conditions = None if condition is None else condition[None]
         picture = model.generator.make(
             seeds=[seed], towards=[towards], shares=[share], conditions=conditions, padded=False
         )

@@ -34,10 +34,11 @@ class Samples:
     def __len__(self) -> int:
         return len(self.sources)
 
-    def read(self, number: int) -> tuple[str, Picture, Picture | None]:
-        """The key, the source and the truth (None without pairs) of a sample."""
+    def read(self, number: int) -> "Sample":
+        """One of them."""
         key, pictures = self.sources.read(number)
-        return key, pictures[self.source], pictures[self.task.target] if self.paired else None
+        truth = pictures[self.task.target] if self.paired else None
+        return Sample(key, pictures[self.source], truth, pictures.get(self.task.condition or ""))
 
     @property
     def source(self) -> str:
@@ -52,6 +53,16 @@ class Samples:
             return False
         first = range(min(_LOOKED_AT, len(self)))
         return all(np.isin(self.sources.picture(i, self.source), (0, 255)).all() for i in first)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A test sample: its key and source, the truth where there are pairs, and the condition that it shows, if any."""
+
+    key: str
+    source: Picture
+    truth: Picture | None
+    condition: Picture | None
 
 
 def find_samples(root: AnyPath, card: Card) -> Samples | str:

@@ -44,6 +44,7 @@ class StackedGANConfig(NoiseSection):
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"condition"})
+    exclusive: ClassVar[bool] = True
     name: Literal["stacked_gan"] = "stacked_gan"
     encoder_share: float = Field(default=0.1, gt=0, lt=1)
     independent_share: float = Field(default=0.45, ge=0, lt=1)

@@ -1,4 +1,4 @@
-"""StarGAN: one translator between all categories of a domain (Choi et al. 2018, arXiv:1711.09020)."""
+"""StarGAN: one translator for all classes, or all attributes, of a domain (Choi et al. 2018, arXiv:1711.09020)."""
 
 from typing import Literal
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from components.networks.layers import NormName
 from components.networks.star_gan import StarDiscriminator, StarGenerator
 from components.objectives.adversarial import ADVERSARIAL
+from components.objectives.class_loss import class_loss
 from components.objectives.penalties import GradientPenaltyConfig, penalty
 from components.systems.system import Batch, Given, Moment, Phase, Published, Shape, System, Terms, Use, output
 from components.systems.translation.within import (
@@ -25,8 +26,8 @@ class StarGANConfig(WithinSection):
     """The defaults are the paper's (configs/papers/star_gan.yaml).
 
     Attributes:
-        lambda_class: weight of how well the class is read back, of real pictures by the discriminator, of fakes by the
-            generator. lambda_cycle: of |G(G(source, asked), its own) - source|.
+        lambda_class: weight of how well the class, or the attributes, are read back: of real pictures by the
+            discriminator, of fakes by the generator. lambda_cycle: of |G(G(source, asked), its own) - source|.
         lambda_penalty: of the gradient penalty.
         num_critic: steps of the discriminator for each of the generator; a step of the run is one of the discriminator.
         width, blocks: of the generator. norm: of the generator. residual: it adds to its source, and starts as the
@@ -51,7 +52,7 @@ class StarGANConfig(WithinSection):
 def star_gan(config: StarGANConfig, shape: Shape) -> System:
     """The discriminator at every step, then, at each `num_critic`-th, the generator.
 
-    Both ask each picture for the same class, that of another picture of the batch.
+    Both ask each picture for the same class, or the same attributes: those of another picture of the batch.
 
     Raises:
         Fault: the target is no image, or sides that the levels cannot halve.
@@ -60,7 +61,7 @@ def star_gan(config: StarGANConfig, shape: Shape) -> System:
     require_pictures("star_gan", shape, max(2, levels))
     loss = ADVERSARIAL["wasserstein"]
     weight = GradientPenaltyConfig(weight=config.lambda_penalty)
-    channels, classes = shape.target.channels, len(shape.condition.classes)
+    channels, classes, exclusive = shape.target.channels, len(shape.condition.classes), shape.condition.exclusive
 
     def translate(network: nn.Module, source: Tensor, condition: Tensor) -> Tensor:
         return output(shape.target, network(source, condition))
@@ -72,7 +73,7 @@ def star_gan(config: StarGANConfig, shape: Shape) -> System:
             fake = translate(networks["generator"], real, asked)
         told, kind = discriminator(real)
         terms = loss.discriminator(batch, discriminator(fake)[0], told, share=1.0)
-        terms["class"] = config.lambda_class * F.cross_entropy(kind, batch["condition"])
+        terms["class"] = config.lambda_class * class_loss(kind, batch["condition"], exclusive)
         terms["penalty"] = penalty(weight, lambda pictures: discriminator(pictures)[0], real, fake, batch["seeds"] + 1)
         return terms
 
@@ -83,7 +84,7 @@ def star_gan(config: StarGANConfig, shape: Shape) -> System:
         home = translate(generator, fake, batch["condition"])
         return {
             "adversarial": loss.generator(told),
-            "class_fake": config.lambda_class * F.cross_entropy(kind, asked),
+            "class_fake": config.lambda_class * class_loss(kind, asked, exclusive),
             "cycle": config.lambda_cycle * F.l1_loss(home, source),
         }
 
@@ -92,7 +93,7 @@ def star_gan(config: StarGANConfig, shape: Shape) -> System:
         asked = exchanged(shown, batch["seeds"])
         fake = translate(networks["generator"], source, asked)
         home = translate(networks["generator"], fake, shown)
-        return {"distance": distance_by_class(fake, asked, source, shown), "cycle": F.l1_loss(home, source)}
+        return {"distance": distance_by_class(fake, asked, source, shown, exclusive), "cycle": F.l1_loss(home, source)}
 
     def run(network: nn.Module, given: Given) -> Tensor:
         assert given.source is not None

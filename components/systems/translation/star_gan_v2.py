@@ -2,7 +2,7 @@
 arXiv:1912.01865)."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -47,6 +47,7 @@ class StarGANv2Config(WithinSection):
         hidden: width of the mapping network.
     """
 
+    exclusive: ClassVar[bool] = True
     name: Literal["star_gan_v2"] = "star_gan_v2"
     lambda_style: NonNegativeFloat = 1.0
     lambda_diversity: NonNegativeFloat = 2.0
@@ -126,7 +127,7 @@ def star_gan_v2(config: StarGANv2Config, shape: Shape) -> System:
         style = by_latent(networks, batch | {"asked": asked})
         fake = networks["generator"](source, style)
         read = networks["encoder"](fake, asked)
-        return {"distance": distance_by_class(fake, asked, source, shown), "style": F.l1_loss(read, style)}
+        return {"distance": distance_by_class(fake, asked, source, shown, True), "style": F.l1_loss(read, style)}
 
     def phase(name: str, learns: tuple[str, ...], terms: WithStyle, style_of: StyleOf, optimizer: str) -> Phase:
         return Phase(

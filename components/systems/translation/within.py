@@ -1,4 +1,4 @@
-"""What systems have in common that translate within one domain, from any of its categories to any other."""
+"""What systems have in common that translate within one domain, from any of its conditions to any other."""
 
 from typing import ClassVar
 
@@ -13,15 +13,15 @@ from components.systems.system import Need, Shape, SystemSection
 
 
 class WithinSection(SystemSection):
-    """Params of a system that shows a picture in another category."""
+    """Params of a system that shows a picture in another condition."""
 
     needs: ClassVar[frozenset[Need]] = frozenset({"source", "condition"})
     within: ClassVar[bool] = True
 
     def require_batch(self, per_rank: int, ranks: int) -> None:
-        """A picture is asked for the category of another of its batch."""
+        """A picture is asked for the condition of another of its batch."""
         if per_rank * ranks < 2:
-            raise Fault("train.batch_size 1: each picture is asked for the category of another; make it 2 or more")
+            raise Fault("train.batch_size 1: each picture is asked for the condition of another; make it 2 or more")
 
 
 def require_pictures(name: str, shape: Shape, levels: int) -> None:
@@ -73,17 +73,21 @@ def exchanged_over_ranks(condition: Tensor, seeds: Tensor) -> Tensor:
     return across_ranks.own(exchanged(across_ranks.gather(condition), across_ranks.gather(seeds)))
 
 
-def distance_by_class(made: Tensor, asked: Tensor, real: Tensor, shown: Tensor) -> Tensor:
-    """How far pictures are from real ones of the class that they were asked for: the mean over the pictures, a scalar.
+def distance_by_class(made: Tensor, asked: Tensor, real: Tensor, shown: Tensor, exclusive: bool) -> Tensor:
+    """How far pictures are from real ones of the class that they were asked for: the mean over the pictures, a scalar;
+    of attributes the mean over the pictures and all attributes, of those that have one and of those that have not.
 
     It looks at values, and so is no term of a step.
 
     Args:
-        made, real: (N, C, H, W). asked, shown: their classes, one-hot (N, classes), each class as often in both.
+        made, real: (N, C, H, W). asked, shown: their classes (N, classes), one-hot or 0 and 1, each as often in both.
+        exclusive: whether it is one class at a time.
     """
+    if not exclusive:
+        asked, shown = torch.cat([asked, 1 - asked], dim=1), torch.cat([shown, 1 - shown], dim=1)
     total = made.new_zeros(())
     for kind in range(shown.shape[1]):
         ours, theirs = asked[:, kind] > 0, shown[:, kind] > 0
         if count := int(theirs.sum()):
             total = total + count * sliced_wasserstein(made[ours], real[theirs])
-    return total / len(real)
+    return total / shown.sum()
