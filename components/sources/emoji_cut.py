@@ -19,6 +19,14 @@ from components.samples.task import Task
 from components.sources.emoji import GROUPS, STYLES, Emoji, EmojiConfig, GroupName, StyleName, read_list, read_pictures
 
 BY_STYLE = Task(target="picture", condition="style")
+# Of each attribute the code points of which one makes it hold.
+LOOKS: dict[str, frozenset[str]] = {
+    "woman": frozenset({"1f469", "1f467", "1f475", "2640"}),  # a woman, a girl, an old woman, the female sign
+    "man": frozenset({"1f468", "1f466", "1f474", "2642"}),
+    "light": frozenset({"1f3fb", "1f3fc"}),  # types 1 to 3 of the Fitzpatrick scale
+    "medium": frozenset({"1f3fd"}),
+    "dark": frozenset({"1f3fe", "1f3ff"}),
+}
 _SIDE = 64
 _SHARES = {"test": 0.15, "val": 0.2}  # of the sha256 of an emoji: up to so much, so that val has a twentieth
 
@@ -29,7 +37,8 @@ class EmojiCut(Section):
     Attributes:
         image_size: side of a sample, in pixels, from the 64 of the files; what is transparent is white.
         groups: those that are taken. Of two or more a sample says which it is of.
-        skin_tones: whether the 1,875 pictures of other skin tones are taken beside their emoji.
+        skin_tones: whether the 1,875 pictures of other skin tones are taken beside their emoji. A sample then has the
+            attributes `look` as well.
     """
 
     name: Literal["emoji"] = "emoji"
@@ -60,7 +69,7 @@ class EmojiSource:
 
     @property
     def domains(self) -> dict[str, Domain]:
-        """Pictures, their styles and, of two or more, their groups."""
+        """Pictures, their styles and, of two or more, their groups, and, with skin tones, their looks."""
         return dict(shows_emoji(EmojiConfig(), self.cut).domains)
 
     @property
@@ -76,6 +85,9 @@ class EmojiSource:
         }
         if len(self.cut.groups) > 1:
             sample["group"] = np.array(self.cut.groups.index(unit.emoji.group), np.uint8)
+        if self.cut.skin_tones:
+            points = unit.emoji.code.split("-")
+            sample["look"] = np.array([not some.isdisjoint(points) for some in LOOKS.values()], np.uint8)
         return sample
 
 
@@ -87,6 +99,8 @@ def shows_emoji(_: EmojiConfig, cut: EmojiCut) -> Shown:
     }
     if len(cut.groups) > 1:
         domains["group"] = Domain(kind="category", classes=cut.groups)
+    if cut.skin_tones:
+        domains["look"] = Domain(kind="attributes", classes=tuple(LOOKS))
     return Shown(domains, BY_STYLE)
 
 

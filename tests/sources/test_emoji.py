@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,6 +90,25 @@ def test_which_emoji_are_taken_is_a_param_and_moves_none_to_another_split(raw):
     one = open_emoji(raw, EmojiCut(groups=("people",)))
     assert set(one.domains) == {"picture", "style"}  # a category of one class would say nothing
     assert set(one.read(one.splits["train"][0])) == {"picture", "style"}
+
+
+def test_code_points_tell_the_look(raw):
+    assert "look" not in open_emoji(raw, EmojiCut()).domains
+    source = open_emoji(raw, EmojiCut(skin_tones=True))
+    assert source.domains["look"].classes == ("woman", "man", "light", "medium", "dark")
+    units = {unit.key: unit for each in source.splits.values() for unit in each}
+    assert source.read(units["0001-noto"])["look"].tolist() == [0, 0, 0, 0, 0]
+    assert source.read(units["0001-1f3fc-twemoji"])["look"].tolist() == [0, 0, 1, 0, 0]
+    for code, look in (
+        ("1f469-1f3ff-200d-1f33e", [1, 0, 0, 0, 1]),  # a woman farmer
+        ("1f3c3-1f3fd-200d-2642-fe0f", [0, 1, 0, 1, 0]),  # a man running
+        ("1f468-200d-1f469-200d-1f466", [1, 1, 0, 0, 0]),  # a family
+    ):
+        like = units["0001-noto"]
+        emoji = replace(like.emoji, code=code)
+        files = {style: {code: source.files[style]["0001"]} for style in STYLES}
+        found = replace(source, files=files).read(replace(like, emoji=emoji))
+        assert found["look"].tolist() == look
 
 
 def test_a_sample_is_one_emoji_in_one_style_over_white(raw, tmp_path):
