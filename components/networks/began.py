@@ -64,16 +64,18 @@ class BEGANEncoder(nn.Module):
 class BEGANAutoencoder(nn.Module):
     """The discriminator: pictures to the same pictures as it rebuilds them.
 
+    Args:
+        encoder: pictures to codes, (N, code). decoder: the reverse.
+
     Attributes:
         k: how much the loss of fakes counts, from 0 to 1: a buffer, which is saved with the weights.
     """
 
     k: Tensor
 
-    def __init__(self, code: int, channels: int, size: tuple[int, int], width: int) -> None:
+    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
         super().__init__()
-        self.encoder = BEGANEncoder(code, channels, size, width)
-        self.decoder = BEGANDecoder(code, channels, size, width)
+        self.encoder, self.decoder = encoder, decoder
         self.register_buffer("k", torch.zeros(()))
 
     def forward(self, pictures: Tensor) -> Tensor:

@@ -58,6 +58,19 @@ class PointDiscriminator(nn.Module):
         return logits
 
 
+class PointAutoencoder(nn.Module):
+    """Points (N, 2, 1, 1) to the same points as it rebuilds them, and their codes, (N, code)."""
+
+    def __init__(self, encoder: PointDiscriminator, decoder: PointGenerator) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+
+    def forward(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Points rebuilt, and codes."""
+        codes = self.encoder(points)
+        return self.decoder(codes), codes
+
+
 def _mlp(given: int, width: int, depth: int, made: int) -> nn.Sequential:
     """Orthogonal weights of gain 0.8, biases 0."""
     layers: list[nn.Module] = []

@@ -3,6 +3,7 @@
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from components.faults import Fault
-from components.networks.began import BEGANAutoencoder, BEGANDecoder
+from components.networks.began import BEGANAutoencoder, BEGANDecoder, BEGANEncoder
 from components.networks.dcgan import DCGANGenerator
 from components.networks.ebgan import EBGANAutoencoder
 from components.objectives.pulling_away import pulling_away
@@ -31,9 +32,14 @@ def count(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
+def autoencoder(*sizes: Any) -> BEGANAutoencoder:
+    """BEGAN's discriminator of pictures."""
+    return BEGANAutoencoder(BEGANEncoder(*sizes), BEGANDecoder(*sizes))
+
+
 def test_began_has_the_published_counts():
     assert count(BEGANDecoder(64, 3, (64, 64), 128)) == 1_716_611
-    assert count(BEGANAutoencoder(64, 3, (64, 64), 128)) == 13_405_379
+    assert count(autoencoder(64, 3, (64, 64), 128)) == 13_405_379
 
 
 def test_ebgan_has_the_counts_of_its_layers():
@@ -45,7 +51,7 @@ def test_ebgan_has_the_counts_of_its_layers():
 @pytest.mark.parametrize("size", [(8, 8), (16, 24), (32, 32)])
 def test_pictures_are_rebuilt_at_their_size(size):
     pictures = torch.rand(2, 3, *size)
-    assert BEGANAutoencoder(5, 3, size, 4)(pictures).shape == pictures.shape
+    assert autoencoder(5, 3, size, 4)(pictures).shape == pictures.shape
     assert BEGANDecoder(5, 3, size, 4)(torch.rand(2, 5)).shape == pictures.shape
     rebuilt, codes = EBGANAutoencoder(3, 4, "batch")(pictures)
     assert rebuilt.shape == pictures.shape

@@ -12,11 +12,13 @@ from components.fragment import take
 from components.networks.points import PointHeads
 from components.params import Params, load_params
 from components.plan import check_plan
+from components.samples.domain import Domain
 from components.shards.config import ShardConfig
 from components.shards.writer import write_shards
 from components.sources.points import PointsConfig, PointsCut, fetch_points, open_points
 from components.systems import SystemConfig, build
 from components.systems.generation.point_networks import point_networks
+from components.systems.system import Batch, Moment, Shape
 from components.training.config import TrainConfig
 from components.training.group import Group
 from components.training.loop import fit
@@ -40,6 +42,9 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "shards"
 
 
+AUTOENCODERS = {"began": 1, "ebgan": 16}  # with so many values between encoder and decoder
+
+
 def run_of(name: str, shards: Path, root: Path, **train: Any) -> Run:
     """A run of a system on the ring, of two steps unless told otherwise."""
     config = TypeAdapter(SystemConfig).validate_python({"name": name, "latent": 8})
@@ -47,7 +52,7 @@ def run_of(name: str, shards: Path, root: Path, **train: Any) -> Run:
     return plan(config, TrainConfig(**(settings | train)), shards, root)
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("name", [*SYSTEMS, *AUTOENCODERS])
 def test_two_steps_on_points_are_one_and_a_resumed_one(shards, tmp_path, name):
     whole, cut = (run_of(name, shards, tmp_path / part) for part in ("whole", "cut"))
     fit(whole, Group())
@@ -60,8 +65,30 @@ def test_two_steps_on_points_are_one_and_a_resumed_one(shards, tmp_path, name):
     parameters = build(whole.system, whole.shape()).num_parameters()
     heads = 8 if name == "mgan" else 1
     assert parameters.pop("generator") == heads * (8 * 128 + 128) + 128 * 129 + 258
+    if name in AUTOENCODERS:
+        code = AUTOENCODERS[name]
+        assert parameters == {"discriminator": (3 + 129 + code) * 128 + code + (code + 1 + 129) * 128 + 2 * 129}
+        return
     outputs = 1 + heads if name == "mgan" else 1
     assert set(parameters.values()) == {3 * 128 + 128 * 129 + outputs * 129}  # of each discriminator
+
+
+def test_a_discriminator_of_points_that_rebuilds_them_tells_them_by_it():
+    shape = Shape(None, Domain(kind="point", mixture=PointsCut().mixtures()["point"]))
+    batch: Batch = {"target": torch.randn(16, 2, 1, 1), "seeds": torch.arange(16)}
+    for name, code in AUTOENCODERS.items():
+        torch.manual_seed(0)
+        config = TypeAdapter(SystemConfig).validate_python({"name": name, "latent": 8})
+        system = build(config, shape)
+        judge = system.networks["discriminator"]
+        assert judge.encoder(batch["target"]).shape == (16, code)
+        terms = system.phases[0].terms(system.networks, batch, Moment(0, 10, 0))
+        off = judge.decoder(judge.encoder(batch["target"])) - batch["target"]
+        expected = off.abs().mean() if name == "began" else off.flatten(1).norm(dim=1).mean()
+        assert terms["real"].item() == pytest.approx(expected.item(), rel=1e-5)
+        made = system.phases[1].terms(system.networks, batch, Moment(0, 10, 0))
+        sum(made.values()).backward()
+        assert all(float(p.grad.abs().sum()) > 0 for p in system.networks["generator"].parameters())
 
 
 def test_mgans_heads_make_the_points_that_the_prior_asks_of_them():
@@ -104,7 +131,9 @@ def test_points_pass_through_the_networks_as_they_are(shards, tmp_path):
     ("changed", "said"),
     [
         ({"train": POINTS["train"] | {"augment": {}}}, "train.augment: points are not jittered"),
-        ({"system": {"name": "began"}}, "system began has networks for pictures alone, and the target is points"),
+        ({"system": {"name": "pg_gan"}}, "system pg_gan.* the target is points"),
+        ({"system": {"name": "lapgan"}}, "system lapgan has networks for pictures alone, and the target is points"),
+        ({"system": {"name": "cgan"}}, "system cgan needs a condition"),
         ({"system": {"name": "pix2pix"}}, "needs a source to translate"),
     ],
 )

@@ -8,9 +8,10 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from components.networks import across_ranks
-from components.networks.began import BEGANAutoencoder, BEGANDecoder, init_xavier, levels_of
+from components.networks.began import BEGANAutoencoder, BEGANDecoder, BEGANEncoder, init_xavier, levels_of
 from components.objectives.adversarial import SEEN
 from components.systems.generation.from_noise import FromNoise, NoiseSection, Prior, require_levels
+from components.systems.generation.point_networks import point_coders, point_networks
 from components.systems.system import Batch, Moment, Phase, Published, Shape, System, Terms
 
 
@@ -37,12 +38,12 @@ def began(config: BEGANConfig, shape: Shape) -> System:
 
     A picture's loss is the mean distance of its values from those that the autoencoder rebuilds. Here the generator's
     pictures go through tanh, as of all systems. `seen.k` and `seen.convergence` are logged; the latter falls as the
-    training gets on.
+    training gets on. Points are rebuilt from codes of one value.
 
     Raises:
         Fault: sides that cannot be halved to 8 to 15 pixels.
     """
-    require_levels("began", shape.target.height_width, levels_of(shape.target.height_width))
+    generator, autoencoder = _networks(config, shape)
     noise = FromNoise(shape, config)
 
     def discriminator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
@@ -58,18 +59,26 @@ def began(config: BEGANConfig, shape: Shape) -> System:
     def generator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
         return {"adversarial": rebuilding(networks["discriminator"], batch["fake"])}
 
-    sizes = (config.latent, shape.target.channels, shape.target.height_width, config.width)
     return noise.system(
-        networks={
-            "generator": init_xavier(BEGANDecoder(*sizes)),
-            "discriminator": init_xavier(BEGANAutoencoder(*sizes)),
-        },
+        networks={"generator": generator, "discriminator": autoencoder},
         phases=(
             Phase("discriminator", ("discriminator",), discriminator_terms),
             Phase("generator", ("generator",), generator_terms),
         ),
         published=Published(learning_rate=1e-4, betas=(0.5, 0.999)),
     )
+
+
+def _networks(config: BEGANConfig, shape: Shape) -> tuple[nn.Module, nn.Module]:
+    """Generator and autoencoder, initialised."""
+    if shape.target.kind == "point":
+        # With a code of 2 values or more it rebuilds the whole plane, k stays at 0, and the generator learns nothing.
+        return point_networks(config)[0], BEGANAutoencoder(*point_coders(code=1))
+    size = shape.target.height_width
+    require_levels("began", size, levels_of(size))
+    sizes = (config.latent, shape.target.channels, size, config.width)
+    generator = init_xavier(BEGANDecoder(*sizes))
+    return generator, init_xavier(BEGANAutoencoder(BEGANEncoder(*sizes), BEGANDecoder(*sizes)))
 
 
 def rebuilding(autoencoder: nn.Module, pictures: Tensor) -> Tensor:

@@ -11,9 +11,13 @@ from components.faults import Fault
 from components.networks.dcgan import DCGANGenerator, base_of
 from components.networks.ebgan import EBGANAutoencoder
 from components.networks.layers import NormName, init_normal
+from components.networks.points import PointAutoencoder
 from components.objectives.pulling_away import pulling_away
 from components.systems.generation.from_noise import FromNoise, NoiseSection, require_levels
+from components.systems.generation.point_networks import point_coders, point_networks
 from components.systems.system import Batch, Moment, Phase, Published, Shape, System, Terms
+
+_POINT_CODE = 16
 
 
 class EBGANConfig(NoiseSection):
@@ -21,7 +25,8 @@ class EBGANConfig(NoiseSection):
 
     Attributes:
         margin: the energy above which a fake no longer counts for the discriminator. An energy is the length of the
-            difference between a picture and the rebuilt one, so it grows with the square root of the number of pixels.
+            difference between a picture and the rebuilt one, so it grows with the square root of the number of pixels;
+            of points it is their distance, and 1 is a margin that fits.
         lambda_pulling_away: weight of the term that keeps pictures of a batch from being alike; the paper has 0.1.
         width: of the generator's layer before the pictures. critic_width: next to the pictures in the autoencoder.
     """
@@ -47,8 +52,7 @@ def ebgan(config: EBGANConfig, shape: Shape) -> System:
     Raises:
         Fault: sides that the levels cannot halve.
     """
-    size = shape.target.height_width
-    require_levels("ebgan", size, max(3, base_of(size)[1]))  # the autoencoder has 3 levels
+    generator, autoencoder = _networks(config, shape)
     noise = FromNoise(shape, config)
 
     def discriminator_terms(networks: nn.ModuleDict, batch: Batch, _: Moment) -> Terms:
@@ -64,17 +68,25 @@ def ebgan(config: EBGANConfig, shape: Shape) -> System:
             terms["pulling_away"] = config.lambda_pulling_away * pulling_away(codes)
         return terms
 
-    channels = shape.target.channels
-    generator = DCGANGenerator(config.latent, channels, size, config.width, 4, config.norm, 0)
-    discriminator = EBGANAutoencoder(channels, config.critic_width, config.norm)
     return noise.system(
-        networks={"generator": init_normal(generator), "discriminator": init_normal(discriminator)},
+        networks={"generator": generator, "discriminator": autoencoder},
         phases=(
             Phase("discriminator", ("discriminator",), discriminator_terms),
             Phase("generator", ("generator",), generator_terms),
         ),
         published=Published(learning_rate=1e-3, betas=(0.5, 0.999)),
     )
+
+
+def _networks(config: EBGANConfig, shape: Shape) -> tuple[nn.Module, nn.Module]:
+    """Generator and autoencoder, initialised."""
+    if shape.target.kind == "point":
+        # The margin keeps it from rebuilding the whole plane; codes of one value would all lie along one line.
+        return point_networks(config)[0], PointAutoencoder(*point_coders(code=_POINT_CODE))
+    size, channels = shape.target.height_width, shape.target.channels
+    require_levels("ebgan", size, max(3, base_of(size)[1]))  # the autoencoder has 3 levels
+    generator = init_normal(DCGANGenerator(config.latent, channels, size, config.width, 4, config.norm, 0))
+    return generator, init_normal(EBGANAutoencoder(channels, config.critic_width, config.norm))
 
 
 def energies(autoencoder: nn.Module, pictures: Tensor) -> tuple[Tensor, Tensor]:

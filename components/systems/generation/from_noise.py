@@ -145,3 +145,15 @@ def require_levels(name: str, size: tuple[int, int], levels: int | None = None) 
             f"system {name} halves the sides {times} times: they must be multiples of {2**times} and 8 or more, not "
             f"{size[0]}x{size[1]}; set another shard.cut.image_size"
         )
+
+
+def refuse_points(name: str, size: tuple[int, int]) -> None:
+    """Refuse points, for a system that has networks for pictures alone.
+
+    Raises:
+        Fault: naming the system, and others.
+    """
+    if size == POINT_SIZE:
+        raise Fault(
+            f"system {name} has networks for pictures alone, and the target is points; dcgan and gan make points"
+        )

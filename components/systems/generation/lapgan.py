@@ -11,8 +11,7 @@ from components.networks.lapgan import BaseDiscriminator, LevelDiscriminator, Py
 from components.networks.noise import latents
 from components.networks.pyramid import pyramid
 from components.objectives.adversarial import ADVERSARIAL
-from components.samples.domain import POINT_SIZE
-from components.systems.generation.from_noise import FromNoise, NoiseSection, Prior
+from components.systems.generation.from_noise import FromNoise, NoiseSection, Prior, refuse_points
 from components.systems.system import Batch, Moment, Need, Phase, Published, Shape, System, Terms
 
 _SMALLEST = 8  # pixels of the smallest level's shorter side, which its next level's discriminator needs twice
@@ -104,7 +103,8 @@ def sizes_of(config: LAPGANConfig, shape: Shape) -> list[Size]:
         Fault: naming the param.
     """
     height, width = size = shape.target.height_width
-    if size == POINT_SIZE or not shape.target.in_colour:
+    refuse_points("lapgan", size)
+    if not shape.target.in_colour:
         raise Fault("system lapgan makes pictures in colour; for label maps set train.labels: colour")
     levels = config.levels or max(1, (min(size) // _SMALLEST).bit_length() - 1)
     if min(size) < _SMALLEST * 2**levels or any(side % 2**levels for side in size):

@@ -16,6 +16,12 @@ def point_networks(config: NoiseSection) -> tuple[nn.Module, nn.Module]:
     return PointGenerator(config.latent, _WIDTH, _DEPTH), PointDiscriminator(_WIDTH, _DEPTH)
 
 
+def point_coders(code: int) -> tuple[PointDiscriminator, PointGenerator]:
+    """Encoder and decoder of a discriminator that rebuilds points, of as many layers each, with `code` values between
+    them."""
+    return PointDiscriminator(_WIDTH, _DEPTH, outputs=code), PointGenerator(code, _WIDTH, _DEPTH)
+
+
 def many_headed(config: NoiseSection, num_heads: int, normal: bool) -> tuple[nn.Module, nn.Module]:
     """The same with a first layer for each head, and a discriminator that tells the heads apart too.
 
