@@ -81,13 +81,13 @@ def _generated(params: Params) -> None:
         _compare(folder, "generate", pairs)
 
 
-def _metrics(params: Params) -> None:
-    for name, measured in _read(METRICS / f"{params.system.name}.json").items():
+def _metrics(_: Params) -> None:
+    for name, measured in _read(METRICS / "rows.json").items():
         card = _read(GENERATED / name / CARD)
         lineage = measured.get("lineage", {})
         if card and lineage:
             pairs = {"the weights": (card["weights_sha256"], lineage["weights_sha256"])}
-            _compare(METRICS / f"{params.system.name}.json", "evaluate", pairs)
+            _compare(METRICS / "rows.json", "evaluate", pairs)
             _of_shards(METRICS, "evaluate", lineage.get("manifest"))
 
 

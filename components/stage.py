@@ -80,7 +80,7 @@ def run_stage(name: str, main: Callable[[Params, Clock], None]) -> None:
         check_inputs(name, params)
         refuse_inputs_among_outputs(user_paths(params))
         here = exclusive(LOCKS / f"{name}.lock", f"the stage {name} of {Path.cwd()}")
-        with here, replaced(name, stage_outputs(name, params)):
+        with here, replaced(name, stage_outputs(name)):
             main(params, clock)
             clock.save()
 

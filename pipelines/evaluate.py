@@ -26,7 +26,7 @@ CACHE = LOCAL / "cache/features"
 
 
 def main(params: Params, clock: Clock) -> None:
-    """Write data/metrics/SYSTEM.json, headline.json, and per_sample/ and replicates/SOURCE_to_TARGET.parquet."""
+    """Write data/metrics/rows.json, headline.json, and per_sample/ and replicates/SOURCE_to_TARGET.parquet."""
     judge, metrics = load_judge(JUDGE), {}
     for card in read_cards(GENERATED):
         name = card.name
@@ -44,7 +44,7 @@ def main(params: Params, clock: Clock) -> None:
             print(f"evaluate: {name}: {verdict}", file=sys.stderr)
         for what, why in done.metrics.get("skipped", {}).items():
             print(f"evaluate: {name}: not measured: {what}. {why}", file=sys.stderr)
-    write_json(OUT / f"{params.system.name}.json", metrics, in_order=True)
+    write_json(OUT / "rows.json", metrics, in_order=True)
     write_json(OUT / "headline.json", headline(metrics), in_order=True)
 
 

@@ -212,7 +212,7 @@ def _measured(data: Path, cards: list[Card]) -> None:
         for folder, table in (("per_sample", columns), ("replicates", replicates(rows))):
             (data / "metrics" / folder).mkdir(parents=True, exist_ok=True)
             pq.write_table(pa.table(table), data / f"metrics/{folder}/{card.name}.parquet")
-    write_json(data / f"metrics/{cards[0].system.name}.json", metrics, in_order=True)
+    write_json(data / "metrics/rows.json", metrics, in_order=True)
     write_json(data / "metrics/headline.json", headline(metrics), in_order=True)
 
 

@@ -26,7 +26,7 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
     )
     card = {"checkpoint": "last", "mode": "eval", "batch_size": 16, "key": "k", "weights_sha256": "w"}
     write_json(Path("data/generated/labels_to_photo/generator.json"), card)
-    write_json(Path("data/metrics/pix2pix.json"), {"labels_to_photo": {"lineage": {"weights_sha256": "w"}}})
+    write_json(Path("data/metrics/rows.json"), {"labels_to_photo": {"lineage": {"weights_sha256": "w"}}})
     return params
 
 
@@ -88,7 +88,7 @@ def set_in(path: str, keys: tuple[str, ...], value: Any) -> None:
             r"the run: now k, .*-f generate",
         ),
         (
-            "data/metrics/pix2pix.json",
+            "data/metrics/rows.json",
             ("labels_to_photo", "lineage", "weights_sha256"),
             "x",
             "register report",

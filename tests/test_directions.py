@@ -53,7 +53,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, shards: str) -> Params:
 def test_both_directions_go_all_the_way(shards, tmp_path, monkeypatch):
     params = run(tmp_path, monkeypatch, shards)
     data, manifest = tmp_path / "data", Manifest.read(tmp_path / "data/shards")
-    metrics = json.loads((data / "metrics/cyclegan.json").read_text())
+    metrics = json.loads((data / "metrics/rows.json").read_text())
     assert list(metrics) == list(read_json(data / "registered/version.json")["versions"]) == DIRECTIONS
     assert sorted(path.stem for path in (data / "metrics/per_sample").iterdir()) == DIRECTIONS
     for direction in DIRECTIONS:

@@ -69,7 +69,7 @@ def test_every_test_picture_is_enlarged_and_measured(project):
     test, made = Split(project / "data/shards", "test"), Split(project / "data/generated/small_to_photo", "test")
     assert made.keys == test.keys
     assert made.picture(0, "photo").shape == (32, 48, 3)
-    (measured,) = read_json(project / "data/metrics/srgan.json").values()
+    (measured,) = read_json(project / "data/metrics/rows.json").values()
     assert "psnr_y" in measured["rows"]["model"]
     assert "bicubic" in measured["rows"]
     assert read_json(project / "data/metrics/headline.json")["psnr_y"] > 0

@@ -198,7 +198,7 @@ def test_the_other_direction_needs_no_new_shards(project):
     project.set("train.steps", 4)
     project.set("train.checkpoint_every", 2)
     assert ran(project.repro()) == STAGES[STAGES.index("tune") :]
-    metrics = json.loads((project.folder / "data/metrics/pix2pix.json").read_text())["photo_to_labels"]
+    metrics = json.loads((project.folder / "data/metrics/rows.json").read_text())["photo_to_labels"]
     assert 0 <= metrics["rows"]["model"]["labels_pixel_accuracy"]["value"] <= 1
     assert "fcn" in metrics["skipped"]
 

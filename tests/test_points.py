@@ -52,7 +52,7 @@ def test_points_go_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     expected = generator.make(seeds=range(40))
     assert np.array_equal(np.stack([made.picture(i, "point") for i in range(40)]), expected)
     assert len(np.unique(points_of_bytes(expected), axis=0)) == 40
-    measured = json.loads((data / "metrics/dcgan.json").read_text(encoding="utf-8"))["point"]
+    measured = json.loads((data / "metrics/rows.json").read_text(encoding="utf-8"))["point"]
     figures = {"modes", "high_quality", "mode_kl", "mode_js"}
     assert {name: set(row) for name, row in measured["rows"].items()} == {"model": figures, "real": figures}
     real = {name: figure["value"] for name, figure in measured["rows"]["real"].items()}

@@ -92,7 +92,7 @@ def test_each_test_picture_is_shown_in_the_other_style(made):
 
 
 def test_what_is_measured_of_it(made):
-    (measured,) = json.loads((made / "data/metrics/star_gan.json").read_text()).values()
+    (measured,) = json.loads((made / "data/metrics/rows.json").read_text()).values()
     rows = measured["rows"]
     assert set(rows) == {"model", "real", "floor", "input"}
     ways = {f"{a} to {b}" for a in STYLES for b in STYLES if a != b}
@@ -111,7 +111,7 @@ def test_the_page_shows_source_made_and_truth(made):
     assert "<h1>star_gan: picture to another style</h1>" in page
     assert "test_00-soft-to-hard" in page or "test_01-soft-to-hard" in page
     assert "In every class" in page
-    (measured,) = json.loads((made / "data/metrics/star_gan.json").read_text()).values()
+    (measured,) = json.loads((made / "data/metrics/rows.json").read_text()).values()
     (first, second) = measured["rows"]["model"]["fid_efficientnet_lite0_per_way"].values()
     rows = re.findall(r'<th scope="row">(\w+)</th><td>(.*?)</td><td>(.*?)</td>', page)[:2]
     assert rows == [("soft", "", number(first["value"])), ("hard", number(second["value"]), "")]
@@ -133,7 +133,7 @@ def test_the_sheet_shows_sources_beside_each_class(made):
 @pytest.mark.slow
 def test_without_true_pictures_none_is_measured_against(tmp_path, monkeypatch):
     run(tmp_path, monkeypatch, write_kinds)
-    (measured,) = json.loads((tmp_path / "data/metrics/star_gan.json").read_text()).values()
+    (measured,) = json.loads((tmp_path / "data/metrics/rows.json").read_text()).values()
     assert not {"l1", "psnr", "ssim"} & set(measured["rows"]["model"])
     assert measured["skipped"]["pixels"].startswith("no true picture")
     assert len(measured["rows"]["model"]["fid_efficientnet_lite0_per_way"]) == 6
@@ -227,7 +227,7 @@ def test_the_demo_has_a_place_for_each_class(made, monkeypatch):
 
 
 def test_a_review_shows_the_source_and_the_truth(made):
-    measured = json.loads((made / "data/metrics/star_gan.json").read_text())[NAME]
+    measured = json.loads((made / "data/metrics/rows.json").read_text())[NAME]
     folder = made / f"data/generated/{NAME}"
     version = Version("tiny", 1, (), {}, "", "", "", 0)
     kept = MeasuredVersion(version, folder, read_card(folder / CARD), measured, {})
@@ -302,7 +302,7 @@ def test_turns_pair_what_keys_tell(tmp_path):
 @pytest.mark.slow
 def test_by_a_latent_and_by_a_reference(tmp_path, monkeypatch):
     run(tmp_path, monkeypatch, system=V2)
-    metrics = json.loads((tmp_path / "data/metrics/star_gan_v2.json").read_text())
+    metrics = json.loads((tmp_path / "data/metrics/rows.json").read_text())
     assert list(metrics) == [NAME, f"{NAME}_by_reference"]
     test = Split(tmp_path / "data/shards", "test")
     turns, sets = open_turns(test, "style"), {}

@@ -28,7 +28,7 @@ from components.systems.judge import Judge
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One direction of data/metrics/SYSTEM.json but the lineage, and the columns of its tables.
+    """One direction of data/metrics/rows.json but the lineage, and the columns of its tables.
 
     Attributes:
         per_sample: the model's figures picture by picture.

@@ -16,7 +16,7 @@ def headline(directions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     points (components/evaluation/points.py).
 
     Args:
-        directions: the content of data/metrics/SYSTEM.json.
+        directions: the content of data/metrics/rows.json.
     """
     found = {name: dict(_of_model(measured)) for name, measured in directions.items()}
     first, *others = found

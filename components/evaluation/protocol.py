@@ -80,7 +80,7 @@ def require_comparable(first: dict[str, Any], second: dict[str, Any], names: tup
     """Refuse to compare metrics of two protocols.
 
     Args:
-        first: one direction of a data/metrics/SYSTEM.json; second: of another; names: what to call them.
+        first: one direction of a data/metrics/rows.json; second: of another; names: what to call them.
 
     Raises:
         Fault: their protocol hashes differ; it names the parts that do.

@@ -27,7 +27,7 @@ class Inputs:
     """Where the stages wrote.
 
     Attributes:
-        metrics: folder of SYSTEM.json and per_sample/. tuned: of the search.
+        metrics: folder of rows.json and per_sample/. tuned: of the search.
         timings, runs: below .pix2pipe; a stage that is missing there is shown as cached.
         study: what `pix2pipe study result` wrote.
     """
@@ -54,7 +54,7 @@ def build_report(inputs: Inputs, config: ReportConfig) -> str:
     directions = read_directions(
         inputs.shards,
         inputs.generated,
-        inputs.metrics / f"{run['system']['name']}.json",
+        inputs.metrics / "rows.json",
         inputs.run / "samples",
         inputs.registered,
         manifest.aligned,

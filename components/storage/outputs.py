@@ -8,7 +8,6 @@ dvc.lock if the outputs came from a cache or a remote.
 import hashlib
 import json
 import os
-import re
 import shutil
 import sys
 import time
@@ -26,17 +25,11 @@ from components.storage.files import write_json
 GRAPHS = (Path("dvc.yaml"), Path("tables/dvc.yaml"))
 RECORDS = Path(".pix2pipe/outputs")
 ASIDE = Path(".pix2pipe/set_aside")
-_PARAM = re.compile(r"\$\{([^}]+)\}")
 
 
-def stage_outputs(stage: str, params: Any) -> list[Path]:
-    """The outputs of a stage of dvc.yaml, with `${...}` as params say; none where there is no such stage.
-
-    Args:
-        params: the values of params.yaml, as read or as a pydantic model.
-    """
-    config = _stages(GRAPHS[0]).get(stage, {})
-    return [Path(_PARAM.sub(lambda found: str(_value(params, found[1])), name)) for name in _names(config)]
+def stage_outputs(stage: str) -> list[Path]:
+    """The outputs of a stage of dvc.yaml; none where there is no such stage."""
+    return [Path(name) for name in _names(_stages(GRAPHS[0]).get(stage, {}))]
 
 
 def all_outputs() -> list[Path]:
@@ -144,12 +137,6 @@ def _names(config: dict[str, Any]) -> list[str]:
     """The outputs of one stage as they are written."""
     entries = [entry for kind in ("outs", "metrics", "plots") for entry in config.get(kind, ())]
     return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
-
-
-def _value(params: Any, path: str) -> Any:
-    for part in path.split("."):
-        params = params[part] if isinstance(params, dict) else getattr(params, part)
-    return params
 
 
 def _files(output: Path) -> list[Path]:

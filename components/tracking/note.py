@@ -14,7 +14,7 @@ def describe_run(run: dict[str, Any], cards: list[Card], metrics: dict[str, Any]
     others are.
 
     Args:
-        run: run.json. metrics: SYSTEM.json.
+        run: run.json. metrics: rows.json.
     """
     parts: list[str] = []
     for card in cards:

@@ -33,7 +33,7 @@ class Outputs:
     Attributes:
         run: checkpoints, curves, sample grids and run.json of the training.
         generated: a folder for each translator.
-        metrics: folder of SYSTEM.json and headline.json.
+        metrics: folder of rows.json and headline.json.
         throughput: throughput.json of the run; it may be missing (a run from the DVC cache was not timed here).
         lock: dvc.lock; missing outside DVC.
     """
@@ -46,8 +46,8 @@ class Outputs:
 
     @property
     def metrics_file(self) -> Path:
-        """The metrics of the system that was trained."""
-        return self.metrics / f"{read_json(self.run / 'run.json')['system']['name']}.json"
+        """Every metric of every row."""
+        return self.metrics / "rows.json"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Record:
         tags: where it came from: commits, hashes, how it was generated.
         curves: losses and validation metrics by step, and 1 at each step where an alarm was raised.
         figures: the headline metrics of the evaluation; of a second translation as
-            `SOURCE_to_TARGET/METRIC`. All others are in the artifact metrics/SYSTEM.json.
+            `SOURCE_to_TARGET/METRIC`. All others are in the artifact metrics/rows.json.
         images_per_second: of the training, None where it was not timed here.
         files: (file, folder among the artifacts).
     """

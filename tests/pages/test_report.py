@@ -134,7 +134,7 @@ def test_groups_are_made_by_the_figure_alone(project: Path) -> None:
 
 def test_a_doubt_stands_beside_its_figure(project: Path, tmp_path: Path) -> None:
     root = shutil.copytree(project, tmp_path / "copy")
-    file = root / "data/metrics/pix2pix.json"
+    file = root / "data/metrics/rows.json"
     measured = json.loads(file.read_text())["labels_to_photo"]
     measured["rows"]["floor"]["fid_efficientnet_lite0"]["note"] = "few: 8 images"
     rewrite(file, {"labels_to_photo": measured})
@@ -245,7 +245,7 @@ def test_times_and_their_absence(html: str, project: Path, tmp_path: Path) -> No
 def hostile(tmp_path_factory: pytest.TempPathFactory, tiny_shards: Path) -> Path:
     """A project whose names are markup, everywhere a name may be what people wish."""
     root = build_outputs(tmp_path_factory.mktemp("hostile"), tiny_shards)
-    metrics = root / "data/metrics/pix2pix.json"
+    metrics = root / "data/metrics/rows.json"
     metrics.write_text(metrics.read_text().replace('"forest"', '"<script>alert(1)</script>&"'))
     rewrite(root / "data/generated/labels_to_photo/generator.json", {"source": _source(root), "checkpoint": HOSTILE})
     rewrite(root / "data/runs/run.json", {"git_commit": HOSTILE})

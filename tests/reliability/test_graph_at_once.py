@@ -110,7 +110,7 @@ def test_the_graph_begun_by_several_at_once_beside_readers(project, tally):
         return text.startswith("<!doctype html>") and text.rstrip().endswith("</html>")
 
     def metrics() -> bool:
-        return bool(json.loads((data / "metrics/pix2pix.json").read_text()))
+        return bool(json.loads((data / "metrics/rows.json").read_text()))
 
     with Reader(page) as pages, Reader(metrics) as figures:
         for number in range(4):

@@ -54,7 +54,7 @@ class Project:
             noise: relative, of its FID alone on each resampled set. protocol: parts that differ.
         """
         data = self.root / "data"
-        path, table = data / "metrics/pix2pix.json", data / "metrics/replicates/labels_to_photo.parquet"
+        path, table = data / "metrics/rows.json", data / "metrics/replicates/labels_to_photo.parquet"
         self.first = self.first or read_json(path)
         measured = read_json(path)["labels_to_photo"] | {"rows": self.first["labels_to_photo"]["rows"]}
         rows = {name: dict(row) for name, row in measured["rows"].items()}

@@ -70,7 +70,7 @@ def test_a_copy_has_its_own_registry_and_the_original_keeps_its(project, tmp_pat
     copy = shutil.copytree(project, tmp_path / "copy #1 100%")
     before = contents(project / ".pix2pipe")
     files = copy / "data/metrics"
-    (files / "pix2pix.json").write_text((files / "pix2pix.json").read_text().replace("160.0", "150.0"))
+    (files / "rows.json").write_text((files / "rows.json").read_text().replace("160.0", "150.0"))
     # In a process of its own: within one, MLflow remembers where the artifacts of a run are.
     script = "import sys, pathlib, tests.tracking.test_places as t; print(t.register(pathlib.Path(sys.argv[1])))"
     command = [sys.executable, "-c", script, str(copy)]

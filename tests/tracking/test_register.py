@@ -105,7 +105,7 @@ def test_the_run_holds_the_graph(project: Project, registered: tuple[str, str]) 
     headlines = {name for name in run.data.metrics if "/" not in name}
     assert len(headlines - {"images_per_second"}) <= 8  # and no row but the model's
     artifacts = {a.path for a in project.store.client.list_artifacts(run.info.run_id, "metrics")}
-    assert artifacts == {"metrics/pix2pix.json", "metrics/headline.json"}
+    assert artifacts == {"metrics/rows.json", "metrics/headline.json"}
     history = project.store.client.get_metric_history(run.info.run_id, "train/generator.l1")
     assert [(point.step, point.value) for point in history][:2] == [(5, 20 / 5**0.5), (10, 20 / 10**0.5)]
     artifacts = {a.path for a in project.store.client.list_artifacts(run.info.run_id, "samples")}
