@@ -1,8 +1,11 @@
 """The graph is what the folders say: stage = file of pipelines/ = section of params.yaml = dvc.yaml."""
 
 import ast
+import os
 import re
 import subprocess
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -114,3 +117,35 @@ def test_a_stage_reads_no_data_that_the_graph_does_not_give_it():
         ]
         for place in (text for text in texts if text.startswith(("data/", "tables/data/"))):
             assert any(d.startswith(place) or place.startswith(d) for d in declared), (name, place)
+
+
+def dag(*arguments: str) -> str:
+    """What `dvc dag` prints."""
+    command = [sys.executable, "-m", "dvc", "dag", *arguments]
+    environment = os.environ | {"DVC_NO_ANALYTICS": "1"}
+    return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+def test_the_graph_up_to_evaluate_is_drawn_within_a_terminal():
+    drawn = dag("evaluate")
+    assert [name for name in ORDER if f"| {name} |" in drawn] == ORDER[: ORDER.index("evaluate") + 1]
+    assert max(map(len, drawn.splitlines())) <= 120
+
+
+def test_the_picture_of_the_readme_has_true_edges_and_leaves_out_only_what_follows_from_them():
+    drawn = dag("--mermaid")
+    names = dict(re.findall(r'(node\d+)\["(\w+)"\]', drawn))
+    true = {(names[a], names[b]) for a, b in re.findall(r"(node\d+)-->(node\d+)", drawn)}
+    picture = re.search(r"```mermaid\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert picture is not None
+    chains = [line.split(" --> ") for line in picture[1].splitlines() if "-->" in line]
+    shown = {(a.strip(), b.strip()) for chain in chains for a, b in pairwise(chain)}
+    assert shown <= true
+    assert reached(shown) == reached(true)
+
+
+def reached(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Every pair of which the second follows from the first, at once or through others."""
+    while further := {(a, d) for a, b in edges for c, d in edges if b == c} - edges:
+        edges = edges | further
+    return edges

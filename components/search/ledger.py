@@ -27,7 +27,7 @@ class Trial(Section):
 
     Attributes:
         number: of the configuration, from 0. repeat: 0, and above it a finalist trained by another seed.
-        values: dotted path -> value.
+        values: dotted path -> value; None where the params as they stand have null.
         state: finished trials were trained to the last rung; pruned ones were ended by the scheduler; failed ones
             broke, gave a metric that is not finite, or were killed (`reason` says which).
         rungs: what was measured so far. seconds: spent on it, over all its attempts.
@@ -36,7 +36,7 @@ class Trial(Section):
 
     number: NonNegativeInt
     repeat: NonNegativeInt = 0
-    values: dict[str, Scalar]
+    values: dict[str, Scalar | None]
     state: State = "running"
     rungs: tuple[Rung, ...] = ()
     seconds: NonNegativeFloat = 0.0

@@ -165,9 +165,10 @@ def _table(config: TuneConfig, trials: list[Trial]) -> pa.Table:
         "key": pa.array([trial.key for trial in trials], pa.string()),
     }
     for path in config.space:
-        values: list[Scalar] = [trial.values[path] for trial in trials]
+        values: list[Scalar | None] = [trial.values[path] for trial in trials]
         numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
         columns[path] = pa.array(
-            values if numbers else [str(v) for v in values], pa.float64() if numbers else pa.string()
+            values if numbers else ["null" if v is None else str(v) for v in values],
+            pa.float64() if numbers else pa.string(),
         )
     return pa.table(columns)

@@ -14,7 +14,7 @@ from components.search.ledger import Trial
 if TYPE_CHECKING:
     import optuna
 
-Values = dict[str, Scalar]
+Values = dict[str, Scalar | None]
 SECTIONS = ("system", "train")
 _SETTLED = {
     "system.name": "each system has params of its own; search one at a time",
@@ -126,7 +126,7 @@ def _study(config: TuneConfig, known: list[Trial], less_is_better: bool, attempt
     return study
 
 
-def _inside(distribution: Any, value: Scalar) -> bool:
+def _inside(distribution: Any, value: Scalar | None) -> bool:
     """Whether a value is within the space; the present params may be outside."""
     choices = getattr(distribution, "choices", None)
     if choices is not None:

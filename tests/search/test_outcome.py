@@ -13,7 +13,8 @@ from components.faults import Fault
 from components.models.card import GenerateConfig
 from components.search.config import TuneConfig
 from components.search.ledger import Ledger, Rung, Trial
-from components.search.outcome import find_winner, read_winner, write_outcome
+from components.search.outcome import find_winner, read_trials, read_winner, write_outcome
+from components.search.space import propose
 from components.search.trial_objective import TrialMeasure
 from components.shards.reader import Split
 from components.shards.writer import write_set
@@ -74,6 +75,19 @@ def test_the_fragment_comes_back_as_it_was_written(tmp_path):
             read_winner(tmp_path)
     with pytest.raises(Fault, match="run dvc repro tune"):
         read_winner(tmp_path / "nowhere")
+
+
+def test_a_param_that_is_null_as_it_stands_can_be_searched_and_win(tmp_path):
+    path, ledger = "train.learning_rate", Ledger(tmp_path / "trials")
+    config = TuneConfig.model_validate({"num_trials": 2, "num_seeds": 1, "space": {path: {"loguniform": [1e-4, 1e-2]}}})
+    start = propose(config, [], {path: None}, False)  # null: as published
+    for values, value in ((start, 2.0), (propose(config, [Trial(number=0, values=start)], {path: None}, False), 1.0)):
+        number = len(ledger.trials())
+        rung = Rung(steps=config.max_steps, value=value, low=0, high=3)
+        ledger.put(Trial(number=number, values=values, state="finished", rungs=(rung,)))
+    write_outcome(tmp_path, config, ledger.all(), find_winner(config, ledger.all(), False, ""), {})
+    assert read_winner(tmp_path) == {path: None}
+    assert read_trials(tmp_path)[0][path] == "null"
 
 
 def test_a_damaged_page_of_the_ledger_is_named(tmp_path):
