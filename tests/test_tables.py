@@ -150,7 +150,13 @@ def test_a_table_is_made_of_cells_and_says_what_is_known(project, capsys):
     assert never["note"] == "not run"
     assert "fid_efficientnet_lite0" not in real["figures"]
     assert 0 <= real["figures"]["fcn_class_iou"]["mean"] <= 1
-    assert [line["reason"] for line in made["orderings"]][1] == "a row was not run"
+    assert l1["figures"]["fcn_class_iou"]["values"] == {"0": values[0], "1": values[1]}
+    told, never_run = made["orderings"]
+    assert told["difference"]["mean"] == pytest.approx((sum(values[2:]) - sum(values[:2])) / 2)
+    assert told["difference"]["p"] == told["p"] > 0  # one ordering alone, so Holm changes nothing
+    assert f"p {told['p']:.2g}" in text
+    assert "Holm" in text
+    assert (never_run["reason"], never_run["p"]) == ("a row was not run", None)
     assert "| L1+cGAN |" in text
     assert re.search(r"\| 0\.17 \|", text)
     with Image.open("tables/data/tables/objectives.png") as sheet:

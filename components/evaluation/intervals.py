@@ -1,10 +1,13 @@
 """Intervals: a metric, and the range of its values if the test images were drawn again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from statistics import stdev
 
 import numpy as np
 import torch
+from scipy.special import stdtrit
 from torch import Tensor
 
 from components.faults import Fault
@@ -31,6 +34,11 @@ class Figure:
     def as_json(self) -> dict[str, float | str]:
         """{"value", "low", "high", notes...}."""
         return {"value": self.value, "low": self.low, "high": self.high, **self.notes}
+
+
+def student_half(values: Sequence[float]) -> float:
+    """Half of the 95 % interval of the mean of a figure's values over seeds: Student's t, of at least two."""
+    return float(stdtrit(len(values) - 1, 0.5 + PERCENT / 200)) * stdev(values) / len(values) ** 0.5
 
 
 @lru_cache(maxsize=4)

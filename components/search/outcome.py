@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
-from scipy.stats import t as student
 
+from components.evaluation.intervals import student_half
 from components.faults import Fault
 from components.search.config import Scalar, TuneConfig
 from components.search.ledger import Trial
@@ -74,7 +74,7 @@ def _standing(runs: list[Trial]) -> Winner:
     values = [end.value for end in ends]
     low, high = ends[0].low, ends[0].high
     if len(values) > 1:
-        half = float(student.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
+        half = student_half(values)
         low, high = fmean(values) - half, fmean(values) + half
     return Winner(runs[0].number, runs[0].values, fmean(values), low, high, len(values))
 

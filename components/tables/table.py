@@ -1,13 +1,13 @@
 """A table of cells: each figure's mean and interval over seeds, beside the paper's own row."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from components.evaluation.protocol import require_comparable
 from components.faults import Fault
 from components.samples.task import Task
-from components.tables.compare import Estimate, estimate, verdict
+from components.tables.compare import Difference, Estimate, difference, estimate, holm, verdict
 from components.tables.config import RowConfig, TableConfig
 
 Cells = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -31,11 +31,19 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Line:
-    """What came of an ordering that the paper calls clear."""
+    """What came of an ordering that the paper calls clear.
+
+    Attributes:
+        reason: why there is no difference to look at.
+        difference: of the row that should be better less the other. p: of it, corrected for the table's orderings.
+    """
 
     text: str
+    figure: str
     verdict: str
-    reason: str
+    reason: str = ""
+    difference: Difference | None = None
+    p: float | None = None
 
 
 @dataclass(frozen=True)
@@ -62,18 +70,28 @@ def build_table(name: str, config: TableConfig, cells: Cells, reference: Mapping
             protocol than the rest; or the direction has no such row.
     """
     rows = tuple(_row(name, config, label, row, cells, reference) for label, row in config.rows.items())
-    known = {row.label: row.figures for row in rows}
+    lines = _lines(config, {row.label: row.figures for row in rows})
+    ran = [cells[row.run] for row in config.rows.values() if row.run is not None and row.run in cells]
+    seeds = max(map(len, ran), default=0)
+    return Table(name, config, seeds, reference["protocol"]["hash"], rows, lines)
+
+
+def _lines(config: TableConfig, known: Mapping[str, Mapping[str, Estimate]]) -> tuple[Line, ...]:
+    """What came of the table's orderings; each counts as one of several that could be told by chance."""
     lines = []
     for ordering in config.orderings:
         text = f"{ordering.better} > {ordering.worse} by {ordering.figure}"
-        both = [known[label].get(ordering.figure) for label in (ordering.better, ordering.worse)]
-        if both[0] is None or both[1] is None:
-            lines.append(Line(text, "cannot be told", "a row was not run"))
-        else:
-            lines.append(Line(text, *verdict(ordering.figure, both[0], both[1])))
-    ran = [cells[row.run] for row in config.rows.values() if row.run is not None and row.run in cells]
-    seeds = max(map(len, ran), default=0)
-    return Table(name, config, seeds, reference["protocol"]["hash"], rows, tuple(lines))
+        better, worse = (known[label].get(ordering.figure) for label in (ordering.better, ordering.worse))
+        reason = "" if better and worse else "a row was not run"
+        apart = difference(better, worse) if better and worse else None
+        if not reason and apart is None:
+            reason = "one seed has no interval"
+        lines.append(Line(text, ordering.figure, "cannot be told", reason, apart))
+    told = {index: line.difference for index, line in enumerate(lines) if line.difference is not None}
+    for (index, apart), p in zip(told.items(), holm([each.p for each in told.values()]), strict=True):
+        figure = lines[index].figure
+        lines[index] = replace(lines[index], verdict=verdict(figure, apart.mean, p), p=p)
+    return tuple(lines)
 
 
 def task_of(config: TableConfig, cells: Cells) -> Task:
@@ -103,7 +121,7 @@ def _row(
     assert row.run is not None
     if row.run not in cells:
         return TableRow(label, {}, row.paper, "not run")
-    values: dict[str, list[float]] = {figure: [] for figure in config.figures}
+    values: dict[str, dict[int, float]] = {figure: {} for figure in config.figures}
     for cell in cells[row.run]:
         where = f"table {name}: run {row.run} with seed {cell['seed']}"
         if config.direction not in cell["directions"]:
@@ -114,5 +132,5 @@ def _row(
             if figure not in measured["figures"]:
                 reasons = "".join(f"; {why}" for part, why in measured.get("skipped", {}).items() if part in figure)
                 raise Fault(f"{where} has no metric {figure}{reasons}")
-            values[figure].append(float(measured["figures"][figure]["value"]))
+            values[figure][cell["seed"]] = float(measured["figures"][figure]["value"])
     return TableRow(label, {figure: estimate(each) for figure, each in values.items()}, row.paper)
