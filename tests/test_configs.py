@@ -4,15 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 
 from components.fragment import take
 from components.params import Params, load_params
-from components.plan import check_plan
+from components.plan import _asked, check_plan
 from components.sources.folder import fetch_folder
 from components.sources.folder_config import FolderConfig
 from components.sources.folder_cut import open_folder
+from components.systems import build
+from components.systems.system import Shape
+from components.training.optimizers import settled
+from components.training.run import as_seen, asked_of
 
 ROOT = Path(__file__).parents[1]
 # The folders that the data sets have as they are published, with so many pictures each, and the splits they become.
@@ -48,6 +53,25 @@ def taken(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
     target = tmp_path / "params.yaml"
     target.write_text(text, encoding="utf-8")
     return load_params(target)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "configs/systems").glob("*.yaml")))
+def test_an_example_leaves_its_optimizer_to_no_other_system(name, tmp_path, monkeypatch):
+    """The learning rate and the betas of params.yaml are the default system's."""
+    params = taken(f"systems/{name}", tmp_path, monkeypatch)
+    given = yaml.safe_load((ROOT / f"configs/systems/{name}.yaml").read_text(encoding="utf-8"))["train"]
+    shown = _asked(params)
+    task = asked_of(params.system, params.train.task or shown.task)
+    source, target, asked = (
+        None if each is None else as_seen(shown.domains[each], params.train)
+        for each in (task.source, task.target, task.condition)
+    )
+    assert target is not None
+    with torch.device("meta"):
+        published = build(params.system, Shape(source, target, asked=asked)).published
+    used = settled(published, params.train)
+    assert "learning_rate" in given
+    assert used.optimizer != "adam" or "betas" in given or used.betas == published.betas
 
 
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
