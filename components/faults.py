@@ -8,19 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _OF_THE_MACHINE = {
-    errno.ENOSPC: "free some space",
-    errno.EDQUOT: "free some space",
-    errno.EROFS: "work in a folder that can be written to",
-    errno.EACCES: "see whose it is and what you may do there",
-    errno.EPERM: "see whose it is and what you may do there",
-    errno.EMFILE: "allow more open files (ulimit -n)",
-    errno.ENFILE: "allow more open files (ulimit -n)",
-    errno.ENOMEM: "free some memory",
-    errno.EIO: "see that the disk is sound",
-    errno.ENAMETOOLONG: "use shorter names",
-    errno.ELOOP: "see where its links lead",
-    errno.ENOTDIR: "remove the file that stands in a folder's place",
-    errno.EISDIR: "remove the folder that stands in a file's place",
+    errno.ENOSPC: ("no space left on this disk", "free some"),
+    errno.EDQUOT: ("no space left on this disk", "free some"),
+    errno.EROFS: ("cannot be written", "work in a folder that can be written to"),
+    errno.EACCES: ("", "see whose it is and what you may do there"),
+    errno.EPERM: ("", "see whose it is and what you may do there"),
+    errno.EMFILE: ("", "allow more open files (ulimit -n)"),
+    errno.ENFILE: ("", "allow more open files (ulimit -n)"),
+    errno.EFBIG: ("", "allow larger files (ulimit -f), or use a disk that takes them"),
+    errno.ENOMEM: ("", "free some memory"),
+    errno.EIO: ("", "see that the disk is sound"),
+    errno.ESTALE: ("", "see that the shared disk is mounted"),
+    errno.ENAMETOOLONG: ("", "use shorter names"),
+    errno.ELOOP: ("", "see where its links lead"),
+    errno.ENXIO: ("", "remove what stands in the file's place"),
+    errno.ENOTDIR: ("", "remove the file that stands in a folder's place"),
+    errno.EEXIST: ("", "remove the file that stands in a folder's place"),
+    errno.EISDIR: ("", "remove the folder that stands in a file's place"),
 }
 
 
@@ -36,6 +40,20 @@ class Fault(Exception):  # noqa: N818 (a fault of the world outside, not an erro
         super().__init__("".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message))
 
 
+def refused(error: OSError, place: object = None) -> Fault | None:
+    """What this machine refused, in one line; None for an error that is rather a mistake of the code.
+
+    Args:
+        place: what to name; by default the file that the error names.
+    """
+    if error.errno not in _OF_THE_MACHINE:
+        return None
+    place = place or error.filename or "a file that was being read or written"
+    place = place.decode("utf-8", "backslashreplace") if isinstance(place, bytes) else place
+    what, advice = _OF_THE_MACHINE[error.errno]
+    return Fault(f"{place}: {what or os.strerror(error.errno)}; {advice} and run again")
+
+
 @contextmanager
 def faults_of_the_machine() -> Iterator[None]:
     """Put around a whole command: report in one line what this machine refused, if nothing else has.
@@ -48,7 +66,6 @@ def faults_of_the_machine() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _OF_THE_MACHINE:
+        if (fault := refused(error)) is None:
             raise
-        place = error.filename or "a file that was being read or written"
-        raise Fault(f"{place}: {os.strerror(error.errno)}; {_OF_THE_MACHINE[error.errno]}, then run again") from error
+        raise fault from error

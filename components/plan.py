@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from components.counts import check_counts
 from components.evaluation.config import SSIM_WINDOW
 from components.evaluation.reading import measurable, reading_of
 from components.faults import Fault
@@ -14,7 +15,6 @@ from components.samples.domain import Domain, enlargement
 from components.samples.source import Shown
 from components.samples.task import Task
 from components.shards.manifest import Manifest
-from components.shards.turns import require_each_class, require_varied
 from components.sources import shows
 from components.storage.files import sha256_json, write_text
 from components.storage.yaml_file import shown
@@ -33,7 +33,6 @@ CHECKED = Path(".pix2pipe/checked_plan")
 SHARDS = Path("data/shards")
 _PARAM = re.compile(r"^(system|train)\.")  # what a Fault of a network or optimizer begins with
 _MOST_PARAMETERS = 4_000_000_000
-_LEAST = 2  # samples that a split needs to be measured
 
 
 def check_plan(params: Params) -> None:
@@ -53,8 +52,8 @@ def check_plan(params: Params) -> None:
 
 
 def _check(params: Params) -> None:
-    for section, train in (("train", params.train), ("judge.train", params.judge.train)):
-        _check_ranks(section, train)
+    check_counts(params)
+    for train in (params.train, params.judge.train):
         if train.start_from is not None and train.start_from.endswith(".safetensors"):
             require_file(train.start_from)
     ranks = max(1, params.train.num_workers)
@@ -89,6 +88,8 @@ def _check(params: Params) -> None:
         reading = reading_of(task, data.domains, judged, data.aligned)
         measurable(task, data.domains, reading, params.evaluate.suffixes, params.tune.objective)
     system = _check_networks("", params.system, params.train, Shape(source, target, asked=asked))
+    if (count := params.generate.count) is not None and source is not None:
+        raise Fault(f"generate.count {count}: every test sample has one picture made of it; set it to null")
     if params.generate.style:
         _check_style(system, params.generate.style)
     jitter = params.train.augment
@@ -137,45 +138,6 @@ def check_shards(params: Params, manifest: Manifest) -> None:
 def _drawn(domain: Domain) -> dict[str, object]:
     """Each class and its colour. Their order is the manifest's: DVC takes no notice of it in params."""
     return dict(zip_longest(domain.classes, domain.palette))
-
-
-def check_data(manifest: Manifest) -> None:
-    """Refuse splits that are too small to be measured, when the shards are written rather than after training.
-
-    Raises:
-        Fault: naming the split, how many samples it has, and what to do.
-    """
-    for split in manifest.splits:
-        kind, count = split.partition("/")[0], manifest.count(split)
-        if kind != "train" and count < _LEAST:
-            raise Fault(
-                f"the {split} split has {count} sample, and metrics need at least {_LEAST}; give more "
-                "pictures, or hold out more of them (fetch.holdout, shard.cut.pattern)"
-            )
-
-
-def check_classes(params: Params, manifest: Manifest) -> None:
-    """Refuse classes of too few samples, where the system is to show pictures in every class; and attributes that have
-    one value in train.
-
-    Raises:
-        Fault: naming the class and the split.
-    """
-    condition = asked_of(params.system, params.train.task or manifest.task).condition
-    if params.system.within and manifest.aligned and condition is not None:
-        for split in ("train", "test"):
-            require_each_class(manifest, split, condition)
-    elif condition is not None:
-        require_varied(manifest, condition)
-
-
-def _check_ranks(section: str, train: TrainConfig) -> None:
-    if train.num_workers and train.batch_size % train.num_workers:
-        raise Fault(
-            f"{section}.batch_size {train.batch_size} cannot be shared evenly by {train.num_workers} workers; make it "
-            "a "
-            f"multiple of {section}.num_workers"
-        )
 
 
 def _check_task(param: str, task: Task, data: Shown) -> None:

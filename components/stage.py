@@ -13,9 +13,15 @@ from components.params import Params, load_params
 from components.plan import check_plan
 from components.samples.schema import user_paths
 from components.storage.files import exists, read_json, write_json
-from components.storage.home import AnyPath
+from components.storage.home import LOCAL, AnyPath
 from components.storage.locks import exclusive
-from components.storage.outputs import refuse_inputs_among_outputs, replaced, stage_outputs
+from components.storage.outputs import (
+    refuse_inputs_among_outputs,
+    refuse_what_is_no_file,
+    replaced,
+    stage_outputs,
+)
+from components.tracking.store import tracking_uri
 from components.training.stop import Stopped, sigterm_raises
 
 TIMINGS = Path(".pix2pipe/timings")
@@ -65,10 +71,10 @@ def run_stage(name: str, main: Callable[[Params, Clock], None]) -> None:
     """Run one stage from the command line: `python -m pipelines.NAME [--params FILE]`.
 
     All of params.yaml is validated before any work, and what later stages would refuse (components/plan.py), so a
-    misspelt key of the last stage is refused by the first. Inputs that were made for other params are refused
-    (components/asked.py). A stage whose outputs another process is writing in this folder is refused, and so is one
-    that would replace what a person has put among its outputs (components/storage/outputs.py). Faults, Ctrl-C and
-    SIGTERM end it as `exit_with_one_line` says.
+    misspelt key of the last stage is refused by the first. Refused are also inputs that were made for other params
+    (components/asked.py), pipes and the like in place of files, a stage whose outputs another process is writing here,
+    and one that would replace what a person has put among its outputs (components/storage/outputs.py). Faults,
+    Ctrl-C and SIGTERM end it as `exit_with_one_line` says.
     """
     parser = argparse.ArgumentParser(prog=f"python -m pipelines.{name}", description=main.__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="default: params.yaml")
@@ -77,10 +83,13 @@ def run_stage(name: str, main: Callable[[Params, Clock], None]) -> None:
     with exit_with_one_line(name):
         params = load_params(arguments.params)
         check_plan(params)
+        tracking_uri(LOCAL)  # the first stage refuses a folder in which register could keep no database
+        outputs = stage_outputs(name)
+        refuse_what_is_no_file(name, outputs)
         check_inputs(name, params)
         refuse_inputs_among_outputs(user_paths(params))
         here = exclusive(LOCKS / f"{name}.lock", f"the stage {name} of {Path.cwd()}")
-        with here, replaced(name, stage_outputs(name)):
+        with here, replaced(name, outputs):
             main(params, clock)
             clock.save()
 

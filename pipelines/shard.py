@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
+from components.counts import check_batches, check_classes, check_data
 from components.params import Params
-from components.plan import check_classes, check_data
 from components.samples.source import Source
 from components.shards.dark import dark_domains
 from components.shards.writer import write_shards
@@ -29,6 +29,7 @@ def main(params: Params, clock: Clock) -> None:
         root = shared()
         manifest = write_shards(source, SHARDS, params.shard, None if root is LOCAL else root / "shards")
     check_data(manifest)
+    check_batches(params, manifest)
     check_classes(params, manifest)
     for line in dark_domains(SHARDS):
         print(f"shard: {line}", file=sys.stderr)

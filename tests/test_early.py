@@ -13,10 +13,11 @@ import yaml
 from dvc_data.hashfile.meta import Meta
 from pydantic import BaseModel, TypeAdapter
 
+from components.counts import check_data
 from components.faults import Fault
 from components.fragment import take
 from components.params import Params, _models, load_params, load_tables, parse_params
-from components.plan import check_data, check_plan, check_shards
+from components.plan import check_plan, check_shards
 from components.samples.domain import Domain, sized
 from components.samples.task import Task
 from components.shards.config import ShardConfig

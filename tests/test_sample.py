@@ -33,8 +33,9 @@ from components.systems.generation.dcgan import DCGANConfig
 from components.systems.generation.style_gan import StyleGANConfig
 from components.systems.system import Shape
 from components.tasks.scatter import marked
+from components.tracking.reachable import URI
 from components.tracking.registry import register_translator
-from components.tracking.store import URI, Store, open_store
+from components.tracking.store import Store, open_store
 from pipelines import cli
 from tests.conftest import KINDS, TO_PHOTO
 from tests.pages.demo.served import LABELS, LINEAGE

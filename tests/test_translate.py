@@ -19,10 +19,11 @@ from components.shards.reader import Split
 from components.storage.home import LOCAL
 from components.tasks.encoding import decode, encode
 from components.tracking.config import RegisterConfig
+from components.tracking.reachable import URI
 from components.tracking.record import Outputs, gather
 from components.tracking.registry import register_all
 from components.tracking.run import log_record
-from components.tracking.store import URI, open_store
+from components.tracking.store import open_store
 from pipelines import cli
 from pipelines.cli.translate import _plan
 from tests.conftest import TINY_CLASSES, TINY_PALETTE

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from components.counts import check_classes
 from components.evaluation.config import EvaluateConfig
 from components.evaluation.evaluate import evaluate as measure
 from components.faults import Fault
@@ -19,7 +20,6 @@ from components.pages.curves import number
 from components.pages.demo.app import demo_app
 from components.pages.demo.models import load_easels, load_models
 from components.params import Params
-from components.plan import check_classes
 from components.review.measured import MeasuredVersion
 from components.review.side_by_side import side_by_side
 from components.samples.task import Task

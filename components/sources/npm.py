@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,8 @@ from typing import IO
 
 from components.faults import Fault
 from components.sources.packages import Package
-from components.storage.files import faults_of_the_disk, sha256_file
+from components.storage.files import faults_of_the_disk, put_file, sha256_file
+from components.storage.scratch import scratch
 
 _MOST = 1 << 24
 _PREFIX = re.compile(r"^npm (?:error|ERR!)\s*")
@@ -41,19 +41,20 @@ class NpmPackage(Package):
                 f"{self.project} {self.version} is downloaded with npm, which is not installed: install Node.js, which "
                 f"includes it, or put {self.project}-{self.version}.tgz at {path} by hand"
             )
-        with faults_of_the_disk(path), tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            command = [npm, "pack", f"{self.project}@{self.version}", "--ignore-scripts", "--pack-destination", folder]
+        with faults_of_the_disk(path), scratch() as folder:
+            command = [npm, "pack", f"{self.project}@{self.version}", "--ignore-scripts", "--pack-destination"]
+            command.append(str(folder))
             done = subprocess.run(
                 command, capture_output=True, text=True, errors="replace", check=False, stdin=subprocess.DEVNULL
             )
             if "ENOSPC" in done.stderr:
                 raise OSError(errno.ENOSPC, "No space left on device")
-            found = list(Path(folder).glob("*.tgz"))
+            found = list(folder.glob("*.tgz"))
             if done.returncode != 0 or len(found) != 1:
                 return f"npm could not download it ({_npm_error(done.stderr)})"
             if (sha256 := sha256_file(found[0])) != self.sha256:
                 return f"npm brought a file of sha256 {sha256}, not {self.sha256}"
-            found[0].replace(path)
+            put_file(found[0], path)
             return None
 
     @contextmanager

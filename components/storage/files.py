@@ -4,17 +4,17 @@ A remote path (a `UPath`) is handled by components/storage/remote.py, which is i
 registered model carries this file and reads from its own disk.
 """
 
-import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.faults import Fault
+from components.faults import Fault, refused
 
 if TYPE_CHECKING:
     from components.storage.home import AnyPath
@@ -44,15 +44,13 @@ def sha256_json(value: Any) -> str:
 
 @contextmanager
 def faults_of_the_disk(path: "AnyPath") -> Iterator[None]:
-    """Report in one line what the disk refused inside the block: no space left, or no permission to write."""
+    """Report in one line, naming `path`, what the disk refused inside the block: no space left, no permission."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Fault(f"{path}: no space left on this disk; free some and run again") from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise Fault(f"{path}: cannot be written ({os.strerror(error.errno)})") from error
-        raise
+        if (fault := refused(error, path)) is None:
+            raise
+        raise fault from error
 
 
 @contextmanager
@@ -108,6 +106,23 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(left, ignore_errors=True)
 
 
+def require_regular(path: Path) -> None:
+    """Refuse a path at which there is something else than a file; a pipe, for one, would keep its reader waiting.
+
+    Raises:
+        Fault: naming the path and what stands there.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise Fault(f"{path}: is a link to nothing; remove it and run again") from None
+        return
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
+        raise Fault(f"{path}: is {what}, not a file; remove it and run again")
+
+
 def write_bytes(path: "AnyPath", data: bytes) -> None:
     """Write a file atomically."""
     if not isinstance(path, Path):
@@ -145,10 +160,10 @@ def read_bytes(path: "AnyPath") -> bytes:
 
     Raises:
         FileNotFoundError: there is none.
+        Fault: what is there is no file.
     """
     if isinstance(path, Path):
-        if path.exists() and not path.is_file():
-            raise Fault(f"{path}: is not a file (but a folder, a pipe or a device); remove it")
+        require_regular(path)
         return path.read_bytes()
     from components.storage import remote
 

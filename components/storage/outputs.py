@@ -20,7 +20,7 @@ import yaml
 
 from components.faults import Fault
 from components.storage.dvc_cache import cache_of
-from components.storage.files import write_json
+from components.storage.files import read_bytes, require_regular, write_json
 
 GRAPHS = (Path("dvc.yaml"), Path("tables/dvc.yaml"))
 RECORDS = Path(".pix2pipe/outputs")
@@ -40,6 +40,26 @@ def all_outputs() -> list[Path]:
             base = Path(os.path.normpath(graph.parent / config.get("wdir", ".")))
             found += [base / (Path(name).parent if "${" in name else name) for name in _names(config)]
     return found
+
+
+def refuse_what_is_no_file(stage: str, outputs: list[Path]) -> None:
+    """Refuse pipes, sockets, devices and links to nothing where a stage reads or writes files.
+
+    Whoever opens a pipe waits for its other end, perhaps for ever.
+
+    Args:
+        outputs: of the stage.
+
+    Raises:
+        Fault: naming the first.
+    """
+    places = [Path(name) for name in _stages(GRAPHS[0]).get(stage, {}).get("deps", ()) if isinstance(name, str)]
+    for place in (*places, *outputs, Path(".pix2pipe"), Path("dvc.lock")):
+        if not place.is_dir():
+            require_regular(place)
+        for folder, _, names in os.walk(place):
+            for name in names:
+                require_regular(Path(folder, name))
 
 
 @contextmanager
@@ -77,8 +97,11 @@ def replaced(stage: str, outputs: list[Path]) -> Iterator[None]:
     write_json(record, {"began": now, "files": {}})
     try:
         yield
-    finally:  # only a kill leaves the record as it is
-        _note(record, outputs)
+    except BaseException:
+        with suppress(OSError, Fault):  # what went wrong first is what a person needs to know
+            _note(record, outputs)
+        raise
+    _note(record, outputs)  # only a kill or a full disk leaves the record as it is
 
 
 def _note(record: Path, outputs: list[Path]) -> None:
@@ -127,7 +150,7 @@ def _real_places(place: Path) -> Iterator[Path]:
 
 def _stages(graph: Path) -> dict[str, Any]:
     try:
-        stages: dict[str, Any] = yaml.safe_load(graph.read_text(encoding="utf-8"))["stages"]
+        stages: dict[str, Any] = yaml.safe_load(read_bytes(graph))["stages"]
         return stages
     except FileNotFoundError:
         return {}
@@ -153,7 +176,7 @@ def _stamp(stat: os.stat_result) -> list[int]:
 def _read(record: Path) -> tuple[float | None, dict[str, list[int]]]:
     """When a stage began that has not ended, and the stamps of the files that it last wrote."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        kept = json.loads(record.read_text(encoding="utf-8"))
+        kept = json.loads(read_bytes(record))
         return kept["began"], kept["files"]
     return None, {}
 
@@ -167,7 +190,7 @@ def _of_dvc(files: list[Path]) -> set[Path]:
     for graph in GRAPHS if files else ():
         base = graph.parent
         with suppress(OSError, KeyError, TypeError, AssertionError, yaml.YAMLError):
-            stages = yaml.safe_load((base / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+            stages = yaml.safe_load(read_bytes(base / "dvc.lock"))["stages"]
             for out in (out for stage in stages.values() for out in stage.get("outs", ())):
                 path = (base / out["path"]).as_posix()
                 known[path] = out["md5"]

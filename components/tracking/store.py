@@ -4,28 +4,26 @@ import fcntl
 import logging
 import os
 import re
-import urllib.error
-import urllib.request
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from components.faults import Fault
 from components.storage.files import faults_of_the_disk
 from components.storage.home import LOCAL, shared
+from components.tracking.reachable import ADVICE, MAKE, URI, require_reachable, require_there, shown
 from components.tracking.rehome import rehome
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-URI = "MLFLOW_TRACKING_URI"
-_ADVICE = f"see that {URI} names a running server, or unset it to keep runs in .pix2pipe/mlflow.db"
-_MAKE = "`dvc repro register` makes it, `dvc repro -f -s register` from outputs that were pulled; or set " + URI
+_BROKEN = "put a whole copy of it in its place, or move it away and register again: dvc repro -f -s register"
+_NO_DATABASE = re.compile("malformed|not a database|disk image|no such table|unable to open")
 _NO_ADDRESS = re.compile(r"\?|%[0-9A-Fa-f]{2}")
-_ANSWER_SECONDS = 5
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # so that MLflow's pages show runs, not prompts
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -72,8 +70,9 @@ def use_registry(project: Path | str = ".") -> None:
     home = Path(project).resolve() / ".pix2pipe"
     own = home / "mlflow.db"
     uri = f"sqlite:///{own}" if own.is_file() else tracking_uri(home)
-    _require_there(uri)
+    require_there(uri)
     with faults_of_the_store(uri):
+        require_reachable(uri)
         import mlflow
 
         if own.is_file():
@@ -96,13 +95,12 @@ def open_store(uri: str, home: Path, experiment: str, make: bool = True) -> Stor
         Fault: the server does not answer or MLflow refuses, within about ten seconds; or nothing is there to read.
     """
     if not make:
-        _require_there(uri)
+        require_there(uri)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     served = urlsplit(uri).scheme in ("http", "https")
-    if served:
-        _require_answer(uri)
     with faults_of_the_store(uri):
+        require_reachable(uri)
         from mlflow import MlflowClient
 
         for chatter in ("mlflow", "alembic"):
@@ -117,7 +115,7 @@ def open_store(uri: str, home: Path, experiment: str, make: bool = True) -> Stor
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             found = client.get_experiment_by_name(experiment)
             if found is None and not make:
-                raise Fault(f"{shown(uri)} has no experiment {experiment}; {_MAKE}")
+                raise Fault(f"{shown(uri)} has no experiment {experiment}; {MAKE}")
             if found is None:
                 location = None if served else _artifacts(home)
                 return Store(client, uri, _make_experiment(client, experiment, location), home)
@@ -146,20 +144,14 @@ def faults_of_the_store(uri: str) -> Iterator[None]:
 
     try:
         yield
-    except (MlflowException, RequestException, SQLAlchemyError) as error:
+    except (MlflowException, RequestException, SQLAlchemyError, sqlite3.Error) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        advice = _ADVICE
+        advice = ADVICE
+        if _NO_DATABASE.search(reason):
+            reason, advice = f"its database is damaged ({reason})", _BROKEN
         if "database is locked" in reason:
             reason, advice = "its database is locked by another writer", "nothing was written; run this again"
         raise Fault(f"MLflow at {shown(uri)}: {reason}; {advice}") from error
-
-
-def shown(uri: str) -> str:
-    """An address without the password that may stand in it."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri  # taking it apart and together would cost sqlite:////absolute two of its slashes
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _make_experiment(client: "MlflowClient", name: str, location: str | None) -> str:
@@ -179,23 +171,6 @@ def _artifacts(home: Path) -> str:
     root = shared()
     place = (home.resolve() if root is LOCAL else root) / "mlartifacts"
     return place.as_uri() if isinstance(place, Path) else str(place)
-
-
-def _require_there(uri: str) -> None:
-    """Refuse to read a database that is not there; MLflow would make an empty one."""
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
-        raise Fault(f"{uri.removeprefix('sqlite:///')}: there is no registry; {_MAKE}")
-
-
-def _require_answer(uri: str) -> None:
-    """Send the server a request: any status shows that it is there."""
-    try:
-        urllib.request.urlopen(shown(uri).rstrip("/") + "/health", timeout=_ANSWER_SECONDS).close()
-    except urllib.error.HTTPError:
-        return
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise Fault(f"MLflow at {shown(uri)} does not answer ({reason}); {_ADVICE}") from error
 
 
 def _make_ready(database: Path) -> None:

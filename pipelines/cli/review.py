@@ -13,7 +13,8 @@ from components.storage.files import write_text
 from components.storage.home import LOCAL
 from components.storage.scratch import scratch
 from components.tracking.promotions import Promotion
-from components.tracking.store import Store, open_store, shown, tracking_uri
+from components.tracking.reachable import shown
+from components.tracking.store import Store, open_store, tracking_uri
 
 SHARDS = Path("data/shards")
 OUT = LOCAL / "review"

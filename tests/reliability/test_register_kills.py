@@ -4,10 +4,11 @@ import pytest
 from mlflow import MlflowClient
 
 from components.tracking.config import RegisterConfig
+from components.tracking.reachable import URI
 from components.tracking.record import Outputs
 from components.tracking.registry import register_all
 from components.tracking.run import make_run
-from components.tracking.store import URI, open_store, tracking_uri
+from components.tracking.store import open_store, tracking_uri
 from tests.reliability.test_stage_kills import PROMISE
 from tests.stage_outputs import KEY, build_outputs
 from tests.training.test_resume import Killed

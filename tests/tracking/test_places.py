@@ -19,10 +19,11 @@ from components.review.review import find_state
 from components.shards.reader import Split
 from components.tracking.config import RegisterConfig
 from components.tracking.promotions import read_promotions
+from components.tracking.reachable import URI
 from components.tracking.record import Outputs, gather
 from components.tracking.registry import register_all
 from components.tracking.run import log_record
-from components.tracking.store import URI, Store, open_store, tracking_uri, use_registry
+from components.tracking.store import Store, open_store, tracking_uri, use_registry
 from components.tracking.versions import fetch_version
 from tests.review.helpers import MLFLOW_WARNS, RULES
 from tests.stage_outputs import KEY, build_outputs

@@ -19,11 +19,12 @@ from components.shards.reader import Split
 from components.storage.files import read_json
 from components.tracking.config import RegisterConfig
 from components.tracking.live import LiveRun
+from components.tracking.reachable import URI
 from components.tracking.record import Outputs, Record, dvc_revision, gather
 from components.tracking.registry import register_all, register_translator, version_by_alias
 from components.tracking.run import CONTENT, find_run, log_record, points_of
 from components.tracking.search import log_search
-from components.tracking.store import URI, Store, open_store, tracking_uri
+from components.tracking.store import Store, open_store, tracking_uri
 from tests.stage_outputs import BOTH_WAYS, KEY, build_outputs, rewrite, write_search
 
 pytestmark = [

@@ -14,7 +14,8 @@ import pytest
 
 from components.faults import Fault
 from components.tracking.live import LiveRun
-from components.tracking.store import URI, open_store, shown, tracking_uri
+from components.tracking.reachable import URI, shown
+from components.tracking.store import open_store, tracking_uri
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,10 +16,11 @@ from components.models.card import read_cards
 from components.systems.parts import PatchGANConfig, UNetConfig
 from components.systems.translation.pix2pix import Pix2PixConfig
 from components.tracking.config import RegisterConfig
+from components.tracking.reachable import URI
 from components.tracking.record import Outputs, gather
 from components.tracking.registry import register_all, register_translator
 from components.tracking.run import log_record
-from components.tracking.store import URI, Store, open_store
+from components.tracking.store import Store, open_store
 from tests.stage_outputs import BOTH_WAYS, KEY, SYSTEM, build_outputs
 
 ROOT = Path(__file__).parents[3]

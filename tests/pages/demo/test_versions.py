@@ -14,7 +14,7 @@ import pytest
 from components.faults import Fault
 from components.models.card import WEIGHTS
 from components.pages.demo.models import choose_versions, load_easels, load_models
-from components.tracking.store import URI
+from components.tracking.reachable import URI
 from components.tracking.versions import find_version, version_of_training
 from pipelines import cli
 from tests.conftest import tiny_sample
