@@ -82,7 +82,10 @@ def _batches(params: Params) -> list[tuple[str, int]]:
 def _check_search(params: Params) -> None:
     """Batches are shared by the workers of a trial and, if they win, by those of train; null is no point of a space."""
     for path, dimension in params.tune.space.items():
-        now = value_at(params, path)
+        try:
+            now = value_at(params, path)
+        except (KeyError, TypeError):
+            raise Fault(f"tune.space.{path}: no such param of this system; take it out") from None
         if dimension.choice is None and isinstance(now, int):
             raise Fault(f"tune.space.{path}: only whole numbers can be tried here; list them under choice")
         if params.tune.start and now is None:

@@ -13,7 +13,7 @@ import yaml
 from dvc_data.hashfile.meta import Meta
 from pydantic import BaseModel, TypeAdapter
 
-from components.counts import check_data
+from components.counts import check_batches, check_data
 from components.faults import Fault
 from components.fragment import take
 from components.params import Params, _models, load_params, load_tables, parse_params
@@ -21,6 +21,7 @@ from components.plan import check_plan, check_shards
 from components.samples.domain import Domain, sized
 from components.samples.task import Task
 from components.shards.config import ShardConfig
+from components.shards.manifest import Manifest
 from components.shards.writer import write_set, write_shards
 from components.sources import CutConfig, FetchConfig, fetch, open_source
 from components.sources.earth_cut import EarthCut, earth_domains
@@ -154,6 +155,7 @@ def test_values_that_no_stage_can_use_are_refused_first(tmp_path, path, value, s
     [
         ("train.num_workers", 3, "train.batch_size 16 cannot be shared evenly by 3"),
         ("judge.train.num_workers", 5, "judge.train.batch_size"),
+        ("generate.count", 700, "generate.count 700"),
         ("shard.cut.image_size", 50, "shard.cut.image_size"),
         ("shard.cut.image_size", [64, 200], "multiples of 16, not 64x200"),
         ("system", {"name": "cogan", "untied": 2}, ""),
@@ -243,6 +245,56 @@ def test_a_judge_that_is_left_out_is_asked_for_nothing(tiny_shards, tmp_path, mo
     (tmp_path / "data/shards").symlink_to(tiny_shards)
     judge.main(params, Clock("judge"))
     assert load_judge(tmp_path / "data/judge") is None
+
+
+@pytest.mark.parametrize(
+    ("space", "settings", "said"),
+    [
+        ({"train.batch_size": {"choice": [8, 12]}}, {"tune.num_workers": 8}, "tune.space.train.batch_size 12"),
+        ({"train.batch_size": {"choice": [8, 9]}}, {"train.num_workers": 2}, "tune.space.train.batch_size 9"),
+        ({}, {"tune.num_workers": 3}, "train.batch_size 16 cannot be shared evenly by the 3 workers of tune"),
+        ({"train.batch_size": {"uniform": [4, 16]}}, {}, "tune.space.train.batch_size"),
+        ({}, {"train.learning_rate": None}, "tune.space.train.learning_rate"),
+    ],
+)
+def test_a_search_whose_trials_could_not_be_trained_is_refused_by_the_first(
+    tmp_path, monkeypatch, space, settings, said
+):
+    monkeypatch.chdir(tmp_path)
+    values = yaml.safe_load(DEFAULTS)
+    values["tune"] |= {"num_trials": 2, "space": values["tune"]["space"] | space}
+    for path, value in settings.items():
+        section, key = path.split(".")
+        values[section][key] = value
+    assert said in refusal(check_plan, parse_params(values, "params.yaml"))
+
+
+def test_pictures_too_few_to_be_measured_are_refused_by_the_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = take(DEFAULTS, (ROOT / "configs/systems/dcgan.yaml").read_text(), DEFAULTS, "dcgan")[0]
+    check_plan(parse_params(changed("generate.count", 2, text), "params.yaml"))
+    assert "generate.count 1" in refusal(check_plan, parse_params(changed("generate.count", 1, text), "params.yaml"))
+
+
+@pytest.mark.parametrize("sides", [False, True])
+def test_batches_larger_than_what_they_are_drawn_from_are_refused_when_they_are_cut(tiny_shards, tiny_sides, sides):
+    """24 aligned samples; 20 and 14 of two sides."""
+    manifest, have = Manifest.read(tiny_sides if sides else tiny_shards), 14 if sides else 24
+    values = yaml.safe_load(DEFAULTS)
+    values["tune"] |= {"num_trials": 0, "space": {"train.batch_size": {"choice": [have, have + 1]}}}
+    values["judge"]["train"]["batch_size"] = have
+    values["train"]["batch_size"] = have
+    check_batches(parse_params(values, "x"), manifest)
+    values["tune"]["num_trials"] = 2
+    assert f"tune.space.train.batch_size {have + 1}" in refusal(check_batches, parse_params(values, "x"), manifest)
+    values["tune"]["num_trials"] = 0
+    values["train"]["batch_size"] = have + 1
+    assert f"train.batch_size {have + 1}" in refusal(check_batches, parse_params(values, "x"), manifest)
+    if not sides:  # which no judge reads
+        values["train"]["batch_size"], values["judge"]["train"]["batch_size"] = have, have + 1
+        said = refusal(check_batches, parse_params(values, "x"), manifest)
+        assert f"judge.train.batch_size {have + 1}" in said
+        assert f"{have} samples" in said
 
 
 def test_a_good_plan_is_checked_once(tmp_path, monkeypatch):

@@ -80,11 +80,18 @@ def test_no_space_left_is_one_line_that_names_the_file(tmp_path):
         written.append({"step": 1})
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_is_read_only_is_one_line(tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(Fault, match="cannot be written"):
-        write_json(tmp_path / "a.json", {})
+def test_what_is_no_file_is_refused_before_it_is_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "link.json").symlink_to("nowhere")
+    for name in ("pipe.json", "folder.json", "link.json"):
+        with pytest.raises(Fault, match=name):
+            read_json(tmp_path / name)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(Fault, match=r"file.*remove the file"):
+        write_json(tmp_path / "file/a.json", {})
+    with pytest.raises(Fault, match=r"folder\.json.*remove the folder"):
+        write_json(tmp_path / "folder.json", {})
 
 
 def test_what_is_missing_or_no_json_says_what_to_do(tmp_path):

@@ -1,5 +1,8 @@
 """Nothing that a person has put anywhere is deleted: not among outputs of the graph, and not through them."""
 
+import os
+import re
+import shutil
 import time
 from pathlib import Path
 
@@ -11,7 +14,13 @@ from components.faults import Fault
 from components.params import Params, _models
 from components.samples.schema import user_paths
 from components.storage import outputs
-from components.storage.outputs import refuse_inputs_among_outputs, replaced, stage_outputs
+from components.storage.outputs import (
+    RECORDS,
+    refuse_inputs_among_outputs,
+    refuse_what_is_no_file,
+    replaced,
+    stage_outputs,
+)
 from tests.test_graph import Project
 
 GRAPH = {
@@ -168,3 +177,29 @@ def test_own_pictures_in_data_raw_survive_dvc_repro(tmp_path):
         assert process.returncode == 0, output
     assert sum(path.suffix == ".png" for path in (tmp_path / "data/raw").rglob("*")) == 28
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["raw", "study"]
+
+
+def test_what_went_wrong_first_is_what_is_said(project):
+    """On a full disk the list of the stage's files cannot be written either."""
+
+    def fail() -> None:
+        with replaced("fetch", [OUT]):
+            shutil.rmtree(RECORDS)
+            RECORDS.write_text("in the way")
+            raise Fault("the first")
+
+    with pytest.raises(Fault, match="the first"):
+        fail()
+
+
+@pytest.mark.parametrize("place", ["data/raw/1.png", "data/shards/manifest.json", ".pix2pipe/mlflow.db", "dvc.lock"])
+def test_what_is_no_file_is_refused_before_a_stage_waits_for_it(project, place):
+    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {"shard": {"deps": ["data/raw"], "outs": ["data/shards"]}}}))
+    outputs = [Path("data/shards")]
+    for make in (os.mkfifo, lambda path: path.symlink_to("nowhere")):
+        refuse_what_is_no_file("shard", outputs)
+        Path(place).parent.mkdir(parents=True, exist_ok=True)
+        make(Path(place))
+        with pytest.raises(Fault, match=re.escape(place)):
+            refuse_what_is_no_file("shard", outputs)
+        Path(place).unlink()

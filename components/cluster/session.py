@@ -17,6 +17,7 @@ from components.training.stop import Stopped
 
 TOKEN_ADVICE = "set RAY_AUTH_MODE=token, and the cluster's token in RAY_AUTH_TOKEN or its file in RAY_AUTH_TOKEN_PATH"
 _PATIENCE_S = 5.0
+_SHOWN = 160  # characters of what Ray says
 _OF_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the processes of a job
 
 
@@ -31,7 +32,7 @@ def ray_session(dashboard: bool = False) -> Iterator[None]:
         dashboard: start one with a cluster of this machine's own.
 
     Raises:
-        Fault: nobody answers at RAY_ADDRESS, or its cluster refuses.
+        Fault: nobody answers at RAY_ADDRESS, its cluster refuses, or Ray does not start on this machine.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")
@@ -60,10 +61,13 @@ def ray_session(dashboard: bool = False) -> Iterator[None]:
             raise Stopped(signal.SIGTERM) from stopped
         except ray.exceptions.AuthenticationError as error:
             raise Fault(f"RAY_ADDRESS={address}: {str(error).split('. ')[0]}; {TOKEN_ADVICE}") from error
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except Exception as error:  # Ray raises bare ones too, such as where a node is too slow to start
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:_SHOWN]
+            if address == "local":
+                advice = "see that this machine has memory, disk and processor time to spare, and run again"
+                raise Fault(f"Ray does not start: {reason}; {advice}") from error
             raise Fault(
-                f"RAY_ADDRESS={address}: {str(error).splitlines()[0]}; start the cluster or unset it; "
-                f"if it wants a token, {TOKEN_ADVICE}"
+                f"RAY_ADDRESS={address}: {reason}; start the cluster or unset it; if it wants a token, {TOKEN_ADVICE}"
             ) from error
         try:
             # At ray:// this process is no part of the cluster, and Ray does not end it.

@@ -1,10 +1,12 @@
 """Samples of your own pictures: pairs, or pictures of one side or two, all brought to one size."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from components.faults import Fault
 from components.samples.domain import Domain, Picture, height_width, sized
 from components.samples.source import BadSample, Shown, require_samples
 from components.samples.task import Task
@@ -13,7 +15,7 @@ from components.sources.classes import Classed, find_classes
 from components.sources.fit import FolderCut, fitted
 from components.sources.folder import PICTURES, read_folder
 from components.sources.folder_config import FolderConfig, Side
-from components.sources.layout import Pair, find_pairs
+from components.sources.layout import Pair, files_below, find_pairs
 from components.sources.leaks import Place, of_pairs, refuse_shared
 from components.sources.photos import find_photos
 from components.sources.pictures import open_picture
@@ -114,11 +116,12 @@ def open_folder(root: Path, cut: FolderCut) -> PairsSource | SidesSource | ToldS
     """The samples of data/raw/folder.
 
     Raises:
-        Fault: fetch has not run, the layout is another one, a split or a side is empty, or one picture that has
-            no partner is on both sides, or in two splits.
+        Fault: fetch has not run or wrote other files than there are, the layout is another one, a split or a side is
+            empty, or one picture that has no partner is on both sides, or in two splits.
     """
     config, hashes = read_folder(root)
     pictures = root / "folder" / PICTURES
+    _require_as_fetched(pictures, hashes)
     shared = (pictures, cut, config.sides, sized(config.domains, height_width(cut.image_size)), config.task)
     if config.layout in ("classes", "attributes"):
         told = find_classes(pictures, config) if config.layout == "classes" else find_attributes(pictures, config)
@@ -138,3 +141,10 @@ def open_folder(root: Path, cut: FolderCut) -> PairsSource | SidesSource | ToldS
     files = {split: [(pair.a, pair.b) for pair in found] for split, found in pairs.items()}
     refuse_shared(of_pairs(files, hashes, is_image))
     return PairsSource(*shared, config.layout == "side_by_side", pairs)
+
+
+def _require_as_fetched(pictures: Path, hashes: Mapping[str, str]) -> None:
+    """Refuse files that fetch did not write, and a lack of those that it did; a sample would be missing in silence."""
+    for name in sorted(set(files_below(pictures)) ^ set(hashes)):
+        what = "is no longer there" if name in hashes else "was not written by fetch"
+        raise Fault(f"{pictures / name}: {what}; run dvc repro -f fetch")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _BROKEN = "put a whole copy of it in its place, or move it away and register again: dvc repro -f -s register"
 _NO_DATABASE = re.compile("malformed|not a database|disk image|no such table|unable to open")
 _NO_ADDRESS = re.compile(r"\?|%[0-9A-Fa-f]{2}")
+_SHOWN = 160  # characters of what a library says
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # so that MLflow's pages show runs, not prompts
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -144,12 +145,14 @@ def faults_of_the_store(uri: str) -> Iterator[None]:
 
     try:
         yield
-    except (MlflowException, RequestException, SQLAlchemyError, sqlite3.Error) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    except (MlflowException, RequestException, SQLAlchemyError, sqlite3.Error, ImportError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:_SHOWN]
         advice = ADVICE
-        if _NO_DATABASE.search(reason):
+        if isinstance(error, ImportError):  # the driver of a database, or the client of an object store
+            advice = "install the package that this address needs"
+        elif _NO_DATABASE.search(reason):
             reason, advice = f"its database is damaged ({reason})", _BROKEN
-        if "database is locked" in reason:
+        elif "database is locked" in reason:
             reason, advice = "its database is locked by another writer", "nothing was written; run this again"
         raise Fault(f"MLflow at {shown(uri)}: {reason}; {advice}") from error
 

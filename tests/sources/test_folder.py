@@ -1,5 +1,6 @@
 """One's own pictures: layouts, splits, sizes, and what is refused."""
 
+import re
 import shutil
 
 import numpy as np
@@ -246,3 +247,17 @@ def test_a_second_fetch_replaces_the_first(facades):
     opened(facades)
     shutil.rmtree(facades / "val")
     assert counts(opened(facades)) == {"train": 16, "val": 2, "test": 2}
+
+
+@pytest.mark.parametrize("strange", [False, True])
+def test_raw_pictures_that_are_not_those_of_fetch_are_refused_by_name(facades, strange):
+    opened(facades)
+    raw = facades.parent / "raw"
+    picture = sorted((raw / "folder").rglob("*.jpg"))[0]
+    data = picture.read_bytes()
+    picture.unlink()
+    if strange:
+        picture.mkdir()
+        (picture / "x.jpg").write_bytes(data)
+    with pytest.raises(Fault, match=re.escape(picture.name)):
+        open_source(raw, TypeAdapter(CutConfig).validate_python({"name": "folder", "image_size": 24}))

@@ -3,11 +3,13 @@
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ import pytest
 from components.faults import Fault
 from components.tracking.live import LiveRun
 from components.tracking.reachable import URI, shown
-from components.tracking.store import open_store, tracking_uri
+from components.tracking.store import open_store, tracking_uri, use_registry
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,7 +39,7 @@ def test_server_down(tmp_path: Path) -> None:
 
 
 def test_server_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("components.tracking.store._ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr("components.tracking.reachable._ANSWER_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(Fault, match="does not answer"):
         open_store(f"http://127.0.0.1:{server.getsockname()[1]}", tmp_path, "x")
 
@@ -47,13 +49,54 @@ def test_a_store_mlflow_does_not_know(tmp_path: Path) -> None:
         open_store("ftp://nobody/x", tmp_path, "x")
 
 
+@pytest.mark.parametrize("what", ["garbage", "half", "folder", "pipe", "link"])
+def test_a_damaged_database_is_said_soon_and_stays_as_it_is(tmp_path: Path, what: str) -> None:
+    path = tmp_path / ".pix2pipe/mlflow.db"
+    path.parent.mkdir()
+    if what == "half":
+        with closing(sqlite3.connect(path)) as database, database:
+            for number in range(200):
+                database.execute(f"CREATE TABLE table_{number} (x)")
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    elif what == "garbage":
+        path.write_bytes(b"no database" * 1000)
+    elif what == "folder":
+        path.mkdir()
+    elif what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("nowhere")
+    before = path.read_bytes() if path.is_file() else None
+    begin = time.monotonic()
+    for make in (True, False):
+        with pytest.raises(Fault, match=r"mlflow\.db") as caught:
+            open_store(f"sqlite:///{path}", path.parent, "x", make=make)
+        assert "\n" not in str(caught.value)
+    if what in ("garbage", "half"):
+        with pytest.raises(Fault, match=r"mlflow\.db"):
+            use_registry(tmp_path)
+        assert path.read_bytes() == before
+    assert time.monotonic() - begin < 10
+
+
+@pytest.mark.filterwarnings("ignore:.*noload.*:DeprecationWarning")  # mlflow's own
+def test_a_database_server_that_is_down_or_has_no_driver_is_said_soon(tmp_path: Path) -> None:
+    begin = time.monotonic()
+    with pytest.raises(Fault, match="does not answer") as caught:
+        open_store(f"postgresql://me:secret@127.0.0.1:{_unused_port()}/x", tmp_path, "x")
+    assert "secret" not in str(caught.value)
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(Fault, match="package"):
+        open_store(f"mssql+nothing://127.0.0.1:{server.getsockname()[1]}/x", tmp_path, "x")
+    assert time.monotonic() - begin < 10
+
+
 @pytest.mark.filterwarnings("ignore:.*noload.*:DeprecationWarning")  # mlflow's own
 def test_a_database_whose_making_was_killed_is_made_again(tmp_path: Path) -> None:
     code = """
         import os, signal, sys
         from pathlib import Path
         from sqlalchemy import Engine, event
-        from components.tracking.store import open_store, tracking_uri
+        from components.tracking.store import open_store, tracking_uri, use_registry
 
         @event.listens_for(Engine, "after_cursor_execute")
         def kill(connection, cursor, statement, *_):
