@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 # How a stage is run and where bytes lie, which decide no result. Params come in through dvc.yaml's own `params`.
 MACHINERY = {
-    *("asked", "cluster", "faults", "fragment", "params", "plan", "stage", "start", "storage"),
+    *("asked", "cluster", "counts", "faults", "fragment", "params", "plan", "stage", "start", "storage"),
 }
 # What a stage imports, and what does not decide its result, with the reason.
 IMPORTED_ALONE = {
