@@ -80,7 +80,7 @@ def _batches(params: Params) -> list[tuple[str, int]]:
 
 
 def _check_search(params: Params) -> None:
-    """Batches are shared by the workers of a trial and, if they win, by those of train; null is no point of a space."""
+    """Batches are shared by the workers of a trial and, if they win, by those of train."""
     for path, dimension in params.tune.space.items():
         try:
             now = value_at(params, path)
@@ -88,11 +88,6 @@ def _check_search(params: Params) -> None:
             raise Fault(f"tune.space.{path}: no such param of this system; take it out") from None
         if dimension.choice is None and isinstance(now, int):
             raise Fault(f"tune.space.{path}: only whole numbers can be tried here; list them under choice")
-        if params.tune.start and now is None:
-            raise Fault(
-                f"tune.space.{path}: the first trial is made with the params as they stand, and {path} is null; give "
-                "it a value, or set tune.start to false"
-            )
     for param, size in _batches(params):
         for section, workers in (("tune", params.tune.num_workers), ("train", params.train.num_workers)):
             if workers and size % workers:

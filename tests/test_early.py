@@ -254,7 +254,6 @@ def test_a_judge_that_is_left_out_is_asked_for_nothing(tiny_shards, tmp_path, mo
         ({"train.batch_size": {"choice": [8, 9]}}, {"train.num_workers": 2}, "tune.space.train.batch_size 9"),
         ({}, {"tune.num_workers": 3}, "train.batch_size 16 cannot be shared evenly by the 3 workers of tune"),
         ({"train.batch_size": {"uniform": [4, 16]}}, {}, "tune.space.train.batch_size"),
-        ({}, {"train.learning_rate": None}, "tune.space.train.learning_rate"),
     ],
 )
 def test_a_search_whose_trials_could_not_be_trained_is_refused_by_the_first(
