@@ -22,6 +22,7 @@ from components.training.checkpoint import Checkpoint, CheckpointStore
 from components.training.clock import THROUGHPUT
 from components.training.export import export_run, export_trained
 from components.training.group import Group
+from components.training.longer import go_on
 from components.training.loop import fit
 from components.training.making import Making, made, make_part
 from components.training.progress import Progress
@@ -146,6 +147,19 @@ def test_a_run_resumed_from_a_root_is_bitwise_the_uninterrupted_local_one(
         sets.append({key: pictures["photo"].tobytes() for key, pictures in made(job, asked, ranks)})
     assert sets[0] == sets[1]
     assert list(sets[0]) == [f"tiny_test_{i:03d}" for i in range(8)]
+
+
+def test_a_longer_run_at_a_root_goes_on_from_a_shorter_one_there(root, tmp_path, tiny_shards, cache):
+    settings = {"constant_share": 1.0, "checkpoint_every": 2}
+    short, longer = (small_run(tiny_shards, root / "runs", steps=steps, **settings) for steps in (2, 4))
+    go_on(short)
+    fit(short, Group())
+    assert "step 2" in go_on(longer)[0]
+    fit(longer, Group())
+    whole = small_run(tiny_shards, tmp_path, steps=4, **settings)
+    fit(whole, Group())
+    assert all(torch.equal(value, weights_of(longer)[key]) for key, value in weights_of(whole).items())
+    assert log.table(log.read(longer.folder), "terms") == log.table(log.read(whole.folder), "terms")
 
 
 def test_no_step_waits_for_the_log_and_a_checkpoint_finds_it_whole(root, proxy, monkeypatch):
