@@ -11,9 +11,9 @@ def headline(directions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
     `fid` and `kid_x1000` (KID is a few thousandths) end in the feature network's short name, but for the published
     one; `*_excess` is 0 where pictures are as real ones and 1 where they are the flat painter's; `class_iou` is of
-    the labels that are read back, from 0 to 1; `l1` is in grey levels; `psnr_y` is of pictures that were
-    enlarged, in dB; `modes`, `high_quality` and `mode_kl` are of
-    points (components/evaluation/points.py).
+    the labels that are read back, from 0 to 1; `condition_kept` is of the attributes that were to stay; `l1` is in
+    grey levels; `psnr_y` is of pictures that were enlarged, in dB; `modes`, `high_quality` and `mode_kl` are of points
+    (components/evaluation/points.py).
 
     Args:
         directions: the content of data/metrics/rows.json.
@@ -36,6 +36,7 @@ def _of_model(measured: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for names, name in (
         (("fcn_class_iou", "labels_class_iou"), "class_iou"),
         (("condition_accuracy",), "condition_accuracy"),
+        (("condition_kept",), "condition_kept"),
         (("l1",), "l1"),
         (("ssim",), "ssim"),
         (("psnr_y",), "psnr_y"),

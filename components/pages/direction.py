@@ -124,5 +124,5 @@ def _sheets(folder: Path) -> dict[str, str]:
 def _headline(metric: Metric) -> bool:
     return metric.bar("model") is not None and (
         metric.name.startswith(("fid", "kid"))
-        or metric.name in ("fcn_class_iou", "labels_class_iou", "condition_accuracy", *POINT_FIGURES)
+        or metric.name in ("fcn_class_iou", "labels_class_iou", "condition_accuracy", "condition_kept", *POINT_FIGURES)
     )
