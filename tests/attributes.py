@@ -73,8 +73,8 @@ def run_graph(folder: Path, system: dict[str, object]) -> None:
             stage.main(params, Clock(stage.__name__))
 
 
-def measured_in(folder: Path, system: str) -> dict[str, object]:
-    (measured,) = json.loads((folder / f"data/metrics/{system}.json").read_text()).values()
+def measured_in(folder: Path) -> dict[str, object]:
+    (measured,) = json.loads((folder / "data/metrics/rows.json").read_text()).values()
     return measured
 
 

@@ -92,7 +92,7 @@ def test_the_turns_of_a_way_are_those_that_give_an_attribute_one_value(turned):
 
 
 def test_what_is_measured_of_them(turned):
-    measured = measured_in(turned, "star_gan")
+    measured = measured_in(turned)
     rows = measured["rows"]
     assert set(rows) == {"model", "real", "floor", "input"}
     ways = {f"{name}={value}" for name in NAMES for value in (0, 1)}
@@ -143,7 +143,7 @@ def test_what_is_changed_and_what_is_kept_are_told_apart(turned, tmp_path):
 def test_its_page_shows_each_attribute_changed(turned):
     page = (turned / "data/report/index.html").read_text()
     assert "With each attribute changed" in page
-    ways = measured_in(turned, "star_gan")["rows"]["model"]["fid_efficientnet_lite0_per_way"]
+    ways = measured_in(turned)["rows"]["model"]["fid_efficientnet_lite0_per_way"]
     cells = "".join(f"<td>{number(ways[f'bright={value}']['value'])}</td>" for value in (1, 0))
     assert f'<th scope="row">bright</th>{cells}' in page
     assert ">red=1</span>" in page
@@ -239,7 +239,7 @@ def test_the_study_and_a_review_show_them(turned):
     assert len(pictures.samples(Random(0))) == 8
     folder = turned / f"data/generated/{TURNED}"
     version = Version("tiny", 1, (), {}, "", "", "", 0)
-    kept = MeasuredVersion(version, folder, read_card(folder / CARD), measured_in(turned, "star_gan"), {})
+    kept = MeasuredVersion(version, folder, read_card(folder / CARD), measured_in(turned), {})
     samples = side_by_side(shards, kept, None, 3)
     assert [set(sample.pictures) for sample in samples] == [{"source", "candidate"}] * 3
 

@@ -42,7 +42,7 @@ def test_from_noise_each_picture_has_the_attributes_of_a_test_sample(made):
 
 
 def test_what_is_read_back_of_them(made):
-    measured = measured_in(made, "cgan")
+    measured = measured_in(made)
     rows = measured["rows"]
     assert set(rows) == {"model", "real", "floor", "shuffled"}
     for row in ("model", "real", "shuffled"):

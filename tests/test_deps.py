@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ def imported(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+@cache
 def packages_of(stage: str) -> set[str]:
     """The packages of components that a stage's module imports, directly or not, but for the machinery."""
     waiting, seen = [f"pipelines.{stage}"], set()

@@ -106,6 +106,9 @@ def test_the_distance_is_of_those_that_have_an_attribute_and_of_those_that_have_
     alone = distance_by_class(real, asked[:, :1], real, shown[:, :1], exclusive=False)
     assert float(whole) == pytest.approx(float(alone) / 3, rel=1e-5)
     assert alone > 0.1
+    # Those that were asked to lack it are wrong, and those that were asked to have it are right.
+    half = distance_by_class(torch.full_like(real, 0.4), asked[:, :1], real, shown[:, :1], exclusive=False)
+    assert float(half) == pytest.approx(float(alone) / 2, rel=1e-5)
 
 
 def test_the_classifier_learns_each_attribute_by_itself():
