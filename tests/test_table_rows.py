@@ -31,7 +31,7 @@ def cell_of(
     values = {
         "cells": {"run": ["one"], "seed": [0]},
         "system": system,
-        "train": {"num_workers": 0, "steps": 2, "batch_size": 4, "checkpoint_every": 2},
+        "train": {"num_workers": 0, "steps": 2, "batch_size": 4, "checkpoint_every": 1},
         "generate": {},
         "evaluate": {"num_bootstrap": 40},
         "pictures": 2,
@@ -71,5 +71,20 @@ def test_a_table_of_pictures_from_noise_has_no_rows_of_a_source(tmp_path, monkey
     rows = rows_of(values, ("real", "floor"), made=True)
     assert rows["real"] == {}  # the distance of the real pictures to themselves is no figure
     assert rows["floor"][FID]["mean"] < rows["model"][FID]["mean"]
+    values["best"] = True
+    values["tables"]["some"]["figures"] = [FID, f"best_{FID}"]
+    rows_of(values, ())
+    for step, score in ((1, 0.1), (2, 0.2)):  # so the first of the two checkpoints is the best
+        for path in Path(".pix2pipe").glob(f"runs/*/checkpoints/step_{step:08d}/checkpoint.json"):
+            write_json(path, read_json(path) | {"score": score})
+    cell.main(Path("tables/params.yaml"), "one", 0, Clock("cell"))
+    made = read_json(Path("tables/data/cells/one-0.json"))
+    assert made["steps"] == {"last": 2, "best": 1}
+    figures = made["directions"]["photo"]["figures"]
+    assert figures[FID]["value"] == rows["model"][FID]["mean"]
+    assert figures[f"best_{FID}"]["value"] != figures[FID]["value"]
+    again = rows_of(values, ("floor",), made=True)
+    assert again["model"][f"best_{FID}"]["mean"] == figures[f"best_{FID}"]["value"]
+    assert "FID EfficientNet-Lite0 of the best" in Path("tables/data/tables/some.md").read_text(encoding="utf-8")
     with pytest.raises(Fault, match=r"no row mean_colour.* real, floor"):
         rows_of(values, ("mean_colour",), made=True)

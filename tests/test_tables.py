@@ -39,6 +39,7 @@ SMALL = {
     "train": {"steps": 4, "batch_size": 4, "checkpoint_every": 2, "log_every": 1},
     "generate": {},
     "evaluate": {"num_bootstrap": 40, "is_splits": 2},
+    "best": False,
     "pictures": 3,
     "runs": {
         "l1": {"system.lambda_adversarial": 0},
@@ -235,6 +236,11 @@ def test_a_system_of_two_directions_fills_rows_of_two_tables(project):
         ),
         ("tables/objectives/orderings", ["L1 > L2 by fcn_class_iou"], "no row L2"),
         ("tables/objectives/orderings", ["L1 beats L1+cGAN"], "ROW > ROW by METRIC"),
+        (
+            "tables/objectives/figures",
+            [*SMALL["tables"]["objectives"]["figures"], "best_l1"],
+            "best_l1 is of the best checkpoint; set best: true",
+        ),
         ("tables/objectives/rows/L1", {"run": "l1", "paper": [1, 2]}, "paper has 2 numbers, and published has 1"),
         ("tables/objectives/rows/L1", {"run": "l1", "reference": "real"}, "either a run or a reference"),
     ],

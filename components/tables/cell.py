@@ -1,5 +1,6 @@
 """A cell: one named run with one seed, trained, and its test pictures measured under the tables' one protocol."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,10 @@ from components.storage.home import AnyPath
 from components.storage.scratch import scratch
 from components.systems import build
 from components.systems.judge import Judge
-from components.tables.config import RunParams, TablesParams
+from components.tables.config import BEST, RunParams, TablesParams
 from components.tasks.encoding import render, to_one_size
 from components.tasks.scatter import scatter
+from components.training.checkpoint import Checkpoint
 from components.training.run import Run, plan
 
 Strip = NDArray[np.uint8]
@@ -63,34 +65,53 @@ class Cell:
         """The figures of every direction that a finished run translates, and a strip of test pictures of each.
 
         Returns:
-            The content of a cell's file but its name: `key`, `parameters` and, by direction, `protocol` and
-            `figures`; and the strips below each other, (directions * H, pictures * W, 3), as `strips` names them.
+            The content of a cell's file but its name: `key`, `parameters`, the `steps` of the checkpoints that were
+            measured and, by direction, `protocol` and `figures`, with those of the best checkpoint as `best_NAME` where
+            params ask for it; and the strips below each other, (directions * H, pictures * W, 3), as `strips` names
+            them.
 
         Raises:
             Fault: the run is not finished.
         """
-        checkpoint = run.checkpoints.last() if params.generate.checkpoint == "last" else run.checkpoints.best()
+        chosen = run.checkpoints.last() if params.generate.checkpoint == "last" else run.checkpoints.best()
         last = run.checkpoints.last()
-        if checkpoint is None or last is None or last.step < run.num_steps():
+        if chosen is None or last is None or last.step < run.num_steps():
             raise Fault(f"{run.folder}: the run is not finished; run the cell again to go on")
-        shape = run.shape()
-        lineage = {"checkpoint": params.generate.checkpoint, "step": checkpoint.step, "key": run.key}
-        directions: dict[str, Any] = {}
-        strips = []
-        with scratch() as work:
-            trained = Trained(checkpoint.weights(), run.system, shape, run.task, params.generate, lineage)
-            for generator in trained.generators():
-                directions[generator.card.name], strip = self._direction(generator, Path(work), params)
-                strips.append(strip)
+        shape, strips = run.shape(), []
+        directions: dict[str, dict[str, Any]] = {}
+        for name, measured, pictures in self._uses(run, chosen, params):
+            directions[name] = measured
+            strips.append(pictures)
+        steps = {params.generate.checkpoint: chosen.step}
+        best = run.checkpoints.best() if params.best else None
+        if best is not None:
+            again = (
+                directions if best.step == chosen.step else {n: each for n, each, _ in self._uses(run, best, params)}
+            )
+            of_best = {name: {f"{BEST}{key}": v for key, v in each["figures"].items()} for name, each in again.items()}
+            for name, measured in directions.items():
+                measured["figures"] = measured["figures"] | of_best[name]
+            steps["best"] = best.step
         figures = {
             "key": run.key,
             "system": run.system.model_dump(mode="json"),
             "train": run.train.model_dump(mode="json"),
+            "steps": steps,
             "parameters": build(run.system, shape).num_parameters(),
             "directions": directions,
             "strips": list(directions),
         }
         return figures, np.concatenate(to_one_size(strips))
+
+    def _uses(
+        self, run: Run, checkpoint: Checkpoint, params: TablesParams
+    ) -> Iterator[tuple[str, dict[str, Any], Strip]]:
+        """What is measured of each use of a checkpoint, by the name of its task, and its strip."""
+        lineage = {"checkpoint": params.generate.checkpoint, "step": checkpoint.step, "key": run.key}
+        trained = Trained(checkpoint.weights(), run.system, run.shape(), run.task, params.generate, lineage)
+        for generator in trained.generators():
+            with scratch() as work:
+                yield generator.card.name, *self._direction(generator, Path(work), params)
 
     def _direction(self, generator: Generator, work: Path, params: TablesParams) -> tuple[dict[str, Any], Strip]:
         card, manifest = generator.card, Manifest.read(self.shards)

@@ -10,6 +10,7 @@ from scipy.special import stdtr, stdtrit
 
 from components.evaluation.intervals import PERCENT, student_half
 from components.evaluation.objective import less_is_better
+from components.tables.config import BEST
 
 Verdict = Literal["holds", "does not hold", "cannot be told"]
 Way = Literal["by pairs of equal seeds", "by two rows of seeds"]
@@ -120,4 +121,4 @@ def verdict(figure: str, better_less_worse: float, p: float) -> Verdict:
     """
     if p >= _ALPHA:
         return "cannot be told"
-    return "holds" if (better_less_worse < 0) == less_is_better(figure) else "does not hold"
+    return "holds" if (better_less_worse < 0) == less_is_better(figure.removeprefix(BEST)) else "does not hold"

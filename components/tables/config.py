@@ -12,6 +12,7 @@ from components.systems import SystemConfig
 from components.training.config import TrainConfig
 
 Name = Annotated[str, Field(pattern="^[a-z0-9_]+$")]
+BEST = "best_"  # what figures of a run's best checkpoint begin with
 _ORDERING = re.compile(r"^(?P<better>.+) > (?P<worse>.+) by (?P<figure>\w+)$")
 
 
@@ -109,6 +110,8 @@ class TablesParams(Section):
     Attributes:
         system, train, generate, evaluate: what all runs have in common, as in params.yaml.
         runs: by name, the params that a run has of its own, at dotted paths: `system.lambda_l1: 0`.
+        best: whether each run's best checkpoint is measured too, beside the one that `generate.checkpoint` names; its
+            figures are called `best_NAME`, and cost as much time again.
         pictures: test pictures of each cell that are kept for the sheets.
     """
 
@@ -117,9 +120,18 @@ class TablesParams(Section):
     train: TrainConfig
     generate: GenerateConfig
     evaluate: EvaluateConfig
+    best: bool = False
     pictures: PositiveInt
     runs: dict[Name, dict[str, Any]]
     tables: dict[Name, TableConfig]
+
+    @model_validator(mode="after")
+    def _best_is_measured(self) -> Self:
+        for name, table in self.tables.items():
+            asked = next((figure for figure in table.figures if figure.startswith(BEST)), None)
+            if asked and not self.best:
+                raise ValueError(f"tables.{name}.figures: {asked} is of the best checkpoint; set best: true")
+        return self
 
     @model_validator(mode="after")
     def _known_runs(self) -> Self:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from components.tables.compare import Estimate
+from components.tables.config import BEST
 from components.tables.table import Line, Table, TableRow
 
 _TITLES = {
@@ -90,13 +91,15 @@ def sheet(strips: Mapping[str, NDArray[np.uint8]]) -> Image.Image:
 
 def title(figure: str) -> str:
     """A figure's name for people."""
+    if figure.startswith(BEST):
+        return f"{title(figure.removeprefix(BEST))} of the best"
     start, _, rest = figure.partition("_")
     return " ".join(part for part in (_WORDS.get(start, start), _TITLES.get(rest, rest.replace("_", " "))) if part)
 
 
 def number(figure: str, value: float) -> str:
     """A value with as many digits as its figure is worth."""
-    start = figure.partition("_")[0]
+    start = figure.removeprefix(BEST).partition("_")[0]
     return f"{value:.{ {'fid': 1, 'kid': 4, 'l1': 2, 'psnr': 2, 'modes': 1}.get(start, 3) }f}"
 
 

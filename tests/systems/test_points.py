@@ -133,7 +133,7 @@ def test_points_pass_through_the_networks_as_they_are(shards, tmp_path):
         ({"train": POINTS["train"] | {"augment": {}}}, "train.augment: points are not jittered"),
         ({"system": {"name": "pg_gan"}}, "system pg_gan.* the target is points"),
         ({"system": {"name": "lapgan"}}, "system lapgan has networks for pictures alone, and the target is points"),
-        ({"system": {"name": "cgan"}}, "system cgan needs a condition"),
+        ({"system": {"name": "cgan"}}, "cgan needs a condition"),
         ({"system": {"name": "pix2pix"}}, "needs a source to translate"),
     ],
 )
