@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from components.evaluation.evaluate import evaluate
 from components.evaluation.sides import open_sides
 from components.params import load_tables
 from components.samples.task import Task
@@ -15,9 +14,9 @@ from components.stage import exit_with_one_line
 from components.storage.files import atomic_path, read_json, write_json, write_text
 from components.storage.home import LOCAL
 from components.storage.outputs import replaced
-from components.systems.judge import load_judge
 from components.tables.cell import read_strip, strip
 from components.tables.config import TableConfig, TablesParams
+from components.tables.references import reference_rows
 from components.tables.table import build_table, task_of
 from components.tables.write import as_json, markdown, sheet
 from components.tasks.encoding import to_one_size
@@ -37,7 +36,9 @@ def main(params: TablesParams) -> None:
             print(f"tables: {name} is left out: none of its runs is in cells.run", file=sys.stderr)
             continue
         if config.direction not in references:
-            references[config.direction] = _reference(params, task_of(config, cells), _asked(params, config.direction))
+            places = SHARDS, JUDGE, LOCAL / "cache/features"
+            task = task_of(config, cells)
+            references[config.direction] = reference_rows(params, config.direction, task, *places)
         table = build_table(name, config, cells, references[config.direction])
         text = markdown(table)
         print(text)
@@ -45,23 +46,6 @@ def main(params: TablesParams) -> None:
         write_json(OUT / f"{name}.json", as_json(table))
         with atomic_path(OUT / f"{name}.png") as temporary:
             sheet(_strips(params, config, task_of(config, cells))).save(temporary, format="PNG")
-
-
-def _asked(params: TablesParams, direction: str) -> set[str]:
-    """The reference rows that the tables of one direction show."""
-    rows = [row for config in params.tables.values() if config.direction == direction for row in config.rows.values()]
-    return {row.reference for row in rows if row.reference is not None}
-
-
-def _reference(params: TablesParams, task: Task, rows: set[str]) -> dict[str, Any]:
-    """Rows that need no training, by the protocol of the cells: the true pictures stand in for the made ones.
-
-    Raises:
-        Fault: the task has no such row, as one that enlarges pictures has `bicubic` and no `input`.
-    """
-    train, test, _ = open_sides(SHARDS, task)
-    cache = LOCAL / "cache/features"
-    return evaluate(params.evaluate, train, test, test, task, load_judge(JUDGE), cache, only=rows).metrics
 
 
 def _strips(params: TablesParams, config: TableConfig, task: Task) -> dict[str, np.ndarray]:

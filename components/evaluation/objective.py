@@ -19,7 +19,7 @@ from components.evaluation.reading import measurable
 from components.evaluation.rows import Row
 from components.faults import Fault
 from components.samples.task import Task
-from components.shards.reader import Split
+from components.shards.reader import Split, evenly
 from components.systems.judge import Judge
 
 _LESS = ("fid", "kid", "l1", "feature_distance", "mode_kl", "mode_js")
@@ -126,4 +126,4 @@ def _spread(split: Split, samples: int | None) -> Subset:
     """So many samples of a split, evenly; all where there are no more."""
     if samples is None or samples >= len(split):
         return Subset(split)
-    return Subset(split, tuple(np.linspace(0, len(split) - 1, samples).round().astype(int).tolist()))
+    return Subset(split, tuple(evenly(len(split), samples)))

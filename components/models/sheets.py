@@ -13,7 +13,7 @@ from components.networks.growing import level_of
 from components.networks.style_gan import GROUPS
 from components.samples.condition import ask_all, each_condition, in_turn
 from components.samples.domain import Mixture, Picture, points_of_bytes
-from components.shards.reader import Split
+from components.shards.reader import Split, evenly
 from components.storage.files import atomic_path
 from components.tasks.encoding import render
 from components.tasks.scatter import density_picture, scatter, side_by_side
@@ -56,8 +56,8 @@ def matrix(generator: Generator, asked: Asked) -> Picture:
     """
     task, split, turns = asked.card.task, asked.split, asked.turns
     assert turns is not None
-    places = np.unique(np.linspace(0, len(split) - 1, min(_SOURCES, len(split))).round().astype(int))
-    sources = np.stack([split.picture(int(place), task.target) for place in places])
+    places = evenly(len(split), _SOURCES)
+    sources = np.stack([split.picture(place, task.target) for place in places])
     columns, above = [sources], [np.full_like(sources[0], 255)]
     for kind, conditions in enumerate(islice(in_turn(turns.domain, turns.shown[places]), _CLASSES)):
         references = None

@@ -19,7 +19,7 @@ from components.pages.figures import title
 from components.samples.condition import name_condition
 from components.samples.domain import Picture, enlargement
 from components.samples.task import Task
-from components.shards.reader import Split
+from components.shards.reader import Split, evenly
 from components.shards.turns import open_turns
 from components.tasks.degrade import enlarged
 from components.tasks.encoding import render
@@ -139,11 +139,6 @@ def _ends(name: str, values: list[float | None], keys: list[str], count: int) ->
     size = min(count, max(1, len(order) // 3))
     middle = max(size, (len(order) - size) // 2)
     return {"Best": order[:size], "Median": order[middle : middle + size], "Worst": order[2 * size :][-size:]}
-
-
-def evenly(samples: int, count: int) -> list[int]:
-    """`count` places (or all there are), evenly spaced, the first and the last among them."""
-    return np.unique(np.linspace(0, samples - 1, min(samples, count)).round().astype(int)).tolist()
 
 
 def over_time(folder: Path, count: int, parts: Sequence[str], place: int = 0, places: int = 1) -> list[StepRow]:

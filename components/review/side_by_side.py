@@ -13,6 +13,7 @@ from components.faults import Fault
 from components.models.asked import open_asked
 from components.models.generator import Generator
 from components.review.measured import MeasuredVersion
+from components.shards.reader import evenly
 from components.storage.home import AnyPath
 from components.tasks.encoding import render, to_one_size
 
@@ -43,7 +44,7 @@ def side_by_side(
         if split is not None and sample_protocol(Subset(split)).model_dump() != protocol.get(part):
             raise Fault(f"{shards}: holds other test samples than {candidate.version.name} was measured on")
     asked = open_asked(shards, candidate.card)
-    chosen = np.unique(np.linspace(0, len(asked) - 1, min(count, len(asked))).round().astype(int)).tolist()
+    chosen = evenly(len(asked), count)
     columns = {}
     if task.source is not None:
         assert candidate.card.source is not None
@@ -52,9 +53,10 @@ def side_by_side(
         if kept is not None:
             columns[name] = render(kept.card.target, asked.made(Generator.load(kept.folder), chosen))
     if task.source is not None and sources is None:
-        truths = chosen if asked.turns is None else asked.turns.truths
-        if truths is not None:
-            places = chosen if asked.turns is None else truths[chosen].tolist()
+        places = chosen
+        if asked.turns is not None:
+            places = [] if asked.turns.truths is None else asked.turns.truths[chosen].tolist()
+        if places:
             columns["truth"] = render(candidate.card.target, np.stack([test.picture(i, task.target) for i in places]))
     columns = dict(zip(columns, to_one_size(list(columns.values())), strict=True))
     return [

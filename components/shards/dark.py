@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from components.shards.manifest import Manifest
-from components.shards.reader import open_side
+from components.shards.reader import evenly, open_side
 from components.storage.home import AnyPath
 
 _LOOKED_AT = 200  # samples, evenly spread
@@ -19,7 +19,7 @@ def dark_domains(root: AnyPath) -> Iterator[str]:
         if domain.kind != "image":
             continue
         split = open_side(root, "train", name)
-        chosen = range(0, len(split), max(1, len(split) // _LOOKED_AT))
+        chosen = evenly(len(split), _LOOKED_AT)
         brightest = max(int(split.picture(i, name).max()) for i in chosen)
         if brightest < 128:
             seen = f"{name}: the brightest value of {len(chosen)} pictures is {brightest} of 255"

@@ -186,6 +186,11 @@ class Split:
         self.__dict__ |= state | {"_open": OrderedDict(), "_lock": Lock()}
 
 
+def evenly(length: int, count: int) -> list[int]:
+    """`count` places of a split of some length, or all there are, spread evenly, the first and the last among them."""
+    return np.linspace(0, length - 1, min(count, length)).round().astype(int).tolist()
+
+
 def open_side(root: AnyPath, split: str, domain: str, **options: Any) -> Split:
     """One domain of a split, aligned or not: the samples of `split` that show it, and that picture of each.
 

@@ -18,7 +18,7 @@ from components.models.generator import Generator
 from components.models.trained import Trained
 from components.samples.task import Task
 from components.shards.manifest import Manifest
-from components.shards.reader import Split
+from components.shards.reader import Split, evenly
 from components.shards.writer import write_set
 from components.storage.files import read_json
 from components.storage.home import AnyPath
@@ -147,8 +147,8 @@ def strip(split: Split, domain: str, count: int) -> Strip:
     if mixture is not None:
         points = scatter(mixture, read_points(split, domain), _SIDE)[1:-1, 1:-1]
         return np.pad(points, ((1, 1), (1, 1), (0, 0)), constant_values=_FRAME)
-    places = np.linspace(0, len(split) - 1, min(count, len(split))).round().astype(int).tolist()
-    drawn = render(split.manifest.domains[domain], np.stack([split.picture(place, domain) for place in places]))
+    pictures = np.stack([split.picture(place, domain) for place in evenly(len(split), count)])
+    drawn = render(split.manifest.domains[domain], pictures)
     return np.concatenate(list(drawn), axis=1)
 
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from components.shards.manifest import Manifest
-from components.shards.reader import open_side
+from components.shards.reader import evenly, open_side
 from components.storage.files import atomic_path
 from components.storage.home import AnyPath
 from components.systems.system import Batch, Given, Shape
@@ -111,7 +111,7 @@ class Validation:
     def _evenly(self, count: int) -> list[tuple[int, int]]:
         """`count` samples (or all there are), their places in the two sides, spread over each."""
         least = min(count, *map(len, self._sides))
-        places = [np.linspace(0, len(side) - 1, least).round().astype(int).tolist() for side in self._sides]
+        places = [evenly(len(side), least) for side in self._sides]
         return list(zip(*places, strict=True))
 
     def _batch(self, places: list[tuple[int, int]]) -> Batch:
