@@ -82,6 +82,7 @@ def test_holm_corrects_as_published():
         ("fcn_class_iou", -0.3, 0.01, "does not hold"),
         ("fcn_class_iou", 0.3, 0.06, "cannot be told"),
         ("fid_efficientnet_lite0", -30, 0.01, "holds"),
+        ("best_fid_efficientnet_lite0", -30, 0.01, "holds"),  # of the best checkpoint
         ("kid_efficientnet_lite0", 0.3, 0.01, "does not hold"),
         ("l1", -6, 0.01, "holds"),
         ("psnr", 10, 0.01, "holds"),
