@@ -93,7 +93,7 @@ def test_what_a_kill_leaves_is_gone_after_the_next_start(temporary, tally, what)
     for victim in victims:
         os.kill(victim, signal.SIGKILL)
     driver.stdin.close()
-    driver.stdout.read()
+    driver.stdout.close()
     driver.wait(SECONDS)
     deadline = time.monotonic() + SECONDS
     while running(temporary) and time.monotonic() < deadline:
