@@ -49,7 +49,7 @@ def take(text: str, fragment: str, defaults: str, name: str) -> tuple[str, list[
 
 def _take(old: CommentedMap, base: Mapping[str, Any], new: CommentedMap, models: _Sections) -> None:
     """Take the keys of `new` into `old`, whose other keys begin anew from `base`."""
-    for key in [key for key in old if key not in new and not _sections(models, key)]:
+    for key in [key for key in old if key not in new and not _stays(old[key], _sections(models, key))]:
         if key in base:
             old[key] = base[key]
         else:
@@ -63,6 +63,11 @@ def _take(old: CommentedMap, base: Mapping[str, Any], new: CommentedMap, models:
             _take(old[key], base.get(key, {}), value, inside)
         else:
             _put(old, key, new)
+
+
+def _stays(value: Any, inside: _Sections) -> bool:
+    """Whether a value is a section, which a fragment leaves as it is if it does not name it; null is none."""
+    return bool(inside) and isinstance(value, CommentedMap)
 
 
 def _put(old: CommentedMap, key: str, giver: Mapping[str, Any]) -> None:

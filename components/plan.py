@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from components import counts
 from components.counts import check_counts
 from components.evaluation.config import SSIM_WINDOW
 from components.evaluation.reading import measurable, reading_of
@@ -16,7 +17,7 @@ from components.samples.source import Shown
 from components.samples.task import Task
 from components.shards.manifest import Manifest
 from components.sources import shows
-from components.storage.files import sha256_json, write_text
+from components.storage.files import sha256_file, sha256_json, write_text
 from components.storage.yaml_file import shown
 from components.systems import AnySystemConfig, build, unpaired_systems
 from components.systems.judge import judge_task
@@ -38,13 +39,14 @@ _MOST_PARAMETERS = 4_000_000_000
 def check_plan(params: Params) -> None:
     """Refuse params that cannot work: ranks that cannot share a batch, networks that cannot take the pictures.
 
-    A plan that was found good is not checked again by the stages that follow.
+    A plan that was found good is not checked again, until its params, its code or the checks change.
 
     Raises:
         Fault: naming the param.
     """
     code = code_sha256(type(params.system).__module__)
-    plan = sha256_json([code, params.model_dump(mode="json", by_alias=True)])
+    checks = [sha256_file(Path(file)) for file in (__file__, counts.__file__)]
+    plan = sha256_json([code, checks, params.model_dump(mode="json", by_alias=True)])
     if CHECKED.is_file() and CHECKED.read_text(encoding="utf-8") == plan:
         return
     _check(params)

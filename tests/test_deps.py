@@ -18,6 +18,7 @@ MACHINERY = {
 IMPORTED_ALONE = {
     ("train", "models"): "the settings of another stage",
     ("train", "search"): "it reads the winner, which is an output of tune",
+    ("train", "evaluation"): "the search imports it beside the winner",
     ("train", "tracking"): "it watches the training and changes nothing of it",
     ("evaluate", "models"): "the cards of what was generated, which are its inputs",
     ("register", "training"): "it asks git for the commit",

@@ -61,7 +61,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "ebgan": {"latent": 8, "width": 4, "critic_width": 4, "norm": "sync_batch", "margin": 100},
     "d2gan": {"latent": 8, "width": 4, "norm": "sync_batch"},
     "mgan": {"latent": 8, "width": 4, "norm": "sync_batch", "num_heads": 2, "beta": 0.5},
-    "unrolled_gan": {"latent": 8, "networks": CONVOLUTIONS, "num_unrolled": 2, "inner_rate": 0.5},
+    # Wide, with a small rate: Adam's first step takes the sign even of a gradient that is all rounding error, and the
+    # generator's gradient goes through the weights after it.
+    "unrolled_gan": {"latent": 8, "networks": CONVOLUTIONS | {"width": 16}, "num_unrolled": 2, "inner_rate": 0.05},
     "lapgan": {"conditional": True, "width": 4, "base_widths": (16,), "critic_widths": (8,), "dropout": 0},
     "stacked_gan": {"width": 4, "latent": 8, "norm": "sync_batch", "encoder_share": 0.5, "independent_share": 0}
     | {"noise_features": 0, "noise_pictures": 0, "dropout": 0},
