@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -204,3 +205,17 @@ def collect_unclosed() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Iterator[None]:
+    """Put sys.path back after each test.
+
+    MLflow leaves the code of a version that it loads there: a package `components` with less in it, which the processes
+    that a later test starts would import in place of the project's.
+    """
+    before = list(sys.path)
+    try:
+        return (yield)
+    finally:
+        sys.path[:] = before
