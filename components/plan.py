@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 
-from components import counts
 from components.counts import check_counts
 from components.evaluation.config import SSIM_WINDOW
 from components.evaluation.reading import measurable, reading_of
@@ -17,7 +16,7 @@ from components.samples.source import Shown
 from components.samples.task import Task
 from components.shards.manifest import Manifest
 from components.sources import shows
-from components.storage.files import sha256_file, sha256_json, write_text
+from components.storage.files import sha256_json, write_text
 from components.storage.yaml_file import shown
 from components.systems import AnySystemConfig, build, unpaired_systems
 from components.systems.judge import judge_task
@@ -25,12 +24,12 @@ from components.systems.system import Shape, System
 from components.systems.use import mixture
 from components.tasks.derived import derived_domains
 from components.tasks.gathered import gathered_domains
-from components.training.code import code_sha256
 from components.training.config import TrainConfig
 from components.training.optimizers import require_rates_known
 from components.training.run import as_seen, asked_of, files_of, require_file
 
 CHECKED = Path(".pix2pipe/checked_plan")
+_CODE = Path(__file__).parent
 SHARDS = Path("data/shards")
 _PARAM = re.compile(r"^(system|train)\.")  # what a Fault of a network or optimizer begins with
 _MOST_PARAMETERS = 4_000_000_000
@@ -39,18 +38,22 @@ _MOST_PARAMETERS = 4_000_000_000
 def check_plan(params: Params) -> None:
     """Refuse params that cannot work: ranks that cannot share a batch, networks that cannot take the pictures.
 
-    A plan that was found good is not checked again, until its params, its code or the checks change.
+    A plan that was found good is not checked again until the params or any file of the code change.
 
     Raises:
         Fault: naming the param.
     """
-    code = code_sha256(type(params.system).__module__)
-    checks = [sha256_file(Path(file)) for file in (__file__, counts.__file__)]
-    plan = sha256_json([code, checks, params.model_dump(mode="json", by_alias=True)])
+    plan = sha256_json([_written(_CODE), params.model_dump(mode="json", by_alias=True)])
     if CHECKED.is_file() and CHECKED.read_text(encoding="utf-8") == plan:
         return
     _check(params)
     write_text(CHECKED, plan)
+
+
+def _written(code: Path) -> list[tuple[str, int, int]]:
+    """Of each file of the code its size and when it was last written, which takes a few milliseconds to see."""
+    stats = {path.relative_to(code).as_posix(): path.stat() for path in sorted(code.rglob("*.py"))}
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()]
 
 
 def _check(params: Params) -> None:

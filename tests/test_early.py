@@ -13,6 +13,7 @@ import yaml
 from dvc_data.hashfile.meta import Meta
 from pydantic import BaseModel, TypeAdapter
 
+from components import plan
 from components.counts import check_batches, check_data
 from components.faults import Fault
 from components.fragment import take
@@ -439,3 +440,24 @@ def test_the_tables_params_are_read_as_strictly(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("cells: &x {run: [*x]}\n")
     assert "deep" in refusal(load_tables, path)
+
+
+def test_a_plan_is_checked_again_when_params_or_code_change(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code := tmp_path / "code").mkdir()
+    (code / "a.py").write_text("1")
+    checked = []
+    monkeypatch.setattr(plan, "_CODE", code)
+    monkeypatch.setattr(plan, "_check", checked.append)
+    params = load_params(ROOT / "params.yaml")
+    plan.check_plan(params)
+    plan.check_plan(params)
+    assert len(checked) == 1
+    (code / "a.py").write_text("12")
+    plan.check_plan(params)
+    assert len(checked) == 2
+    (code / "b.py").write_text("")
+    plan.check_plan(params)
+    assert len(checked) == 3
+    plan.check_plan(params.model_copy(update={"train": params.train.model_copy(update={"seed": 7})}))
+    assert len(checked) == 4

@@ -6,6 +6,7 @@ from torch import Tensor
 from components.evaluation.beside import to_compute
 from components.evaluation.intervals import Figure, percentile
 from components.evaluation.sets import are_equal, doubts, require_sets
+from components.objectives.kernel_distance import kernel
 
 _ROWS = 1024  # of a kernel matrix that are in memory at once
 _LARGEST = 10_000  # images of a part: time and memory grow with its square
@@ -71,12 +72,12 @@ def _mean(x: Tensor, y: Tensor, u: Tensor, v: Tensor, diagonal: str) -> Tensor:
     diagonals = []
     for start in range(0, len(x), _ROWS):
         rows = slice(start, start + _ROWS)
-        kernel = (x[rows] @ y.T / x.shape[1] + 1) ** 3
+        k = kernel(x[rows], y)
         if diagonal != "all":
-            square = kernel[:, rows]
+            square = k[:, rows]
             diagonals.append(square.diagonal().clone())
             square.fill_diagonal_(0)
-        total += ((u[:, rows] @ kernel) * v).sum(1)
+        total += ((u[:, rows] @ k) * v).sum(1)
     pairs = u.sum(1) * v.sum(1)
     if diagonal != "all":
         pairs -= (u * v).sum(1)

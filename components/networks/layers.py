@@ -10,7 +10,30 @@ from components.networks import across_ranks
 
 NormName = Literal["batch", "sync_batch", "instance", "none"]
 _INSIDE = 0.98  # of the range of tanh, whose inverse is infinite at its ends
-_SCALE = 0.1
+RESIDUAL_SCALE = 0.1  # of what a residual network adds: one step of Adam moves all weights behind a pixel at once
+
+
+class Residual(nn.Module):
+    """Layers whose output is added to their input.
+
+    Args:
+        layers: from (N, C, H, W) to the same shape, convolutions among them.
+    """
+
+    def __init__(self, layers: nn.Sequential) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def start_as_identity(self) -> None:
+        """Start at nothing beside the input (Zhang et al. 2019, arXiv:1901.09321): without a norm, each block
+        would double the variance."""
+        last = next(layer for layer in reversed(self.layers) if isinstance(layer, nn.Conv2d))
+        nn.init.zeros_(last.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same."""
+        out: Tensor = x + self.layers(x)
+        return out
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
@@ -71,13 +94,12 @@ def added_to(source: Tensor, out: Tensor) -> Tensor:
     """What tanh makes a picture of, where a network's output is added to its source: taken back through tanh, so that
     a network whose output is 0 gives its source again.
 
-    The output is scaled down: one step of Adam moves all weights behind a pixel at once, and could saturate tanh for
-    good.
+    The output is scaled down, since one step could otherwise saturate tanh for good.
 
     Args:
         source: (N, C, H, W) in [-1, 1]. out: the same shape.
     """
-    return _SCALE * out + torch.atanh(_INSIDE * source)
+    return RESIDUAL_SCALE * out + torch.atanh(_INSIDE * source)
 
 
 InitName = Literal["normal", "kaiming"]

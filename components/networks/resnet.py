@@ -4,30 +4,17 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from components.networks.layers import NormName, added_to, needs_bias, norm
+from components.networks.layers import NormName, Residual, added_to, needs_bias, norm
 
 UpsampleName = Literal["transposed", "nearest"]
 
 
-class ResidualBlock(nn.Module):
+class ResidualBlock(Residual):
     """Two reflect-padded 3x3 convolutions whose output is added to their input."""
 
     def __init__(self, width: int, norm_name: NormName) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            *_conv(width, width, 3, 1, norm_name), nn.ReLU(inplace=True), *_conv(width, width, 3, 1, norm_name)
-        )
-
-    def start_as_identity(self) -> None:
-        """Start at nothing beside the input (Zhang et al. 2019, arXiv:1901.09321): without a norm, each block
-        would double the variance."""
-        last = next(layer for layer in reversed(self.layers) if isinstance(layer, nn.Conv2d))
-        nn.init.zeros_(last.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, width, H, W) to the same."""
-        out: Tensor = x + self.layers(x)
-        return out
+        first, second = (_conv(width, width, 3, 1, norm_name) for _ in range(2))
+        super().__init__(nn.Sequential(*first, nn.ReLU(inplace=True), *second))
 
 
 class ResNet(nn.Module):

@@ -3,34 +3,22 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from components.networks.layers import NormName, norm
-
-_SCALE = (
-    0.1  # of what a residual network adds, as in components/networks/resnet.py: one step moves many weights at once
-)
+from components.networks.layers import RESIDUAL_SCALE, NormName, Residual, norm
 
 
-class _Block(nn.Module):
+class _Block(Residual):
     """Two 3x3 convolutions whose output is added to their input."""
 
     def __init__(self, width: int, norm_name: NormName) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1),
-            norm(norm_name, width),
-            nn.PReLU(),
-            nn.Conv2d(width, width, 3, padding=1),
-            norm(norm_name, width),
+        super().__init__(
+            nn.Sequential(
+                nn.Conv2d(width, width, 3, padding=1),
+                norm(norm_name, width),
+                nn.PReLU(),
+                nn.Conv2d(width, width, 3, padding=1),
+                norm(norm_name, width),
+            )
         )
-
-    def start_as_identity(self) -> None:
-        last = self.layers[3]
-        assert isinstance(last, nn.Conv2d)
-        nn.init.zeros_(last.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.layers(x)
-        return out
 
 
 class SRResNet(nn.Module):
@@ -86,7 +74,7 @@ class SRResNet(nn.Module):
         """Enlarge; nothing bounds the output."""
         first = self.first(x)
         out: Tensor = self.last(self.up(first + self.blocks(first)))
-        return _SCALE * out + enlarged(x, self.scale) if self.residual else out
+        return RESIDUAL_SCALE * out + enlarged(x, self.scale) if self.residual else out
 
 
 def enlarged(x: Tensor, scale: int) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from components.networks.layers import NormName, added_to, needs_bias, norm
+from components.networks.layers import NormName, Residual, added_to, needs_bias, norm
 
 _SLOPE = 0.01
 
@@ -42,7 +42,7 @@ class StarGenerator(nn.Module):
             *_normed(nn.Conv2d(channels + classes, width, 7, 1, 3, bias=bias), norm_name),
             *_normed(nn.Conv2d(width, 2 * width, 4, 2, 1, bias=bias), norm_name),
             *_normed(nn.Conv2d(2 * width, wide, 4, 2, 1, bias=bias), norm_name),
-            *(_Residual(wide, norm_name, bias) for _ in range(blocks)),
+            *(_Block(wide, norm_name, bias) for _ in range(blocks)),
             *_normed(nn.ConvTranspose2d(wide, 2 * width, 4, 2, 1, bias=bias), norm_name),
             *_normed(nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=bias), norm_name),
             last := nn.Conv2d(width, channels, 7, 1, 3, bias=False),
@@ -50,7 +50,7 @@ class StarGenerator(nn.Module):
         if residual:
             nn.init.zeros_(last.weight)
             for block in self.layers:
-                if isinstance(block, _Residual):
+                if isinstance(block, Residual):
                     block.start_as_identity()
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
@@ -83,22 +83,12 @@ class StarDiscriminator(nn.Module):
         return self.patches(x), self.kind(x).flatten(1)
 
 
-class _Residual(nn.Module):
+class _Block(Residual):
     """Two 3x3 convolutions whose output is added to their input."""
 
     def __init__(self, width: int, norm_name: NormName, bias: bool) -> None:
-        super().__init__()
         first, last = (nn.Conv2d(width, width, 3, 1, 1, bias=bias) for _ in range(2))
-        self.layers = nn.Sequential(*_normed(first, norm_name), *_normed(last, norm_name)[:-1])
-
-    def start_as_identity(self) -> None:
-        last = self.layers[3]
-        assert isinstance(last, nn.Conv2d)
-        nn.init.zeros_(last.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.layers(x)
-        return out
+        super().__init__(nn.Sequential(*_normed(first, norm_name), *_normed(last, norm_name)[:-1]))
 
 
 def _normed(convolution: nn.Conv2d | nn.ConvTranspose2d, name: NormName) -> list[nn.Module]:

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from components.faults import Fault
 from components.samples.condition import in_turn
 from components.samples.domain import Domain, Picture
+from components.samples.key import shortened
 from components.shards.manifest import Manifest
 from components.shards.reader import Split
 
 _LEAST = 2  # pictures of a class that can be measured
-_KEY = 80  # the longest key, and how much of its sha256 a shortened one ends in
-_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -156,7 +155,7 @@ def open_turns(split: Split, condition: str) -> Turns:
             if not differs[place]:
                 continue
             end = number if domain.exclusive else 2 * number + 1 - int(wanted[place, number])
-            keys.append(_shortened(f"{key}-to-{named[end]}"))
+            keys.append(shortened(f"{key}-to-{named[end]}"))
             places.append(place)
             asked.append(wanted[place])
             ends.append(end)
@@ -208,9 +207,3 @@ def require_varied(manifest: Manifest, condition: str) -> None:
 def _shown(split: Split, condition: str) -> Picture:
     held = split.histograms(condition)
     return (held.argmax(axis=1) if split.manifest.domains[condition].exclusive else held).astype(np.uint8)
-
-
-def _shortened(key: str) -> str:
-    if len(key) <= _KEY:
-        return key
-    return f"{key[: _KEY - _DIGITS - 1]}-{hashlib.sha256(key.encode()).hexdigest()[:_DIGITS]}"

@@ -1,12 +1,10 @@
 """Sample keys from file names, made such that dots and directories never merge two samples."""
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
 
-_LONGEST = 80
-_DIGITS = 12
+from components.samples.key import LONGEST, marked
 
 
 def sample_keys(names: Sequence[str]) -> list[str]:
@@ -21,17 +19,12 @@ def sample_keys(names: Sequence[str]) -> list[str]:
     if len(set(names)) != len(names):
         raise ValueError("the same name twice")
     plain = [re.sub(r"[^A-Za-z0-9_-]", "_", name) for name in names]
-    marked = {i for i, key in enumerate(plain) if not 0 < len(key) <= _LONGEST}
+    clashing = {i for i, key in enumerate(plain) if not 0 < len(key) <= LONGEST}
     while True:
-        keys = [_marked(names[i], key) if i in marked else key for i, key in enumerate(plain)]
+        keys = [marked(key, names[i]) if i in clashing else key for i, key in enumerate(plain)]
         taken = Counter(key.lower() for key in keys)
         # A marked key can meet another's plain form only by design; then that one is marked as well.
-        rivals = {i for i, key in enumerate(keys) if taken[key.lower()] > 1} - marked
+        rivals = {i for i, key in enumerate(keys) if taken[key.lower()] > 1} - clashing
         if not rivals:
             return keys
-        marked |= rivals
-
-
-def _marked(name: str, plain: str) -> str:
-    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:_DIGITS]
-    return f"{plain[: _LONGEST - _DIGITS - 1]}-{digest}"
+        clashing |= rivals

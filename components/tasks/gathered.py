@@ -1,6 +1,5 @@
 """A source whose pictures of several domains become samples of one, with a category that says which each was."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -10,13 +9,13 @@ from pydantic import AfterValidator, Field
 
 from components.faults import Fault
 from components.samples.domain import Domain, DomainName, Picture
+from components.samples.key import LONGEST, shortened
 from components.samples.source import Shown, Source
 from components.samples.task import Task
 
 PICTURE, KIND = "picture", "kind"
 _BY_KIND = Task(target=PICTURE, condition=KIND)
-_STEM = 64  # the longest start of a key: with `-` and the longest name of a domain it is a key's 80 characters
-_DIGITS = 12
+_STEM = LONGEST - 16  # the longest start of a key, beside `-` and the longest name of a domain
 
 
 def _several(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -81,7 +80,10 @@ def gathered(source: Source, names: Sequence[str], task: Task | None = None) -> 
         name, _, only = split.partition("/")
         kinds = [only] if only else names
         splits.setdefault(name, []).extend(
-            Gathered(f"{_stem(unit.key)}-{kind}", unit, kind) for unit in units for kind in kinds if kind in names
+            Gathered(f"{shortened(unit.key, _STEM)}-{kind}", unit, kind)
+            for unit in units
+            for kind in kinds
+            if kind in names
         )
     ordered = {name: sorted(units, key=lambda unit: unit.key) for name, units in splits.items()}
     task = task or shown.task
@@ -109,9 +111,3 @@ def gathered_domains(shown: Shown, names: Sequence[str]) -> Shown:
         KIND: Domain(kind="category", classes=tuple(names), in_key=shown.aligned),
     }
     return Shown(domains, _BY_KIND)
-
-
-def _stem(key: str) -> str:
-    if len(key) <= _STEM:
-        return key
-    return f"{key[: _STEM - _DIGITS - 1]}-{hashlib.sha256(key.encode()).hexdigest()[:_DIGITS]}"

@@ -30,9 +30,9 @@ def takes_kid(run: Run, shape: Shape) -> bool:
 
 def notes(run: Run, shape: Shape) -> tuple[str, ...]:
     """What people should know before the run begins."""
-    if not _wanted(run, shape) or takes_kid(run, shape):
+    if not _wanted(run, shape) or (samples := _samples(run)) >= LEAST:
         return ()
-    few = f"val gives {_samples(run)} samples, and a KID needs {LEAST}"
+    few = f"val gives {samples} samples, and a KID needs {LEAST}"
     return (f"train.best_by: {few}; the best checkpoint is chosen by the system's own validation metric",)
 
 
