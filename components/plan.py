@@ -51,7 +51,7 @@ def check_plan(params: Params) -> None:
 
 
 def _written(code: Path) -> list[tuple[str, int, int]]:
-    """Of each file of the code its size and when it was last written, which takes a few milliseconds to see."""
+    """The size and the time of the last write of each file of the code; reading them takes a few milliseconds."""
     stats = {path.relative_to(code).as_posix(): path.stat() for path in sorted(code.rglob("*.py"))}
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()]
 

@@ -56,7 +56,7 @@ def taken(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "configs/systems").glob("*.yaml")))
-def test_an_example_leaves_its_optimizer_to_no_other_system(name, tmp_path, monkeypatch):
+def test_an_example_does_not_take_the_default_systems_optimizer(name, tmp_path, monkeypatch):
     """The learning rate and the betas of params.yaml are the default system's."""
     params = taken(f"systems/{name}", tmp_path, monkeypatch)
     given = yaml.safe_load((ROOT / f"configs/systems/{name}.yaml").read_text(encoding="utf-8"))["train"]

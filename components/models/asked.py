@@ -21,10 +21,9 @@ _BATCH = 64
 class Asked:
     """What a generator is asked to make of a split.
 
-    Of a source, each sample is translated; within one domain, in turn to every other condition (components/shards/
-    turns.py). Without one there
-    are as many pictures as samples, or `count`: picture i is made from seed i and, where a condition is asked for, of
-    the condition of sample i (in turn, if there are more).
+    Of a source, each sample is translated; within one domain, in turn to every other condition
+    (components/shards/turns.py). Without a source there are as many pictures as samples, or `count`: picture i is made
+    from seed i and, where a condition is asked for, of the condition of sample i (in turn, if there are more).
 
     Attributes:
         split: of samples that show the source or, without one, the target.

@@ -85,12 +85,11 @@ class Cell:
         steps = {params.generate.checkpoint: chosen.step}
         best = run.checkpoints.best() if params.best else None
         if best is not None:
-            again = (
-                directions if best.step == chosen.step else {n: each for n, each, _ in self._uses(run, best, params)}
-            )
-            of_best = {name: {f"{BEST}{key}": v for key, v in each["figures"].items()} for name, each in again.items()}
+            same = best.step == chosen.step
+            again = directions if same else {name: measured for name, measured, _ in self._uses(run, best, params)}
             for name, measured in directions.items():
-                measured["figures"] = measured["figures"] | of_best[name]
+                of_best = {f"{BEST}{key}": value for key, value in again[name]["figures"].items()}
+                measured["figures"] = measured["figures"] | of_best
             steps["best"] = best.step
         figures = {
             "key": run.key,

@@ -1,4 +1,4 @@
-"""A source whose pictures of several domains become samples of one, with a category that says which each was."""
+"""Gathers the pictures of several domains in one domain, with a category that says where each comes from."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
