@@ -57,9 +57,22 @@ def refuse_what_is_no_file(stage: str, outputs: list[Path]) -> None:
     for place in (*places, *outputs, Path(".pix2pipe"), Path("dvc.lock")):
         if not place.is_dir():
             require_regular(place)
-        for folder, _, names in os.walk(place):
-            for name in names:
-                require_regular(Path(folder, name))
+            continue
+        for strange in _no_files(place):
+            require_regular(strange)
+
+
+def _no_files(folder: str | Path) -> Iterator[Path]:
+    """What below a folder is neither a file nor a folder; a file is told by its entry, without a look at itself."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:  # it has gone since, or cannot be read, which its reader will say
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _no_files(entry.path)
+        elif not entry.is_file() and not entry.is_dir():
+            yield Path(entry.path)
 
 
 @contextmanager
